@@ -1,0 +1,339 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Accepting: how many connections are wanted, as what, and from which accept
+ * queues.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "engine.h"
+
+/* --------------------------------------------------------------- arming */
+
+static uint32_t lwsockets_left(const struct mp_channel *ch)
+{
+	uint32_t used = ch->stats.lwsockets + ch->lw_reserved;
+
+	return used < ch->options.max_lwsockets ?
+		       ch->options.max_lwsockets - used :
+		       0;
+}
+
+/*
+ * Accepting until told otherwise can take the queue's whole backlog, and what
+ * comes meanwhile, before we see the first: that many lwsockets are reserved.
+ *
+ * Only a clone may be accepted from that way. The kernel wakes one of those
+ * who wait at a shared queue, always the one who came first: he would get all
+ * connections. Who asks for one at a time goes to the end of the line.
+ */
+static bool can_be_multi(const struct mp__queue *q)
+{
+	const struct mp__listener *l = q->handle->listener;
+
+	return q->is_clone && l->wanted == MP_ACCEPT_ALL &&
+	       (!l->is_lwsocket ||
+		lwsockets_left(q->handle->ch) > 2 * q->backlog);
+}
+
+static void arm_one(struct mp__queue *q)
+{
+	struct mp_handle *handle = q->handle;
+	uint32_t reserved = q->multi ? 2 * q->backlog : 1;
+
+	if (handle->listener->is_lwsocket) {
+		q->reserved += reserved;
+		handle->ch->lw_reserved += reserved;
+	}
+	q->armed++;
+	handle->in_flight++;
+	handle->ch->engine->accept(q);
+}
+
+/* At a shared queue an engine waits with several requests, for throughput. */
+static uint32_t depth(const struct mp__queue *q)
+{
+	uint32_t wanted = q->handle->listener->wanted;
+	uint32_t most = q->multi ? 1 : q->handle->ch->engine->accepts;
+
+	return wanted < most ? wanted : most;
+}
+
+static void arm(struct mp__queue *q)
+{
+	struct mp__listener *l = q->handle->listener;
+
+	if (q->stopping)
+		return;
+	if (!q->armed)
+		q->multi = can_be_multi(q);
+	while (q->armed < depth(q)) {
+		if (l->is_lwsocket && !lwsockets_left(q->handle->ch)) {
+			l->is_paused = true;
+			return;
+		}
+		arm_one(q);
+	}
+}
+
+static void arm_all(struct mp_handle *handle)
+{
+	struct mp__listener *l = handle->listener;
+
+	if (handle->state != MP__OPEN || !l->wanted)
+		return;
+	for (unsigned int i = 0; i < l->nqueues; i++)
+		arm(&l->queues[i]);
+}
+
+static void disarm(struct mp__queue *q)
+{
+	uint32_t reserved = q->multi ? q->reserved : !!q->reserved;
+
+	q->armed--;
+	q->handle->in_flight--;
+	q->reserved -= reserved;
+	q->handle->ch->lw_reserved -= reserved;
+	if (!q->armed)
+		q->stopping = false;
+}
+
+static void stop(struct mp__queue *q)
+{
+	if (!q->armed || q->stopping)
+		return;
+	q->stopping = true;
+	q->handle->ch->engine->accept_stop(q);
+}
+
+void mp__listener_stop(struct mp_handle *handle)
+{
+	struct mp__listener *l = handle->listener;
+
+	l->wanted = 0;
+	l->is_paused = false;
+	for (unsigned int i = 0; i < l->nqueues; i++)
+		stop(&l->queues[i]);
+}
+
+/* An lwsocket was closed. */
+void mp__accept_resume(struct mp_channel *ch)
+{
+	struct mp_handle *handle;
+
+	LIST_FOREACH (handle, &ch->listeners, listener->link) {
+		if (!handle->listener->is_paused)
+			continue;
+		handle->listener->is_paused = false;
+		arm_all(handle);
+	}
+}
+
+/* ------------------------------------------------------------ accepted */
+
+static void deliver(struct mp_handle *handle, struct mp__op *op)
+{
+	struct mp__listener *l = handle->listener;
+
+	if (op->result >= 0)
+		l->undelivered++;
+	if (op->result >= 0 && l->wanted != MP_ACCEPT_ALL)
+		l->wanted--;
+	mp__deliver(op);
+}
+
+/* What mp_accept() returns, or -errno. */
+static int number(struct mp_handle *handle, int result)
+{
+	struct mp_channel *ch = handle->ch;
+	int slot, fd = result;
+
+	if (!handle->listener->is_lwsocket)
+		return result;
+	slot = ch->is_direct ? mp__lwsocket_adopt(ch, result, handle->kind) :
+			       mp__lwsocket_hide(ch, result, handle->kind);
+	if (slot < 0 && !ch->is_direct)
+		close(fd);
+	return slot < 0 ? slot : slot + MP_LWSOCKET_BASE;
+}
+
+static void discard(struct mp_channel *ch, int id)
+{
+	if (id >= MP_LWSOCKET_BASE)
+		mp__lwsocket_close(ch, id - MP_LWSOCKET_BASE);
+	else
+		close(id);
+}
+
+static void report(struct mp__queue *q, int result)
+{
+	struct mp_handle *handle = q->handle;
+	struct mp__op *op = mp__op_new(handle, MP_ACCEPT);
+
+	if (!op) {
+		if (result >= 0)
+			discard(handle->ch, result);
+		return;
+	}
+	op->result = result;
+	if (result >= 0 && !handle->listener->wanted)
+		TAILQ_INSERT_TAIL(&handle->listener->early, op, link);
+	else
+		deliver(handle, op);
+}
+
+static bool is_passing(int error)
+{
+	switch (error) {
+	case -EAGAIN:
+	case -EINTR:
+	case -ECANCELED:
+	case -ECONNABORTED:
+	case -EPROTO:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* More lwsockets could come than there are: go on one by one. */
+static bool is_tight(const struct mp__queue *q)
+{
+	const struct mp_channel *ch = q->handle->ch;
+
+	return q->armed && q->multi && q->reserved &&
+	       ch->stats.lwsockets + ch->lw_reserved >
+		       ch->options.max_lwsockets;
+}
+
+/* The engine has a connection, or can't go on; more: it goes on. */
+void mp__accepted(struct mp__queue *q, int result, bool more)
+{
+	struct mp_handle *handle = q->handle;
+	struct mp__listener *l = handle->listener;
+
+	if (!more)
+		disarm(q);
+	if (result >= 0) {
+		handle->ch->stats.accepted++;
+		result = number(handle, result);
+	}
+	/* Of several requests that fail, one tells. */
+	if (result >= 0 || (!is_passing(result) && l->wanted))
+		report(q, result);
+	if (result < 0 && !is_passing(result)) {
+		mp__listener_stop(handle);
+	} else if (is_tight(q)) {
+		stop(q);
+	}
+	if (handle->state == MP__OPEN && l->wanted)
+		arm(q);
+	if (!handle->in_flight)
+		mp__lane_run(handle, &handle->wr);
+}
+
+/* ----------------------------------------------------------- listeners */
+
+static int single_queue(struct mp_handle *handle)
+{
+	struct mp__listener *l = handle->listener;
+
+	l->queues = calloc(1, sizeof(*l->queues));
+	if (!l->queues)
+		return -ENOMEM;
+	mp__queue_add(handle, handle->fd, mp__backlog(handle->fd));
+	return 0;
+}
+
+int mp__listener_new(struct mp_handle *handle, const cpu_set_t *cpu_mask)
+{
+	struct mp__listener *l;
+	int listening = 0, ret;
+	socklen_t len = sizeof(listening);
+
+	if (handle->slot >= 0 ||
+	    getsockopt(handle->fd, SOL_SOCKET, SO_ACCEPTCONN, &listening,
+		       &len) ||
+	    !listening)
+		return -EINVAL;
+	l = calloc(1, sizeof(*l));
+	if (!l)
+		return -ENOMEM;
+	TAILQ_INIT(&l->early);
+	handle->listener = l;
+	ret = cpu_mask ? mp__partition(handle, cpu_mask) : single_queue(handle);
+	if (ret) {
+		free(l);
+		handle->listener = NULL;
+		return ret;
+	}
+	LIST_INSERT_HEAD(&handle->ch->listeners, handle, listener->link);
+	return 0;
+}
+
+/* Nobody asks for what was accepted early any more: it is closed. */
+void mp__listener_free(struct mp_handle *handle)
+{
+	struct mp__listener *l = handle->listener;
+	struct mp__op *op;
+
+	LIST_REMOVE(handle, listener->link);
+	handle->listener = NULL;
+	while ((op = TAILQ_FIRST(&l->early))) {
+		TAILQ_REMOVE(&l->early, op, link);
+		discard(handle->ch, op->result);
+		mp__op_free(op);
+	}
+	mp__partition_end(l);
+	free(l->queues);
+	free(l);
+}
+
+static void deliver_early(struct mp_handle *handle)
+{
+	struct mp__listener *l = handle->listener;
+	struct mp__op *op;
+
+	while (l->wanted && (op = TAILQ_FIRST(&l->early))) {
+		TAILQ_REMOVE(&l->early, op, link);
+		deliver(handle, op);
+	}
+}
+
+static void want(struct mp__listener *l, uint32_t count)
+{
+	if (!count || count > MP_ACCEPT_ALL - l->wanted)
+		l->wanted = count ? MP_ACCEPT_ALL : 0;
+	else
+		l->wanted += count;
+}
+
+int mp_accept(struct mp_handle *handle, uint32_t count, bool is_lwsocket)
+{
+	struct mp__listener *l;
+	int ret = mp__check(handle);
+
+	if (ret)
+		return ret;
+	if (!handle->listener) {
+		ret = mp__listener_new(handle, NULL);
+		if (ret)
+			return ret;
+	}
+	l = handle->listener;
+	if (count && l->is_lwsocket != is_lwsocket &&
+	    (handle->in_flight || !TAILQ_EMPTY(&l->early)))
+		return -EBUSY;
+	if (count)
+		l->is_lwsocket = is_lwsocket;
+	want(l, count);
+	if (l->wanted) {
+		deliver_early(handle);
+		arm_all(handle);
+	} else {
+		mp__listener_stop(handle);
+	}
+	return mp__push(handle->ch);
+}

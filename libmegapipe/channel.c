@@ -1,0 +1,461 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Channels: options, engines by name, memory of operations and handles,
+ * events and their dispatch, statistics.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+
+#include "engine.h"
+
+#define OPS_A_CHUNK 64
+#define HANDLES_A_CHUNK 64
+/* Some thousand years: longer is for ever. */
+#define LONGEST_US (INT64_MAX / 2)
+
+/* In the order in which "auto" tries them. */
+static const struct mp__engine *const engines[] = {
+	&mp__engine_kernel,
+	&mp__engine_uring,
+	&mp__engine_epoll,
+};
+
+#define NENGINES (sizeof(engines) / sizeof(engines[0]))
+
+/* Its address tells threads apart, without a system call. */
+static _Thread_local char thread_mark;
+
+struct chunk {
+	struct chunk *next;
+	max_align_t objects[];
+};
+
+/* -------------------------------------------------------------- memory */
+
+static void *chunk_new(struct mp_channel *ch, size_t size)
+{
+	struct chunk *chunk = calloc(1, sizeof(*chunk) + size);
+
+	if (!chunk)
+		return NULL;
+	chunk->next = ch->chunks;
+	ch->chunks = chunk;
+	return chunk->objects;
+}
+
+struct mp__op *mp__op_new(struct mp_handle *handle, enum mp_command cmd)
+{
+	struct mp_channel *ch = handle->ch;
+	struct mp__op *op = TAILQ_FIRST(&ch->free_ops);
+
+	if (!op) {
+		op = chunk_new(ch, OPS_A_CHUNK * sizeof(*op));
+		if (!op)
+			return NULL;
+		for (int i = 0; i < OPS_A_CHUNK; i++)
+			TAILQ_INSERT_TAIL(&ch->free_ops, &op[i], link);
+		op = TAILQ_FIRST(&ch->free_ops);
+	}
+	TAILQ_REMOVE(&ch->free_ops, op, link);
+	op->handle = handle;
+	op->cmd = cmd;
+	op->result = 0;
+	op->buffer = MP__NO_BUFFER;
+	op->skip = 0;
+	op->canceled = false;
+	op->polled = false;
+	op->submitted = false;
+	op->done = 0;
+	op->offset = -1;
+	op->at_position = false;
+	op->iov = op->iov_inline;
+	op->iovcnt = 0;
+	op->iov_heap = NULL;
+	return op;
+}
+
+void mp__op_free(struct mp__op *op)
+{
+	free(op->iov_heap);
+	op->iov_heap = NULL;
+	TAILQ_INSERT_HEAD(&op->handle->ch->free_ops, op, link);
+}
+
+/* Handles are never given back to malloc: a stale one is found out. */
+struct mp_handle *mp__handle_new(struct mp_channel *ch)
+{
+	struct mp_handle *handle = LIST_FIRST(&ch->free_handles);
+
+	if (!handle) {
+		handle = chunk_new(ch, HANDLES_A_CHUNK * sizeof(*handle));
+		if (!handle)
+			return NULL;
+		for (int i = HANDLES_A_CHUNK - 1; i >= 0; i--)
+			LIST_INSERT_HEAD(&ch->free_handles, &handle[i], link);
+	}
+	LIST_REMOVE(handle, link);
+	memset(handle, 0, sizeof(*handle));
+	handle->ch = ch;
+	handle->slot = -1;
+	TAILQ_INIT(&handle->rd.ops);
+	TAILQ_INIT(&handle->wr.ops);
+	LIST_INSERT_HEAD(&ch->handles, handle, link);
+	ch->stats.handles++;
+	return handle;
+}
+
+void mp__handle_free(struct mp_handle *handle)
+{
+	struct mp_channel *ch = handle->ch;
+
+	handle->state = MP__FREE;
+	LIST_REMOVE(handle, link);
+	LIST_INSERT_HEAD(&ch->free_handles, handle, link);
+	ch->stats.handles--;
+}
+
+/* -------------------------------------------------------------- checks */
+
+bool mp__is_owner(const struct mp_channel *ch)
+{
+	return ch->owner == &thread_mark;
+}
+
+int mp__check(const struct mp_handle *handle)
+{
+	if (!handle)
+		return -EINVAL;
+	if (!mp__is_owner(handle->ch))
+		return -EPERM;
+	return handle->state == MP__OPEN ? 0 : -EBADF;
+}
+
+/* ------------------------------------------------------------ creation */
+
+static bool power_of_two(unsigned int n)
+{
+	return n && !(n & (n - 1));
+}
+
+static void set_default(unsigned int *value, unsigned int standard)
+{
+	if (!*value)
+		*value = standard;
+}
+
+static int read_options(struct mp_options *o)
+{
+	struct rlimit files;
+
+	set_default(&o->batch, MP_BATCH_DEFAULT);
+	set_default(&o->max_lwsockets, MP_LWSOCKETS_DEFAULT);
+	set_default(&o->buffers, MP_BUFFERS_DEFAULT);
+	set_default(&o->buffer_size, MP_BUFFER_SIZE_DEFAULT);
+	set_default(&o->completions, MP_COMPLETIONS_DEFAULT);
+	if (o->batch == 1)
+		o->moderation_us = 0;
+	if (o->batch > MP_BATCH_MAX || o->max_lwsockets > MP_LWSOCKETS_MAX ||
+	    o->buffers > MP_BUFFERS_MAX || !power_of_two(o->buffers) ||
+	    o->buffer_size > MP_BUFFER_SIZE_MAX ||
+	    o->completions > MP_COMPLETIONS_MAX ||
+	    !power_of_two(o->completions) ||
+	    o->moderation_us > MP_MODERATION_MAX)
+		return -EINVAL;
+	if (!getrlimit(RLIMIT_NOFILE, &files) &&
+	    files.rlim_cur < o->max_lwsockets)
+		o->max_lwsockets = files.rlim_cur;
+	return 0;
+}
+
+static const struct mp__engine *engine_named(const char *name)
+{
+	for (size_t i = 0; i < NENGINES; i++)
+		if (!strcmp(engines[i]->name, name))
+			return engines[i];
+	return NULL;
+}
+
+static int create_on(struct mp_channel *ch, const struct mp__engine *engine)
+{
+	int ret;
+
+	ch->engine = engine;
+	ret = engine->create(ch);
+	if (ret)
+		return ret;
+	ret = mp__lwsockets_create(ch);
+	if (ret)
+		engine->destroy(ch);
+	return ret;
+}
+
+static int create_on_any(struct mp_channel *ch)
+{
+	int ret = -ENOSYS;
+
+	for (size_t i = 0; i < NENGINES && ret; i++)
+		ret = create_on(ch, engines[i]);
+	return ret;
+}
+
+static struct mp_channel *channel_new(const struct mp_options *options)
+{
+	struct mp_channel *ch = calloc(1, sizeof(*ch));
+
+	if (!ch)
+		return NULL;
+	ch->options = *options;
+	ch->owner = &thread_mark;
+	TAILQ_INIT(&ch->completed);
+	TAILQ_INIT(&ch->free_ops);
+	LIST_INIT(&ch->handles);
+	LIST_INIT(&ch->free_handles);
+	LIST_INIT(&ch->listeners);
+	return ch;
+}
+
+int mp_create(const struct mp_options *options, struct mp_channel **out)
+{
+	struct mp_options checked = { 0 };
+	const struct mp__engine *engine = NULL;
+	struct mp_channel *ch;
+	int ret;
+
+	if (!out)
+		return -EINVAL;
+	if (options)
+		checked = *options;
+	ret = read_options(&checked);
+	if (ret)
+		return ret;
+	if (checked.engine && strcmp(checked.engine, "auto")) {
+		engine = engine_named(checked.engine);
+		if (!engine)
+			return -ENOENT;
+	}
+	ch = channel_new(&checked);
+	if (!ch)
+		return -ENOMEM;
+	ret = engine ? create_on(ch, engine) : create_on_any(ch);
+	if (ret) {
+		free(ch);
+		return ret;
+	}
+	*out = ch;
+	return 0;
+}
+
+static void free_chunks(struct mp_channel *ch)
+{
+	struct chunk *chunk = ch->chunks;
+
+	while (chunk) {
+		struct chunk *next = chunk->next;
+
+		free(chunk);
+		chunk = next;
+	}
+}
+
+void mp_destroy(struct mp_channel *ch)
+{
+	struct mp_handle *handle;
+
+	if (!ch || !mp__is_owner(ch))
+		return;
+	while ((handle = LIST_FIRST(&ch->handles)))
+		mp_unregister(handle);
+	for (uint32_t i = 0; i < ch->options.max_lwsockets; i++)
+		if (ch->lwsockets[i].state != MP__LW_FREE)
+			mp__lwsocket_close(ch, i);
+	ch->engine->flush(ch);
+	ch->engine->destroy(ch);
+	mp__buffers_destroy(ch);
+	free(ch->lwsockets);
+	free(ch->by_fd);
+	free_chunks(ch);
+	free(ch);
+}
+
+const char *mp_engine_name(const struct mp_channel *ch)
+{
+	return ch ? ch->engine->name : NULL;
+}
+
+void mp__tell_feature(struct mp_engine_info *info, bool has, const char *name)
+{
+	char *list = has ? info->features : info->missing;
+
+	if (*list)
+		strcat(list, " ");
+	strcat(list, name);
+}
+
+int mp_engine_probe(const char *name, struct mp_engine_info *info)
+{
+	const struct mp__engine *engine;
+
+	if (!name || !info)
+		return -EINVAL;
+	engine = engine_named(name);
+	if (!engine)
+		return -ENOENT;
+	memset(info, 0, sizeof(*info));
+	info->error = engine->probe(info);
+	return 0;
+}
+
+/* -------------------------------------------------------------- events */
+
+void mp__deliver(struct mp__op *op)
+{
+	struct mp_handle *handle = op->handle;
+
+	if (handle->state == MP__DROPPING) {
+		if (op->buffer != MP__NO_BUFFER)
+			handle->ch->engine->release(handle->ch, op->buffer);
+		mp__op_free(op);
+		return;
+	}
+	handle->ch->stats.fetched++;
+	TAILQ_INSERT_TAIL(&handle->ch->completed, op, link);
+}
+
+static void fill_event(struct mp__op *op, struct mp_event *ev)
+{
+	struct mp_handle *handle = op->handle;
+	struct mp_channel *ch = handle->ch;
+
+	ev->cmd = op->cmd;
+	ev->result = op->result;
+	ev->cookie = handle->cookie;
+	ev->handle = handle;
+	if (op->cmd == MP_RECV) {
+		ev->recv.buffer = op->buffer;
+		ev->recv.data = NULL;
+		if (op->buffer != MP__NO_BUFFER) {
+			ev->recv.data = mp__buffer(ch, op->buffer) + op->skip;
+			ch->buffers.state[op->buffer].held = true;
+			ch->stats.buffers_held++;
+		}
+	} else if (op->cmd == MP_ACCEPT) {
+		ev->accept.pending = 0;
+		if (op->result >= 0 && handle->listener)
+			ev->accept.pending = --handle->listener->undelivered;
+	}
+}
+
+static void dispatch_one(struct mp_channel *ch, struct mp_event *ev)
+{
+	struct mp__op *op = TAILQ_FIRST(&ch->completed);
+
+	TAILQ_REMOVE(&ch->completed, op, link);
+	fill_event(op, ev);
+	if (op->cmd == MP_CLOSE)
+		mp__handle_free(op->handle);
+	mp__op_free(op);
+	ch->stats.completions++;
+}
+
+static int64_t now_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000000LL + now.tv_nsec / 1000;
+}
+
+/* A fetch can bring nothing that is an event: then wait for the rest. */
+static int fetch_event(struct mp_channel *ch, int64_t timeout_us)
+{
+	int64_t deadline_us = timeout_us > 0 ? now_us() + timeout_us : 0;
+	int ret;
+
+	for (;;) {
+		ret = ch->engine->fetch(ch, timeout_us);
+		if (!TAILQ_EMPTY(&ch->completed))
+			return 1;
+		if (ret == -ETIME || (!ret && !timeout_us))
+			return 0;
+		if (ret)
+			return ret;
+		if (timeout_us > 0) {
+			timeout_us = deadline_us - now_us();
+			if (timeout_us < 0)
+				timeout_us = 0;
+		}
+	}
+}
+
+int mp_dispatch(struct mp_channel *ch, struct mp_event *ev, int64_t timeout_us)
+{
+	int ret;
+
+	if (!ch || !ev || timeout_us < -1)
+		return -EINVAL;
+	if (!mp__is_owner(ch))
+		return -EPERM;
+	if (timeout_us > LONGEST_US)
+		timeout_us = -1;
+	if (TAILQ_EMPTY(&ch->completed)) {
+		ret = fetch_event(ch, timeout_us);
+		if (ret <= 0)
+			return ret;
+	}
+	dispatch_one(ch, ev);
+	return 1;
+}
+
+/* After each request: push when the threshold is reached. */
+int mp__push(struct mp_channel *ch)
+{
+	ch->stats.requests++;
+	if (ch->unflushed >= ch->options.batch)
+		ch->engine->flush(ch);
+	return 0;
+}
+
+/* The engine pushes what was collected. */
+void mp__account_flush(struct mp_channel *ch)
+{
+	struct mp_stats *stats = &ch->stats;
+
+	if (!ch->unflushed)
+		return;
+	stats->flushes++;
+	stats->flushed += ch->unflushed;
+	if (ch->unflushed > stats->largest_flush)
+		stats->largest_flush = ch->unflushed;
+	ch->unflushed = 0;
+}
+
+/* The engine has fetched so many. */
+void mp__account_fetch(struct mp_channel *ch, uint64_t count)
+{
+	ch->stats.fetches++;
+	if (count > ch->stats.largest_fetch)
+		ch->stats.largest_fetch = count;
+}
+
+int mp_flush(struct mp_channel *ch)
+{
+	if (!ch)
+		return -EINVAL;
+	if (!mp__is_owner(ch))
+		return -EPERM;
+	return ch->engine->flush(ch);
+}
+
+int mp_stats(const struct mp_channel *ch, struct mp_stats *stats)
+{
+	if (!ch || !stats)
+		return -EINVAL;
+	if (!mp__is_owner(ch))
+		return -EPERM;
+	*stats = ch->stats;
+	return 0;
+}

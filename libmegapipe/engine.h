@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What channels and engines know of each other.
+ *
+ * The channel (channel.c, handle.c, request.c, accept.c) owns handles, lanes
+ * and events: what is the same on every engine. An engine does one operation at
+ * a time of each lane: the channel start()s the operation at the lane's head,
+ * the engine reports with mp__op_done(), the channel starts the next. So
+ * engines need no idea of order, of short writes, of cookies or of events.
+ */
+#ifndef MP_ENGINE_H
+#define MP_ENGINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "megapipe.h"
+
+#define MP__IOV_INLINE 8
+#define MP__NO_BUFFER UINT32_MAX
+#define MP__LIKELY(x) __builtin_expect(!!(x), 1)
+
+struct mp__engine;
+struct mp__queue;
+
+/* ----------------------------------------------------------- operations */
+
+struct mp__op {
+	TAILQ_ENTRY(mp__op) link; /* in a lane, completed, early or free */
+	struct mp_handle *handle;
+	enum mp_command cmd;
+	ssize_t result;
+	uint32_t buffer; /* MP_RECV: the buffer that was filled */
+	uint32_t skip;	 /* ... from here */
+	bool canceled;	 /* the engine was asked to end it */
+	bool polled;	 /* waits for readiness, then is tried again */
+	bool submitted;	 /* uring: the kernel has it */
+
+	/* what to do; iov is moved on by short writes */
+	size_t done;
+	off_t offset;	  /* -1: the file's position */
+	bool at_position; /* uring: offset was that, and moves it */
+	struct iovec *iov;
+	int iovcnt;
+	struct iovec *iov_heap; /* the copy, where it isn't iov_inline */
+	struct iovec iov_inline[MP__IOV_INLINE];
+	int how;	   /* MP_DISCONNECT */
+	struct msghdr msg; /* MP_*MSG: the caller's, copied; uring: of iov */
+	struct msghdr *caller_msg;
+	socklen_t addr_len; /* MP_CONNECT */
+	struct sockaddr_storage addr;
+};
+
+TAILQ_HEAD(mp__ops, mp__op);
+
+struct mp__lane {
+	struct mp__ops ops;
+	bool busy; /* the engine has the head */
+};
+
+/* -------------------------------------------------------------- handles */
+
+enum mp__kind {
+	MP__STREAM,   /* stream socket */
+	MP__MESSAGES, /* datagram or seqpacket socket */
+	MP__POLLABLE, /* pipe, FIFO, eventfd, timerfd, signalfd, tty */
+	MP__DISK,
+};
+
+enum mp__state {
+	MP__FREE,
+	MP__OPEN,
+	MP__CLOSING,  /* mp_close() was called */
+	MP__DROPPING, /* no event may come any more */
+};
+
+/* Engine epoll: a file's place in the epoll set. */
+struct mp__watch {
+	struct mp_handle *handle;
+	struct mp__queue *queue; /* an accept queue, or NULL: the handle itself
+				  */
+	bool added;
+	bool readable; /* worth a try */
+	bool writable;
+	bool hung_up;  /* no further edge will come: always try */
+	bool queued;   /* has something to try */
+	bool starved;  /* its reader waits for a buffer */
+	bool retrying; /* its connect waits for a better time */
+	TAILQ_ENTRY(mp__watch) ready;
+	TAILQ_ENTRY(mp__watch) starving;
+	TAILQ_ENTRY(mp__watch) retry;
+};
+
+/* Engine uring: a multishot receive, and what it brought too early. */
+struct mp__ahead {
+	uint32_t first; /* buffers kept, chained by mp__buffer.next */
+	uint32_t last;
+	uint32_t count;
+	uint32_t skip; /* bytes of the first that are taken already */
+	bool armed;    /* the kernel has a receive for this handle */
+	bool ending;   /* ... and was asked to end it */
+	bool starved;  /* the reader waits for a buffer */
+	bool has_final;
+	int final; /* what ended it, due when the buffers are taken */
+	TAILQ_ENTRY(mp_handle) starving;
+};
+
+/* One accept queue: the listening socket itself, or a clone for one CPU. */
+struct mp__queue {
+	struct mp_handle *handle;
+	int fd;
+	bool is_clone;
+	uint32_t armed; /* accepts that the engine has */
+	bool multi;	/* ... one, until told otherwise */
+	bool stopping;	/* ... and was told */
+	unsigned int backlog;
+	unsigned int reserved; /* lwsockets that it may take before we know */
+	struct mp__watch watch;
+};
+
+struct mp__listener {
+	struct mp__queue *queues;
+	unsigned int nqueues;
+	uint32_t wanted; /* connections, or MP_ACCEPT_ALL */
+	bool is_lwsocket;
+	bool is_paused;	      /* all lwsockets are in use */
+	struct mp__ops early; /* accepted, and not asked for (any more) */
+	uint32_t undelivered; /* MP_ACCEPT events not dispatched yet */
+	uint64_t group;	      /* key of the claim on CPUs, or 0 */
+	cpu_set_t claim;
+	LIST_ENTRY(mp_handle) link;
+};
+
+struct mp_handle {
+	struct mp_channel *ch;
+	void *cookie;
+	int id;	  /* what the caller knows it by */
+	int fd;	  /* -1: a direct descriptor */
+	int slot; /* lwsocket, or -1 */
+	enum mp__kind kind;
+	enum mp__state state;
+	bool connecting;
+	unsigned int in_flight; /* what the engine still holds */
+	struct mp__lane rd;
+	struct mp__lane wr;
+	struct mp__listener *listener;
+	union {
+		struct mp__watch watch;
+		struct mp__ahead ahead;
+	};
+	LIST_ENTRY(mp_handle) link;
+};
+
+static inline bool mp__is_socket(const struct mp_handle *handle)
+{
+	return handle->kind == MP__STREAM || handle->kind == MP__MESSAGES;
+}
+
+/* -------------------------------------------------------------- channel */
+
+enum mp__lwstate {
+	MP__LW_FREE,
+	MP__LW_ACCEPTED, /* reported, not registered yet */
+	MP__LW_REGISTERED,
+};
+
+struct mp__lwsocket {
+	int fd; /* the hidden fd; -1: a direct descriptor */
+	uint8_t state;
+	uint8_t kind;
+	uint32_t next_free;
+};
+
+/*
+ * Buffers for mp_recv(). Behind those in memory, engine uring numbers copies on
+ * the heap of what it received ahead, when buffers get scarce.
+ */
+struct mp__buffer {
+	char *data;
+	uint32_t len;
+	uint32_t next;
+	bool held; /* by the caller */
+};
+
+struct mp__buffers {
+	char *memory;
+	size_t mapped;
+	struct mp__buffer *state;
+	uint32_t count; /* of state */
+	uint32_t *free; /* a stack; engine uring: of heap numbers */
+	uint32_t nfree;
+	uint32_t nprovided; /* engine uring: with the kernel */
+};
+
+struct mp_channel {
+	const struct mp__engine *engine;
+	const void *owner;
+	struct mp_options options; /* as in force */
+	unsigned int unflushed;
+	struct mp__ops completed;
+	struct mp__ops free_ops;
+	void *chunks; /* memory of ops and handles */
+	LIST_HEAD(, mp_handle) handles;
+	LIST_HEAD(, mp_handle) free_handles;
+	LIST_HEAD(, mp_handle) listeners;
+	struct mp_handle **by_fd;
+	size_t by_fd_size;
+	struct mp__lwsocket *lwsockets;
+	uint32_t lw_free; /* head of the free list; hidden fds only */
+	uint32_t lw_reserved;
+	bool is_direct; /* lwsockets are direct descriptors */
+	struct mp__buffers buffers;
+	struct mp_stats stats;
+	void *priv; /* the engine's */
+};
+
+/* --------------------------------------------------------------- engines */
+
+struct mp__engine {
+	const char *name;
+	int (*probe)(struct mp_engine_info *info);
+	int (*create)(struct mp_channel *ch);
+	void (*destroy)(struct mp_channel *ch);
+
+	/* A handle comes; nothing of it is in flight any more. */
+	int (*attach)(struct mp_handle *handle);
+	void (*detach)(struct mp_handle *handle);
+
+	/* Begin; ends with mp__op_done(), from within start() perhaps. */
+	void (*start)(struct mp__op *op);
+	/* End what was started, soon. mp__op_done() still comes. */
+	void (*cancel)(struct mp__op *op);
+
+	/* Accept one (or, multi, any number): mp__accepted(). */
+	uint32_t accepts; /* how many at once from a shared queue */
+	void (*accept)(struct mp__queue *queue);
+	void (*accept_stop)(struct mp__queue *queue);
+
+	/* Stop what the engine does for the handle on its own. */
+	void (*quiesce)(struct mp_handle *handle);
+	/* Close an lwsocket that has no handle, or has lost it. */
+	void (*close_slot)(struct mp_channel *ch, unsigned int slot);
+
+	int (*flush)(struct mp_channel *ch);
+	/* Flush, and wait for a completion: -ETIME, -EINTR or 0. */
+	int (*fetch)(struct mp_channel *ch, int64_t timeout_us);
+
+	int (*buffers)(struct mp_channel *ch);
+	void (*release)(struct mp_channel *ch, uint32_t buffer);
+
+	/* A new fd for a direct descriptor; the slot stays. */
+	int (*install_fd)(struct mp_channel *ch, unsigned int slot);
+};
+
+extern const struct mp__engine mp__engine_uring;
+extern const struct mp__engine mp__engine_epoll;
+extern const struct mp__engine mp__engine_kernel;
+
+/* -------------------------------------------------- channel to engine */
+
+/* channel.c */
+struct mp__op *mp__op_new(struct mp_handle *handle, enum mp_command cmd);
+void mp__op_free(struct mp__op *op);
+void mp__deliver(struct mp__op *op);
+void mp__tell_feature(struct mp_engine_info *info, bool has, const char *name);
+bool mp__is_owner(const struct mp_channel *ch);
+int mp__check(const struct mp_handle *handle);
+int mp__push(struct mp_channel *ch);
+void mp__account_flush(struct mp_channel *ch);
+void mp__account_fetch(struct mp_channel *ch, uint64_t count);
+struct mp_handle *mp__handle_new(struct mp_channel *ch);
+void mp__handle_free(struct mp_handle *handle);
+
+/* request.c */
+void mp__op_done(struct mp__op *op, ssize_t result);
+void mp__lane_run(struct mp_handle *handle, struct mp__lane *lane);
+void mp__lane_cancel(struct mp_handle *handle, struct mp__lane *lane);
+struct mp__lane *mp__lane_of(struct mp__op *op);
+
+/* handle.c */
+void mp__handle_end(struct mp_handle *handle);
+void mp__by_fd_forget(struct mp_handle *handle);
+
+/* accept.c */
+int mp__listener_new(struct mp_handle *handle, const cpu_set_t *cpu_mask);
+void mp__listener_free(struct mp_handle *handle);
+void mp__listener_stop(struct mp_handle *handle);
+void mp__accepted(struct mp__queue *queue, int result, bool more);
+void mp__accept_resume(struct mp_channel *ch);
+
+/* lwsocket.c */
+int mp__lwsockets_create(struct mp_channel *ch);
+int mp__lwsocket_hide(struct mp_channel *ch, int fd, enum mp__kind kind);
+int mp__lwsocket_adopt(struct mp_channel *ch, unsigned int slot,
+		       enum mp__kind kind);
+void mp__lwsocket_forget(struct mp_channel *ch, unsigned int slot);
+void mp__lwsocket_close(struct mp_channel *ch, unsigned int slot);
+
+/* partition.c */
+int mp__partition(struct mp_handle *handle, const cpu_set_t *cpu_mask);
+void mp__partition_end(struct mp__listener *listener);
+void mp__queue_add(struct mp_handle *handle, int fd, unsigned int backlog);
+unsigned int mp__backlog(int fd);
+bool mp__steering_works(void);
+
+/* buffers.c */
+int mp__buffers_create(struct mp_channel *ch);
+void mp__buffers_destroy(struct mp_channel *ch);
+uint32_t mp__buffer_copy(struct mp_channel *ch, const char *data, uint32_t len);
+void mp__buffer_copy_free(struct mp_channel *ch, uint32_t buffer);
+static inline char *mp__buffer(const struct mp_channel *ch, uint32_t buffer)
+{
+	return ch->buffers.state[buffer].data;
+}
+
+#endif

@@ -1,0 +1,592 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Engine epoll: non-blocking calls, tried when the batch is flushed (the
+ * opportunistic shortcut of the paper's section 4.1), and edge-triggered epoll
+ * for what would block. It works everywhere; each operation is a system call.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "engine.h"
+
+#define EVENTS 256
+/* Connections taken from a queue before others get their turn. */
+#define ACCEPTS_A_TURN 64
+#define RETRY_US 1000
+
+TAILQ_HEAD(watches, mp__watch);
+
+struct epoll_engine {
+	int epoll_fd;
+	struct watches ready;	/* have something to try */
+	struct watches starved; /* their readers want a buffer */
+	struct watches retries; /* no edge tells when to connect again */
+	struct epoll_event events[EVENTS];
+};
+
+static struct epoll_engine *engine_of(struct mp_channel *ch)
+{
+	return ch->priv;
+}
+
+/* ----------------------------------------------------------- life cycle */
+
+static int epoll_probe(struct mp_engine_info *info)
+{
+	mp__tell_feature(info, mp__steering_works(), "partition");
+	return 0;
+}
+
+static int epoll_create_engine(struct mp_channel *ch)
+{
+	struct epoll_engine *e = calloc(1, sizeof(*e));
+
+	if (!e)
+		return -ENOMEM;
+	TAILQ_INIT(&e->ready);
+	TAILQ_INIT(&e->starved);
+	TAILQ_INIT(&e->retries);
+	e->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (e->epoll_fd < 0) {
+		free(e);
+		return -errno;
+	}
+	ch->priv = e;
+	return 0;
+}
+
+static void epoll_destroy(struct mp_channel *ch)
+{
+	struct epoll_engine *e = engine_of(ch);
+
+	close(e->epoll_fd);
+	free(e);
+}
+
+static int make_nonblocking(struct mp_channel *ch, int fd)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	ch->stats.crossings++;
+	if (flags < 0)
+		return -errno;
+	if (flags & O_NONBLOCK)
+		return 0;
+	ch->stats.crossings++;
+	return fcntl(fd, F_SETFL, flags | O_NONBLOCK) ? -errno : 0;
+}
+
+static void watch_init(struct mp__watch *w, struct mp_handle *handle,
+		       struct mp__queue *queue)
+{
+	memset(w, 0, sizeof(*w));
+	w->handle = handle;
+	w->queue = queue;
+	w->readable = true;
+	w->writable = true;
+}
+
+/* Sockets are asked not to wait call by call; others can only be set so. */
+static int epoll_attach(struct mp_handle *handle)
+{
+	watch_init(&handle->watch, handle, NULL);
+	if (handle->kind == MP__POLLABLE)
+		return make_nonblocking(handle->ch, handle->fd);
+	return 0;
+}
+
+/* ------------------------------------------------------------- watching */
+
+static void enqueue(struct mp_channel *ch, struct mp__watch *w)
+{
+	if (w->queued)
+		return;
+	w->queued = true;
+	TAILQ_INSERT_TAIL(&engine_of(ch)->ready, w, ready);
+}
+
+static void dequeue(struct mp_channel *ch, struct mp__watch *w)
+{
+	if (w->queued)
+		TAILQ_REMOVE(&engine_of(ch)->ready, w, ready);
+	w->queued = false;
+}
+
+static void starve(struct mp_channel *ch, struct mp__watch *w)
+{
+	if (w->starved)
+		return;
+	w->starved = true;
+	ch->stats.buffer_waits++;
+	TAILQ_INSERT_TAIL(&engine_of(ch)->starved, w, starving);
+}
+
+static void unstarve(struct mp_channel *ch, struct mp__watch *w)
+{
+	if (w->starved)
+		TAILQ_REMOVE(&engine_of(ch)->starved, w, starving);
+	w->starved = false;
+}
+
+static void retry_later(struct mp_channel *ch, struct mp__watch *w)
+{
+	if (w->retrying)
+		return;
+	w->retrying = true;
+	TAILQ_INSERT_TAIL(&engine_of(ch)->retries, w, retry);
+}
+
+static void stop_retrying(struct mp_channel *ch, struct mp__watch *w)
+{
+	if (w->retrying)
+		TAILQ_REMOVE(&engine_of(ch)->retries, w, retry);
+	w->retrying = false;
+}
+
+static int watched_fd(const struct mp__watch *w)
+{
+	return w->queue ? w->queue->fd : w->handle->fd;
+}
+
+/* Only what would block is watched at all. */
+static int watch(struct mp_channel *ch, struct mp__watch *w)
+{
+	struct epoll_event ev = {
+		.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
+		.data.ptr = w,
+	};
+
+	if (w->added)
+		return 0;
+	ch->stats.crossings++;
+	if (epoll_ctl(engine_of(ch)->epoll_fd, EPOLL_CTL_ADD, watched_fd(w),
+		      &ev))
+		return -errno;
+	w->added = true;
+	return 0;
+}
+
+static void unwatch(struct mp_channel *ch, struct mp__watch *w)
+{
+	dequeue(ch, w);
+	unstarve(ch, w);
+	stop_retrying(ch, w);
+	if (!w->added)
+		return;
+	w->added = false;
+	ch->stats.crossings++;
+	epoll_ctl(engine_of(ch)->epoll_fd, EPOLL_CTL_DEL, watched_fd(w), NULL);
+}
+
+static void epoll_detach(struct mp_handle *handle)
+{
+	unwatch(handle->ch, &handle->watch);
+	for (unsigned int i = 0;
+	     handle->listener && i < handle->listener->nqueues; i++)
+		if (handle->listener->queues[i].watch.handle)
+			unwatch(handle->ch, &handle->listener->queues[i].watch);
+}
+
+/* ---------------------------------------------------------- operations */
+
+static ssize_t do_write(struct mp__op *op)
+{
+	struct msghdr msg = { .msg_iov = op->iov, .msg_iovlen = op->iovcnt };
+	int fd = op->handle->fd;
+
+	if (mp__is_socket(op->handle) && op->iovcnt == 1)
+		return send(fd, op->iov->iov_base, op->iov->iov_len,
+			    MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (mp__is_socket(op->handle))
+		return sendmsg(fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (op->offset >= 0)
+		return pwritev(fd, op->iov, op->iovcnt, op->offset);
+	return writev(fd, op->iov, op->iovcnt);
+}
+
+static ssize_t do_read(struct mp__op *op)
+{
+	struct msghdr msg = { .msg_iov = op->iov, .msg_iovlen = op->iovcnt };
+	int fd = op->handle->fd;
+
+	if (mp__is_socket(op->handle) && op->iovcnt == 1)
+		return recv(fd, op->iov->iov_base, op->iov->iov_len,
+			    MSG_DONTWAIT);
+	if (mp__is_socket(op->handle))
+		return recvmsg(fd, &msg, MSG_DONTWAIT);
+	if (op->offset >= 0)
+		return preadv(fd, op->iov, op->iovcnt, op->offset);
+	return readv(fd, op->iov, op->iovcnt);
+}
+
+static ssize_t do_recv(struct mp__op *op)
+{
+	struct mp_channel *ch = op->handle->ch;
+	struct mp__buffers *b = &ch->buffers;
+	uint32_t buffer = b->free[b->nfree - 1];
+	size_t size = ch->options.buffer_size;
+	ssize_t n;
+
+	n = mp__is_socket(op->handle) ?
+		    recv(op->handle->fd, mp__buffer(ch, buffer), size,
+			 MSG_DONTWAIT) :
+		    read(op->handle->fd, mp__buffer(ch, buffer), size);
+	if (n > 0) {
+		b->nfree--;
+		op->buffer = buffer;
+	}
+	return n;
+}
+
+static int do_connect(struct mp__op *op)
+{
+	int fd = op->handle->fd, error = 0;
+	socklen_t len = sizeof(error);
+
+	if (!op->polled) {
+		make_nonblocking(op->handle->ch, fd);
+		if (!connect(fd, (struct sockaddr *)&op->addr, op->addr_len))
+			return 0;
+		if (errno != EINPROGRESS)
+			return -1;
+		op->polled = true;
+		errno = EAGAIN;
+		return -1;
+	}
+	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len))
+		return -1;
+	errno = error;
+	return error ? -1 : 0;
+}
+
+static ssize_t call(struct mp__op *op)
+{
+	int fd = op->handle->fd;
+
+	switch (op->cmd) {
+	case MP_READ:
+		return do_read(op);
+	case MP_RECV:
+		return do_recv(op);
+	case MP_WRITE:
+		return do_write(op);
+	case MP_RECVMSG:
+		return recvmsg(fd, op->caller_msg, MSG_DONTWAIT);
+	case MP_SENDMSG:
+		return sendmsg(fd, op->caller_msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+	case MP_CONNECT:
+		return do_connect(op);
+	case MP_DISCONNECT:
+		return shutdown(fd, op->how);
+	case MP_CLOSE:
+		/* the open file may live on, in a child or as a duplicate */
+		epoll_detach(op->handle);
+		return close(fd);
+	default:
+		errno = EINVAL;
+		return -1;
+	}
+}
+
+static ssize_t attempt(struct mp__op *op)
+{
+	ssize_t ret;
+
+	do {
+		op->handle->ch->stats.crossings++;
+		ret = call(op);
+	} while (ret < 0 && errno == EINTR && op->cmd != MP_CLOSE);
+	return ret < 0 ? -errno : ret;
+}
+
+/* A short read has emptied a stream: the next edge tells when there is more. */
+static bool has_drained(const struct mp__op *op, ssize_t n)
+{
+	size_t asked = op->cmd == MP_RECV ?
+			       op->handle->ch->options.buffer_size :
+			       op->iov->iov_len;
+
+	return op->handle->kind == MP__STREAM && n > 0 && op->iovcnt <= 1 &&
+	       op->cmd != MP_RECVMSG && (size_t)n < asked;
+}
+
+static void run_read(struct mp__watch *w, struct mp__op *op)
+{
+	struct mp_channel *ch = w->handle->ch;
+	ssize_t n = -EAGAIN;
+
+	if (op->cmd == MP_RECV && !ch->buffers.nfree) {
+		starve(ch, w);
+		return;
+	}
+	if (w->readable)
+		n = attempt(op);
+	if (n == -EAGAIN) {
+		w->readable = false;
+		n = watch(ch, w);
+		if (n)
+			mp__op_done(op, n);
+		return;
+	}
+	if (has_drained(op, n) && !w->hung_up)
+		w->readable = false;
+	mp__op_done(op, n);
+}
+
+static void run_write(struct mp__watch *w, struct mp__op *op)
+{
+	ssize_t n = -EAGAIN;
+
+	if (w->writable || op->cmd == MP_DISCONNECT || op->cmd == MP_CLOSE)
+		n = attempt(op);
+	if (n == -EAGAIN && op->cmd == MP_CONNECT && !op->polled) {
+		retry_later(w->handle->ch, w);
+		return;
+	}
+	if (n == -EAGAIN) {
+		w->writable = false;
+		n = watch(w->handle->ch, w);
+		if (!n)
+			return;
+	}
+	mp__op_done(op, n);
+}
+
+static void run_accept(struct mp__watch *w)
+{
+	struct mp__queue *q = w->queue;
+	struct mp_channel *ch = w->handle->ch;
+
+	for (int i = 0; q->armed && w->readable; i++) {
+		int fd;
+
+		if (i == ACCEPTS_A_TURN) {
+			enqueue(ch, w);
+			return;
+		}
+		ch->stats.crossings++;
+		fd = accept4(q->fd, NULL, NULL, SOCK_CLOEXEC);
+		if (fd < 0 && errno == EAGAIN) {
+			w->readable = false;
+			break;
+		}
+		mp__accepted(q, fd < 0 ? -errno : fd, fd >= 0 && q->multi);
+	}
+	if (q->armed && !w->queued) {
+		int ret = watch(ch, w);
+
+		if (ret)
+			mp__accepted(q, ret, false);
+	}
+}
+
+static void run(struct mp__watch *w)
+{
+	struct mp_handle *handle = w->handle;
+
+	if (w->queue) {
+		run_accept(w);
+		return;
+	}
+	if (handle->rd.busy)
+		run_read(w, TAILQ_FIRST(&handle->rd.ops));
+	if (handle->wr.busy)
+		run_write(w, TAILQ_FIRST(&handle->wr.ops));
+}
+
+static void epoll_start(struct mp__op *op)
+{
+	op->handle->ch->unflushed++;
+	enqueue(op->handle->ch, &op->handle->watch);
+}
+
+static void epoll_cancel(struct mp__op *op)
+{
+	mp__op_done(op, -ECANCELED);
+}
+
+static void epoll_accept(struct mp__queue *q)
+{
+	struct mp_channel *ch = q->handle->ch;
+
+	if (!q->watch.handle) {
+		watch_init(&q->watch, q->handle, q);
+		make_nonblocking(ch, q->fd);
+	}
+	ch->unflushed++;
+	enqueue(ch, &q->watch);
+}
+
+static void epoll_accept_stop(struct mp__queue *q)
+{
+	for (uint32_t n = q->armed; n; n--)
+		mp__accepted(q, -ECANCELED, false);
+}
+
+static void epoll_quiesce(struct mp_handle *handle)
+{
+	(void)handle;
+}
+
+/* ------------------------------------------------------ flush and fetch */
+
+static void run_ready(struct mp_channel *ch)
+{
+	struct epoll_engine *e = engine_of(ch);
+	struct mp__watch *last = TAILQ_LAST(&e->ready, watches);
+	struct mp__watch *w = NULL;
+
+	/* Who comes back into the line waits for the next round. */
+	while (last && w != last) {
+		w = TAILQ_FIRST(&e->ready);
+		dequeue(ch, w);
+		run(w);
+	}
+}
+
+static int epoll_flush(struct mp_channel *ch)
+{
+	mp__account_flush(ch);
+	run_ready(ch);
+	return 0;
+}
+
+static int wait_events(struct mp_channel *ch, int64_t timeout_us)
+{
+	struct epoll_engine *e = engine_of(ch);
+	int max = ch->options.batch == 1 ? 1 : EVENTS, n;
+	struct timespec ts = {
+		.tv_sec = timeout_us / 1000000,
+		.tv_nsec = timeout_us % 1000000 * 1000,
+	};
+
+	ch->stats.crossings++;
+#ifdef SYS_epoll_pwait2
+	n = syscall(SYS_epoll_pwait2, e->epoll_fd, e->events, max,
+		    timeout_us < 0 ? NULL : &ts, NULL, (size_t)0);
+	if (n >= 0 || errno != ENOSYS)
+		return n < 0 ? -errno : n;
+#endif
+	(void)ts;
+	n = epoll_wait(e->epoll_fd, e->events, max,
+		       timeout_us < 0 ? -1 : (int)((timeout_us + 999) / 1000));
+	return n < 0 ? -errno : n;
+}
+
+static void mark_ready(struct mp_channel *ch, const struct epoll_event *ev)
+{
+	struct mp__watch *w = ev->data.ptr;
+	uint32_t gone = EPOLLERR | EPOLLHUP;
+
+	if (ev->events & (gone | EPOLLRDHUP))
+		w->hung_up = true;
+	if (ev->events & (EPOLLIN | EPOLLRDHUP | gone))
+		w->readable = true;
+	if (ev->events & (EPOLLOUT | gone))
+		w->writable = true;
+	enqueue(ch, w);
+}
+
+/* A UNIX socket's full backlog (AF_UNIX has no edge for it). */
+static void retry_connects(struct mp_channel *ch)
+{
+	struct mp__watch *w;
+
+	while ((w = TAILQ_FIRST(&engine_of(ch)->retries))) {
+		stop_retrying(ch, w);
+		enqueue(ch, w);
+	}
+}
+
+static int64_t shorter(int64_t a_us, int64_t b_us)
+{
+	return a_us < 0 || a_us > b_us ? b_us : a_us;
+}
+
+static int epoll_fetch(struct mp_channel *ch, int64_t timeout_us)
+{
+	struct epoll_engine *e = engine_of(ch);
+	uint64_t before = ch->stats.fetched;
+	bool is_idle, is_retrying;
+	int n;
+
+	epoll_flush(ch);
+	is_idle = TAILQ_EMPTY(&ch->completed) && TAILQ_EMPTY(&e->ready);
+	is_retrying = !TAILQ_EMPTY(&e->retries);
+	if (is_retrying)
+		timeout_us = shorter(timeout_us, RETRY_US);
+	n = wait_events(ch, is_idle ? timeout_us : 0);
+	retry_connects(ch);
+	for (int i = 0; i < n; i++)
+		mark_ready(ch, &e->events[i]);
+	run_ready(ch);
+	mp__account_fetch(ch, ch->stats.fetched - before);
+	if (n < 0)
+		return n;
+	return n || !is_idle || is_retrying ? 0 : -ETIME;
+}
+
+/* --------------------------------------------------------------- buffers */
+
+static int epoll_buffers(struct mp_channel *ch)
+{
+	struct mp__buffers *b = &ch->buffers;
+
+	for (uint32_t i = ch->options.buffers; i-- > 0;)
+		b->free[b->nfree++] = i;
+	return 0;
+}
+
+static void epoll_release(struct mp_channel *ch, uint32_t buffer)
+{
+	struct epoll_engine *e = engine_of(ch);
+	struct mp__watch *w = TAILQ_FIRST(&e->starved);
+
+	ch->buffers.free[ch->buffers.nfree++] = buffer;
+	if (!w)
+		return;
+	unstarve(ch, w);
+	enqueue(ch, w);
+}
+
+/* lwsockets are hidden fds here: none is without one. */
+static void epoll_close_slot(struct mp_channel *ch, unsigned int slot)
+{
+	(void)ch;
+	(void)slot;
+}
+
+static int epoll_install_fd(struct mp_channel *ch, unsigned int slot)
+{
+	(void)ch;
+	(void)slot;
+	return -EBADF;
+}
+
+const struct mp__engine mp__engine_epoll = {
+	.name = "epoll",
+	.probe = epoll_probe,
+	.create = epoll_create_engine,
+	.destroy = epoll_destroy,
+	.attach = epoll_attach,
+	.detach = epoll_detach,
+	.start = epoll_start,
+	.cancel = epoll_cancel,
+	.accepts = 1,
+	.accept = epoll_accept,
+	.accept_stop = epoll_accept_stop,
+	.quiesce = epoll_quiesce,
+	.close_slot = epoll_close_slot,
+	.flush = epoll_flush,
+	.fetch = epoll_fetch,
+	.buffers = epoll_buffers,
+	.release = epoll_release,
+	.install_fd = epoll_install_fd,
+};

@@ -1,0 +1,632 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Engine uring: io_uring as Linux 6.1 and newer have it. The submission ring
+ * is the batch. What pays, by measurement: one issuer with deferred task
+ * work, multishot accept, and multishot receive into a ring of buffers.
+ *
+ * A multishot receive is invisible to the caller: mp_recv() arms it once,
+ * and what it brings before the next mp_recv() is kept ("ahead", see
+ * receive.c), up to AHEAD_MAX buffers a handle.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "engine.h"
+#include "ring.h"
+#include "uring.h"
+
+#define REQUESTS_MIN 128
+/* Fetches that may find enough in memory before the kernel is asked again. */
+#define FETCHES_FROM_MEMORY 4
+
+/* ----------------------------------------------------------- life cycle */
+
+static unsigned int ring_entries(const struct mp_options *options)
+{
+	unsigned int n = REQUESTS_MIN;
+
+	while (n < 2 * options->batch)
+		n *= 2;
+	return n < options->completions ? n : options->completions;
+}
+
+static int register_slots(struct mp_channel *ch)
+{
+	struct io_uring_rsrc_register table = {
+		.nr = ch->options.max_lwsockets,
+		.flags = IORING_RSRC_REGISTER_SPARSE,
+	};
+
+	return mp__ring_register(&mp__uring(ch)->ring, IORING_REGISTER_FILES2,
+				 &table, sizeof(table));
+}
+
+/*
+ * Without a way back from a slot to an fd there would be no socket options:
+ * older kernels get lwsockets as hidden fds, as on engine epoll.
+ */
+static bool has_direct(struct mp__ring *ring)
+{
+	return mp__ring_has_op(ring, MP__OP_FIXED_FD_INSTALL);
+}
+
+static int uring_create(struct mp_channel *ch)
+{
+	struct mp__uring *u = calloc(1, sizeof(*u));
+	int ret;
+
+	if (!u)
+		return -ENOMEM;
+	ret = mp__ring_create(&u->ring, ring_entries(&ch->options),
+			      ch->options.completions);
+	if (ret) {
+		free(u);
+		return ret;
+	}
+	ch->priv = u;
+	TAILQ_INIT(&u->starved);
+	ch->is_direct = has_direct(&u->ring) && !register_slots(ch);
+	return 0;
+}
+
+static void uring_destroy(struct mp_channel *ch)
+{
+	struct mp__uring *u = mp__uring(ch);
+
+	mp__ring_destroy(&u->ring);
+	if (u->buf_ring)
+		munmap(u->buf_ring, u->buf_ring_size);
+	free(u);
+}
+
+static int uring_probe(struct mp_engine_info *info)
+{
+	struct mp__ring ring;
+	int ret = mp__ring_create(&ring, 4, 8);
+
+	if (ret)
+		return ret;
+	mp__tell_feature(info, true, "deferred-task-work");
+	mp__tell_feature(info, true, "multishot-accept");
+	mp__tell_feature(info, true, "multishot-receive");
+	mp__tell_feature(info, true, "buffer-ring");
+	mp__tell_feature(info, has_direct(&ring), "direct-descriptors");
+	mp__tell_feature(info, ring.features & MP__FEAT_MIN_TIMEOUT,
+			 "minimum-wait");
+	mp__tell_feature(info, mp__steering_works(), "partition");
+	mp__ring_destroy(&ring);
+	return 0;
+}
+
+static int uring_attach(struct mp_handle *handle)
+{
+	memset(&handle->ahead, 0, sizeof(handle->ahead));
+	return 0;
+}
+
+static void uring_detach(struct mp_handle *handle)
+{
+	mp__ahead_drop(handle);
+}
+
+/* ----------------------------------------------------------- submission */
+
+static int enter(struct mp_channel *ch, const struct mp__wait *wait)
+{
+	ch->stats.crossings++;
+	mp__account_flush(ch);
+	return mp__ring_enter(&mp__uring(ch)->ring, wait);
+}
+
+/*
+ * Everything is submitted on return. The kernel takes less only while it is
+ * short of memory, or before its overflown completions are fetched.
+ */
+static int uring_flush(struct mp_channel *ch)
+{
+	struct mp__uring *u = mp__uring(ch);
+	struct mp__wait wait = { 0 };
+
+	while (mp__ring_pending(&u->ring)) {
+		int ret = enter(ch, &wait);
+
+		if (ret < 0 && ret != -EINTR && ret != -EAGAIN && ret != -EBUSY)
+			return ret;
+		wait.get = ret == -EBUSY || ret == -EAGAIN;
+		if (wait.get)
+			mp__uring_reap(ch, UINT32_MAX);
+	}
+	return 0;
+}
+
+struct io_uring_sqe *mp__uring_sqe(struct mp_channel *ch, void *object,
+				   enum mp__tag tag)
+{
+	struct mp__uring *u = mp__uring(ch);
+	struct io_uring_sqe *sqe = mp__ring_sqe(&u->ring);
+
+	if (!sqe) {
+		struct mp__wait wait = { 0 };
+
+		/* Completions stay in the ring: we may be in the midst of one.
+		 */
+		while (!(sqe = mp__ring_sqe(&u->ring)))
+			enter(ch, &wait);
+	}
+	sqe->user_data = (uintptr_t)object | tag;
+	ch->unflushed++;
+	return sqe;
+}
+
+void mp__uring_target(struct io_uring_sqe *sqe, const struct mp_handle *handle)
+{
+	if (handle->fd >= 0) {
+		sqe->fd = handle->fd;
+	} else {
+		sqe->fd = handle->slot;
+		sqe->flags |= IOSQE_FIXED_FILE;
+	}
+}
+
+/* By user_data; its own completion comes only if nothing was found. */
+void mp__uring_cancel(struct mp_channel *ch, void *object, enum mp__tag tag)
+{
+	struct io_uring_sqe *sqe = mp__uring_sqe(ch, NULL, MP__TAG_NONE);
+
+	sqe->opcode = IORING_OP_ASYNC_CANCEL;
+	sqe->flags = IOSQE_CQE_SKIP_SUCCESS;
+	sqe->fd = -1;
+	sqe->addr = (uintptr_t)object | tag;
+	sqe->cancel_flags = IORING_ASYNC_CANCEL_ALL;
+}
+
+/* ----------------------------------------------------------- operations */
+
+static void prepare_message(struct io_uring_sqe *sqe, struct msghdr *msg,
+			    int opcode, int flags)
+{
+	sqe->opcode = opcode;
+	sqe->addr = (uintptr_t)msg;
+	sqe->len = 1;
+	sqe->msg_flags = flags;
+}
+
+static void prepare_iov_message(struct io_uring_sqe *sqe, struct mp__op *op,
+				int opcode, int flags)
+{
+	memset(&op->msg, 0, sizeof(op->msg));
+	op->msg.msg_iov = op->iov;
+	op->msg.msg_iovlen = op->iovcnt;
+	prepare_message(sqe, &op->msg, opcode, flags);
+}
+
+static void prepare_buffer(struct io_uring_sqe *sqe, struct mp__op *op,
+			   int opcode, int flags)
+{
+	sqe->opcode = opcode;
+	sqe->addr = (uintptr_t)op->iov->iov_base;
+	sqe->len = op->iov->iov_len;
+	sqe->msg_flags = flags;
+}
+
+/* sqe->len has 32 bits: what is longer goes as a vector. */
+static bool is_plain(const struct mp__op *op)
+{
+	return op->iovcnt == 1 && op->iov->iov_len <= INT32_MAX;
+}
+
+static void prepare_file(struct io_uring_sqe *sqe, struct mp__op *op,
+			 bool is_write)
+{
+	if (is_plain(op)) {
+		prepare_buffer(sqe, op,
+			       is_write ? IORING_OP_WRITE : IORING_OP_READ, 0);
+	} else {
+		sqe->opcode = is_write ? IORING_OP_WRITEV : IORING_OP_READV;
+		sqe->addr = (uintptr_t)op->iov;
+		sqe->len = op->iovcnt;
+	}
+	sqe->off = op->offset;
+}
+
+static void prepare_write(struct io_uring_sqe *sqe, struct mp__op *op)
+{
+	int flags = MSG_NOSIGNAL;
+
+	/* The kernel itself goes on after a short write. */
+	if (op->handle->kind == MP__STREAM)
+		flags |= MSG_WAITALL;
+	if (!mp__is_socket(op->handle))
+		prepare_file(sqe, op, true);
+	else if (is_plain(op))
+		prepare_buffer(sqe, op, IORING_OP_SEND, flags);
+	else
+		prepare_iov_message(sqe, op, IORING_OP_SENDMSG, flags);
+}
+
+static void prepare_read(struct io_uring_sqe *sqe, struct mp__op *op)
+{
+	if (!mp__is_socket(op->handle))
+		prepare_file(sqe, op, false);
+	else if (is_plain(op))
+		prepare_buffer(sqe, op, IORING_OP_RECV, 0);
+	else
+		prepare_iov_message(sqe, op, IORING_OP_RECVMSG, 0);
+}
+
+/* One receive into whichever buffer the kernel takes. */
+static void prepare_recv(struct io_uring_sqe *sqe, struct mp__op *op)
+{
+	sqe->opcode = mp__is_socket(op->handle) ? IORING_OP_RECV :
+						  IORING_OP_READ;
+	sqe->flags |= IOSQE_BUFFER_SELECT;
+	sqe->buf_group = MP__BUFFER_GROUP;
+	sqe->len = op->handle->ch->options.buffer_size;
+	if (!mp__is_socket(op->handle))
+		sqe->off = -1;
+}
+
+/* A slot is named where others have the fd's flag. */
+static void prepare_close(struct io_uring_sqe *sqe, int slot, bool is_direct)
+{
+	sqe->opcode = IORING_OP_CLOSE;
+	if (!is_direct)
+		return;
+	sqe->flags &= ~IOSQE_FIXED_FILE;
+	sqe->fd = 0;
+	sqe->file_index = slot + 1;
+}
+
+static void prepare(struct io_uring_sqe *sqe, struct mp__op *op)
+{
+	switch (op->cmd) {
+	case MP_READ:
+		prepare_read(sqe, op);
+		break;
+	case MP_RECV:
+		prepare_recv(sqe, op);
+		break;
+	case MP_WRITE:
+		prepare_write(sqe, op);
+		break;
+	case MP_RECVMSG:
+		prepare_message(sqe, op->caller_msg, IORING_OP_RECVMSG, 0);
+		break;
+	case MP_SENDMSG:
+		prepare_message(sqe, op->caller_msg, IORING_OP_SENDMSG,
+				MSG_NOSIGNAL);
+		break;
+	case MP_CONNECT:
+		sqe->opcode = IORING_OP_CONNECT;
+		sqe->addr = (uintptr_t)&op->addr;
+		sqe->off = op->addr_len;
+		break;
+	case MP_CLOSE:
+		prepare_close(sqe, op->handle->slot, op->handle->fd < 0);
+		break;
+	default:
+		sqe->opcode = IORING_OP_SHUTDOWN;
+		sqe->len = op->how;
+	}
+}
+
+/*
+ * After a write that was cut short (a full disk) io_uring doesn't move the
+ * file's position: what is left would go to the old one. So we keep it.
+ */
+static void take_position(struct mp__op *op)
+{
+	if (op->handle->kind != MP__DISK || op->cmd != MP_WRITE ||
+	    op->offset >= 0)
+		return;
+	op->offset = lseek(op->handle->fd, 0, SEEK_CUR);
+	op->at_position = op->offset >= 0;
+	op->handle->ch->stats.crossings++;
+}
+
+static void move_position(struct mp__op *op, int result)
+{
+	if (!op->at_position || result <= 0)
+		return;
+	lseek(op->handle->fd, op->offset + result, SEEK_SET);
+	op->handle->ch->stats.crossings++;
+}
+
+void mp__uring_submit_op(struct mp__op *op)
+{
+	struct io_uring_sqe *sqe =
+		mp__uring_sqe(op->handle->ch, op, MP__TAG_OP);
+
+	op->submitted = true;
+	take_position(op);
+	mp__uring_target(sqe, op->handle);
+	prepare(sqe, op);
+}
+
+static void uring_start(struct mp__op *op)
+{
+	struct mp_handle *handle = op->handle;
+
+	if (handle->kind == MP__STREAM && mp__lane_of(op) == &handle->rd)
+		mp__ahead_read(op);
+	else
+		mp__uring_submit_op(op);
+}
+
+static void uring_cancel(struct mp__op *op)
+{
+	struct mp_handle *handle = op->handle;
+
+	if (!mp__ahead_cancel(op))
+		mp__uring_cancel(handle->ch, op,
+				 op->polled ? MP__TAG_POLL : MP__TAG_OP);
+}
+
+/* A non-blocking file that io_uring doesn't wait for: wait, then retry. */
+static void poll_first(struct mp__op *op)
+{
+	struct io_uring_sqe *sqe =
+		mp__uring_sqe(op->handle->ch, op, MP__TAG_POLL);
+	bool is_read = mp__lane_of(op) == &op->handle->rd;
+
+	op->polled = true;
+	op->submitted = true;
+	mp__uring_target(sqe, op->handle);
+	sqe->opcode = IORING_OP_POLL_ADD;
+	sqe->poll32_events = is_read ? POLLIN | POLLRDHUP : POLLOUT;
+}
+
+static void op_polled(struct mp__op *op, int result)
+{
+	op->polled = false;
+	op->submitted = false;
+	if (result < 0 || op->canceled)
+		mp__op_done(op, op->canceled ? -ECANCELED : result);
+	else
+		mp__uring_submit_op(op);
+}
+
+static void take_buffer(struct mp__op *op, int result, unsigned int flags)
+{
+	struct mp_channel *ch = op->handle->ch;
+
+	if (!(flags & IORING_CQE_F_BUFFER))
+		return;
+	ch->buffers.nprovided--;
+	op->buffer = flags >> IORING_CQE_BUFFER_SHIFT;
+	if (result <= 0) {
+		mp__uring_release(ch, op->buffer);
+		op->buffer = MP__NO_BUFFER;
+	}
+}
+
+static void op_completed(struct mp__op *op, int result, unsigned int flags)
+{
+	op->submitted = false;
+	move_position(op, result);
+	if (op->cmd == MP_RECV)
+		take_buffer(op, result, flags);
+	if (op->canceled &&
+	    (result == -EAGAIN || result == -EINTR || result == -ENOBUFS))
+		result = -ECANCELED;
+	switch (result) {
+	case -EAGAIN:
+		poll_first(op);
+		break;
+	case -EINTR:
+		mp__uring_submit_op(op);
+		break;
+	case -ENOBUFS:
+		if (op->cmd == MP_RECV) {
+			mp__starve(op->handle);
+			break;
+		}
+		/* fall through */
+	default:
+		mp__op_done(op, result);
+	}
+}
+
+/* ------------------------------------------------------------ accepting */
+
+static void uring_accept(struct mp__queue *q)
+{
+	struct mp_channel *ch = q->handle->ch;
+	struct io_uring_sqe *sqe = mp__uring_sqe(ch, q, MP__TAG_QUEUE);
+
+	sqe->opcode = IORING_OP_ACCEPT;
+	sqe->fd = q->fd;
+	if (q->multi)
+		sqe->ioprio = IORING_ACCEPT_MULTISHOT;
+	if (q->handle->listener->is_lwsocket && ch->is_direct)
+		sqe->file_index = IORING_FILE_INDEX_ALLOC;
+	else
+		sqe->accept_flags = SOCK_CLOEXEC;
+}
+
+static void uring_accept_stop(struct mp__queue *q)
+{
+	mp__uring_cancel(q->handle->ch, q, MP__TAG_QUEUE);
+}
+
+/* ------------------------------------------------------ direct descriptors */
+
+static void uring_close_slot(struct mp_channel *ch, unsigned int slot)
+{
+	struct io_uring_sqe *sqe = mp__uring_sqe(ch, NULL, MP__TAG_NONE);
+
+	sqe->flags = IOSQE_CQE_SKIP_SUCCESS;
+	prepare_close(sqe, slot, true);
+}
+
+struct installed {
+	bool is_done;
+	int result;
+};
+
+/* The only call that waits for its own completion; others are kept. */
+static int uring_install_fd(struct mp_channel *ch, unsigned int slot)
+{
+	struct mp__wait wait = { .get = true, .wait_nr = 1, .timeout_us = -1 };
+	struct installed installed = { 0 };
+	struct io_uring_sqe *sqe =
+		mp__uring_sqe(ch, &installed, MP__TAG_INSTALL);
+
+	sqe->opcode = MP__OP_FIXED_FD_INSTALL;
+	sqe->flags = IOSQE_FIXED_FILE;
+	sqe->fd = slot;
+	while (!installed.is_done) {
+		enter(ch, &wait);
+		mp__uring_reap(ch, UINT32_MAX);
+	}
+	return installed.result;
+}
+
+/* --------------------------------------------------------------- fetching */
+
+static void complete(const struct io_uring_cqe *cqe)
+{
+	void *object = (void *)(uintptr_t)(cqe->user_data & ~MP__TAG_MASK);
+	struct installed *installed = object;
+
+	switch (cqe->user_data & MP__TAG_MASK) {
+	case MP__TAG_OP:
+		op_completed(object, cqe->res, cqe->flags);
+		break;
+	case MP__TAG_POLL:
+		op_polled(object, cqe->res);
+		break;
+	case MP__TAG_QUEUE:
+		mp__accepted(object, cqe->res, cqe->flags & IORING_CQE_F_MORE);
+		break;
+	case MP__TAG_AHEAD:
+		mp__ahead_received(object, cqe->res, cqe->flags);
+		break;
+	case MP__TAG_INSTALL:
+		installed->result = cqe->res;
+		installed->is_done = true;
+		break;
+	default: /* of a cancel or close: there is nobody to tell */
+		break;
+	}
+}
+
+/* What the ring holds, at most max; returns how many. */
+unsigned int mp__uring_reap(struct mp_channel *ch, unsigned int max)
+{
+	struct mp__uring *u = mp__uring(ch);
+	struct io_uring_cqe cqe;
+	unsigned int n = 0;
+
+	while (n < max && mp__ring_take(&u->ring, &cqe)) {
+		complete(&cqe);
+		n++;
+	}
+	if (n)
+		mp__account_fetch(ch, n);
+	return n;
+}
+
+static int poll_kernel(struct mp_channel *ch)
+{
+	struct mp__wait wait = { .get = true };
+
+	return enter(ch, &wait);
+}
+
+/* Before 6.12 the wait for a batch and the wait for anything are two calls. */
+static int wait_moderated(struct mp_channel *ch, int64_t timeout_us)
+{
+	struct mp__uring *u = mp__uring(ch);
+	uint32_t moderation_us = ch->options.moderation_us;
+	struct mp__wait wait = { .get = true, .timeout_us = timeout_us };
+	int ret;
+
+	wait.wait_nr = moderation_us ? mp__moderation_target(&u->moderation) :
+				       1;
+	if (wait.wait_nr == 1 ||
+	    (timeout_us >= 0 && timeout_us <= moderation_us)) {
+		wait.wait_nr = 1;
+		return enter(ch, &wait);
+	}
+	if (u->ring.features & MP__FEAT_MIN_TIMEOUT) {
+		wait.min_wait_us = moderation_us;
+		return enter(ch, &wait);
+	}
+	wait.timeout_us = moderation_us;
+	ret = enter(ch, &wait);
+	if (ret != -ETIME || mp__ring_ready(&u->ring))
+		return ret;
+	wait.wait_nr = 1;
+	wait.timeout_us = timeout_us < 0 ? -1 : timeout_us - moderation_us;
+	return enter(ch, &wait);
+}
+
+/*
+ * What was submitted may have completed at once: then the kernel needn't be
+ * asked, for a few times. True: something was reaped, don't wait.
+ */
+static bool reap_memory(struct mp_channel *ch)
+{
+	struct mp__uring *u = mp__uring(ch);
+
+	if (ch->options.batch == 1 || u->from_memory++ >= FETCHES_FROM_MEMORY) {
+		u->from_memory = 0;
+		return false;
+	}
+	if (!mp__uring_reap(ch, UINT32_MAX))
+		return false;
+	if (TAILQ_EMPTY(&ch->completed)) {
+		poll_kernel(ch);
+		mp__uring_reap(ch, UINT32_MAX);
+	}
+	return true;
+}
+
+static int uring_fetch(struct mp_channel *ch, int64_t timeout_us)
+{
+	struct mp__uring *u = mp__uring(ch);
+	/* One completion a crossing is what an unbatched API would do. */
+	unsigned int max = ch->options.batch == 1 ? 1 : UINT32_MAX;
+	unsigned int n;
+	int ret;
+
+	if (reap_memory(ch))
+		return 0;
+	u->from_memory = 0;
+	if (mp__ring_overflown(&u->ring))
+		ch->stats.overflows++;
+	ret = timeout_us ? wait_moderated(ch, timeout_us) : poll_kernel(ch);
+	n = mp__uring_reap(ch, max);
+	if (timeout_us && ch->options.moderation_us)
+		mp__moderate(&u->moderation, n, ch->options.batch);
+	if (n || ret == -EBUSY || ret == -EAGAIN)
+		return 0;
+	return ret < 0 ? ret : 0;
+}
+
+const struct mp__engine mp__engine_uring = {
+	.name = "uring",
+	.probe = uring_probe,
+	.create = uring_create,
+	.destroy = uring_destroy,
+	.attach = uring_attach,
+	.detach = uring_detach,
+	.start = uring_start,
+	.cancel = uring_cancel,
+	.accepts = 16,
+	.accept = uring_accept,
+	.accept_stop = uring_accept_stop,
+	.quiesce = mp__ahead_stop,
+	.close_slot = uring_close_slot,
+	.flush = uring_flush,
+	.fetch = uring_fetch,
+	.buffers = mp__uring_buffers,
+	.release = mp__uring_release,
+	.install_fd = uring_install_fd,
+};

@@ -1,0 +1,388 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Handles: how files come to a channel and leave it, and the socket calls on
+ * them.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "engine.h"
+
+/* --------------------------------------------------- which fd is whose */
+
+static int by_fd_reserve(struct mp_channel *ch, int fd)
+{
+	size_t size = ch->by_fd_size ? ch->by_fd_size : 64;
+	struct mp_handle **grown;
+
+	if ((size_t)fd < ch->by_fd_size)
+		return 0;
+	while (size <= (size_t)fd)
+		size *= 2;
+	grown = reallocarray(ch->by_fd, size, sizeof(*grown));
+	if (!grown)
+		return -ENOMEM;
+	memset(grown + ch->by_fd_size, 0,
+	       (size - ch->by_fd_size) * sizeof(*grown));
+	ch->by_fd = grown;
+	ch->by_fd_size = size;
+	return 0;
+}
+
+/*
+ * When it is to be closed already: the kernel gives the number to another file
+ * as soon as it is, which may be registered before MP_CLOSE is dispatched.
+ */
+void mp__by_fd_forget(struct mp_handle *handle)
+{
+	struct mp_channel *ch = handle->ch;
+
+	if (handle->slot < 0 && handle->fd >= 0 &&
+	    ch->by_fd[handle->fd] == handle)
+		ch->by_fd[handle->fd] = NULL;
+}
+
+/* The file is closed or given back: the number may come again. */
+static void unmap(struct mp_handle *handle)
+{
+	struct mp_channel *ch = handle->ch;
+
+	if (handle->slot >= 0)
+		mp__lwsocket_forget(ch, handle->slot);
+	else
+		mp__by_fd_forget(handle);
+	handle->slot = -1;
+	handle->fd = -1;
+}
+
+/* Nothing is in flight, and the file is closed or goes back to the caller. */
+void mp__handle_end(struct mp_handle *handle)
+{
+	handle->ch->engine->detach(handle);
+	if (handle->listener)
+		mp__listener_free(handle);
+	unmap(handle);
+}
+
+static int kind_of(int fd, enum mp__kind *kind)
+{
+	struct stat st;
+	int type;
+	socklen_t len = sizeof(type);
+
+	if (!getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len)) {
+		*kind = type == SOCK_STREAM ? MP__STREAM : MP__MESSAGES;
+		return 0;
+	}
+	if (errno != ENOTSOCK)
+		return -errno;
+	if (fstat(fd, &st))
+		return -errno;
+	if (S_ISDIR(st.st_mode))
+		return -EISDIR;
+	*kind = S_ISREG(st.st_mode) || S_ISBLK(st.st_mode) ? MP__DISK :
+							     MP__POLLABLE;
+	return 0;
+}
+
+/* ------------------------------------------------------------ register */
+
+static int bind_fd(struct mp_handle *handle, int fd)
+{
+	struct mp_channel *ch = handle->ch;
+	int ret;
+
+	if (fd < 0)
+		return -EBADF;
+	ret = kind_of(fd, &handle->kind);
+	if (ret)
+		return ret;
+	ret = by_fd_reserve(ch, fd);
+	if (ret)
+		return ret;
+	if (ch->by_fd[fd])
+		return -EEXIST;
+	handle->fd = fd;
+	handle->id = fd;
+	return 0;
+}
+
+static int bind_lwsocket(struct mp_handle *handle, int id)
+{
+	struct mp_channel *ch = handle->ch;
+	unsigned int slot = id - MP_LWSOCKET_BASE;
+	struct mp__lwsocket *lw;
+
+	if (slot >= ch->options.max_lwsockets)
+		return -EBADF;
+	lw = &ch->lwsockets[slot];
+	if (lw->state != MP__LW_ACCEPTED)
+		return lw->state == MP__LW_FREE ? -EBADF : -EEXIST;
+	handle->id = id;
+	handle->slot = slot;
+	handle->fd = lw->fd;
+	handle->kind = lw->kind;
+	return 0;
+}
+
+static void map(struct mp_handle *handle)
+{
+	struct mp_channel *ch = handle->ch;
+
+	if (handle->slot >= 0)
+		ch->lwsockets[handle->slot].state = MP__LW_REGISTERED;
+	else
+		ch->by_fd[handle->fd] = handle;
+}
+
+static int begin(struct mp_handle *handle, int fd, const cpu_set_t *cpu_mask)
+{
+	int ret = fd >= MP_LWSOCKET_BASE ? bind_lwsocket(handle, fd) :
+					   bind_fd(handle, fd);
+
+	if (ret)
+		return ret;
+	if (cpu_mask) {
+		ret = mp__listener_new(handle, cpu_mask);
+		if (ret)
+			return ret;
+	}
+	ret = handle->ch->engine->attach(handle);
+	if (ret && handle->listener)
+		mp__listener_free(handle);
+	return ret;
+}
+
+int mp_register(struct mp_channel *ch, int fd, void *cookie,
+		const cpu_set_t *cpu_mask, struct mp_handle **out)
+{
+	struct mp_handle *handle;
+	int ret;
+
+	if (!ch || !out)
+		return -EINVAL;
+	if (!mp__is_owner(ch))
+		return -EPERM;
+	handle = mp__handle_new(ch);
+	if (!handle)
+		return -ENOMEM;
+	handle->cookie = cookie;
+	ret = begin(handle, fd, cpu_mask);
+	if (ret) {
+		mp__handle_free(handle);
+		return ret;
+	}
+	map(handle);
+	handle->state = MP__OPEN;
+	*out = handle;
+	return 0;
+}
+
+int mp_handle_id(const struct mp_handle *handle)
+{
+	int ret = mp__check(handle);
+
+	return ret ? ret : handle->id;
+}
+
+/* ---------------------------------------------------------- unregister */
+
+static void drop_completed(struct mp_handle *handle)
+{
+	struct mp_channel *ch = handle->ch;
+	struct mp__op *op, *next;
+
+	for (op = TAILQ_FIRST(&ch->completed); op; op = next) {
+		next = TAILQ_NEXT(op, link);
+		if (op->handle != handle)
+			continue;
+		TAILQ_REMOVE(&ch->completed, op, link);
+		if (op->cmd == MP_ACCEPT && op->result >= 0)
+			TAILQ_INSERT_TAIL(&handle->listener->early, op, link);
+		else
+			mp__deliver(op);
+	}
+}
+
+/* End all that is in flight, and wait for it. */
+static void drain(struct mp_handle *handle)
+{
+	struct mp_channel *ch = handle->ch;
+
+	handle->state = MP__DROPPING;
+	drop_completed(handle);
+	mp__lane_cancel(handle, &handle->rd);
+	mp__lane_cancel(handle, &handle->wr);
+	if (handle->listener)
+		mp__listener_stop(handle);
+	ch->engine->quiesce(handle);
+	while (handle->in_flight)
+		ch->engine->fetch(ch, -1);
+}
+
+/* The slot may come again as soon as it is closed: the handle forgets it. */
+static void close_lwsocket(struct mp_handle *handle)
+{
+	unsigned int slot = handle->slot;
+
+	handle->ch->engine->detach(handle);
+	handle->slot = -1;
+	handle->fd = -1;
+	mp__lwsocket_close(handle->ch, slot);
+}
+
+int mp_unregister(struct mp_handle *handle)
+{
+	struct mp_channel *ch;
+	bool is_closing, is_lwsocket;
+	int fd, ret = mp__check(handle);
+
+	if (ret && (ret != -EBADF || handle->state != MP__CLOSING))
+		return ret;
+	/* mp_close() has taken the fd, even if it hasn't come to closing it. */
+	is_closing = handle->state == MP__CLOSING;
+	ch = handle->ch;
+	drain(handle);
+	is_lwsocket = handle->slot >= 0;
+	if (is_lwsocket)
+		close_lwsocket(handle);
+	fd = handle->fd;
+	mp__handle_end(handle);
+	if (is_closing && fd >= 0)
+		close(fd);
+	mp__handle_free(handle);
+	/* Its peer is to know now. */
+	if (is_lwsocket)
+		ch->engine->flush(ch);
+	return 0;
+}
+
+/* -------------------------------------------------------- socket calls */
+
+static bool is_idle(const struct mp_handle *handle)
+{
+	return TAILQ_EMPTY(&handle->rd.ops) && TAILQ_EMPTY(&handle->wr.ops);
+}
+
+static bool has_completed(const struct mp_handle *handle)
+{
+	const struct mp__op *op;
+
+	TAILQ_FOREACH (op, &handle->ch->completed, link)
+		if (op->handle == handle)
+			return true;
+	return false;
+}
+
+/* An fd of one's own for the handle's file. */
+static int install_fd(struct mp_handle *handle)
+{
+	int fd;
+
+	if (handle->fd < 0)
+		return handle->ch->engine->install_fd(handle->ch, handle->slot);
+	fd = fcntl(handle->fd, F_DUPFD_CLOEXEC, 0);
+	return fd < 0 ? -errno : fd;
+}
+
+/* Stop receiving ahead; -EBUSY if that has brought bytes already. */
+static int settle(struct mp_handle *handle)
+{
+	struct mp_channel *ch = handle->ch;
+
+	ch->engine->quiesce(handle);
+	while (handle->in_flight)
+		ch->engine->fetch(ch, -1);
+	if (ch->engine == &mp__engine_uring && handle->ahead.count)
+		return -EBUSY;
+	return 0;
+}
+
+int mp_lwsocket_to_fd(struct mp_handle *handle)
+{
+	int fd, ret = mp__check(handle);
+
+	if (ret)
+		return ret;
+	if (handle->listener || !is_idle(handle) || has_completed(handle))
+		return -EBUSY;
+	ret = settle(handle);
+	if (ret)
+		return ret;
+	fd = handle->slot < 0 ? handle->fd : install_fd(handle);
+	if (fd < 0)
+		return fd;
+	mp_unregister(handle);
+	return fd;
+}
+
+/* A direct descriptor borrows an fd for the length of a call. */
+static int borrow_fd(struct mp_handle *handle)
+{
+	int ret = mp__check(handle);
+
+	if (ret)
+		return ret;
+	if (!mp__is_socket(handle))
+		return -ENOTSOCK;
+	return handle->fd >= 0 ? handle->fd : install_fd(handle);
+}
+
+static int give_back_fd(struct mp_handle *handle, int fd, int ret)
+{
+	int error = ret < 0 ? -errno : 0;
+
+	handle->ch->stats.crossings++;
+	if (fd != handle->fd) {
+		close(fd);
+		handle->ch->stats.crossings++;
+	}
+	return error;
+}
+
+int mp_setsockopt(struct mp_handle *handle, int level, int name,
+		  const void *value, socklen_t len)
+{
+	int fd = value ? borrow_fd(handle) : -EINVAL;
+
+	if (fd < 0)
+		return fd;
+	return give_back_fd(handle, fd,
+			    setsockopt(fd, level, name, value, len));
+}
+
+int mp_getsockopt(struct mp_handle *handle, int level, int name, void *value,
+		  socklen_t *len)
+{
+	int fd = value && len ? borrow_fd(handle) : -EINVAL;
+
+	if (fd < 0)
+		return fd;
+	return give_back_fd(handle, fd,
+			    getsockopt(fd, level, name, value, len));
+}
+
+int mp_getpeername(struct mp_handle *handle, struct sockaddr *addr,
+		   socklen_t *len)
+{
+	int fd = addr && len ? borrow_fd(handle) : -EINVAL;
+
+	if (fd < 0)
+		return fd;
+	return give_back_fd(handle, fd, getpeername(fd, addr, len));
+}
+
+int mp_getsockname(struct mp_handle *handle, struct sockaddr *addr,
+		   socklen_t *len)
+{
+	int fd = addr && len ? borrow_fd(handle) : -EINVAL;
+
+	if (fd < 0)
+		return fd;
+	return give_back_fd(handle, fd, getsockname(fd, addr, len));
+}

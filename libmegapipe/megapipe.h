@@ -1,0 +1,396 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * libmegapipe: completion-based network I/O through per-core channels.
+ *
+ * After S. Han, S. Marshall, B.-G. Chun, S. Ratnasamy: "MegaPipe: A New
+ * Programming Interface for Scalable Network I/O", OSDI 2012 ("the paper").
+ * This header is the whole public API and its manual.
+ *
+ * The model (paper, sections 3.2 and 3.3)
+ *
+ *   A channel is one thread's pipe to the kernel. Files are registered with
+ *   it and become handles. Operations are asked for on handles, return at
+ *   once, and their results come back as events from mp_dispatch(), one by
+ *   one. The library collects requests and pushes them to the kernel in
+ *   batches; results are fetched in batches too. The caller sees nothing of
+ *   that but fewer system calls.
+ *
+ *	struct mp_channel *ch;
+ *	struct mp_handle *h;
+ *	struct mp_event ev;
+ *
+ *	mp_create(NULL, &ch);
+ *	mp_register(ch, listen_fd, NULL, &cpu0, &h);
+ *	mp_accept(h, MP_ACCEPT_ALL, true);
+ *	while (mp_dispatch(ch, &ev, -1) >= 0) {
+ *		switch (ev.cmd) {
+ *		case MP_ACCEPT:
+ *			mp_register(ch, ev.result, conn, NULL, &conn->h);
+ *			mp_recv(conn->h);
+ *			...
+ *
+ * Return values
+ *
+ *   Functions return 0 (or what they say) or a negative errno. The library
+ *   never sets errno, never prints, never aborts. A call that fails has
+ *   changed nothing. Common to all calls:
+ *     -EINVAL  an argument is NULL or out of its range
+ *     -EBADF   the handle is not registered (any more)
+ *     -EPERM   called from a thread that doesn't own the channel
+ *     -ENOMEM  no memory
+ *
+ * Threads
+ *
+ *   A channel belongs to the thread that created it: only that thread may
+ *   use the channel and its handles. Different channels are independent. To
+ *   wake a channel from elsewhere, write to an eventfd that is registered
+ *   with it. A child process must not use a channel it inherited by fork().
+ *
+ * Ownership of memory
+ *
+ *   Memory passed to mp_read, mp_write, mp_readv, mp_writev, mp_pread,
+ *   mp_pwrite, mp_recvmsg and mp_sendmsg belongs to the channel until the
+ *   operation's event has been dispatched, or mp_unregister() or
+ *   mp_destroy() has returned. The iovec array itself is copied, and so is
+ *   the address given to mp_connect(). Memory that mp_recv() hands out
+ *   belongs to the caller until mp_release().
+ *
+ * Order
+ *
+ *   A handle has two lanes. The read lane (accept, read, recv, recvmsg) and
+ *   the write lane (connect, write, sendmsg, disconnect, close) each do one
+ *   thing after the other in the order asked for; the lanes don't wait for
+ *   each other, but reads wait for a connect. A write that fails cancels the
+ *   writes queued behind it (-ECANCELED); disconnect and close still happen.
+ *
+ * Engines
+ *
+ *   kernel  the MegaPipe module, /dev/megapipe
+ *   uring   io_uring, Linux 6.1 or newer
+ *   epoll   epoll and non-blocking calls, everywhere
+ *   All behave alike. They differ in cost, and where a comment below says so.
+ */
+#ifndef MEGAPIPE_H
+#define MEGAPIPE_H
+
+#include <sched.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define MP_VERSION "0.1.0"
+
+/* Lightweight sockets are numbered from here (paper, section 4.1). */
+#define MP_LWSOCKET_BASE (1 << 30)
+
+/* Limits of mp_options. */
+#define MP_BATCH_DEFAULT 32
+#define MP_BATCH_MAX 4096
+#define MP_BUFFERS_DEFAULT 1024
+#define MP_BUFFERS_MAX 32768
+#define MP_BUFFER_SIZE_DEFAULT 4096
+#define MP_BUFFER_SIZE_MAX (1 << 20)
+#define MP_LWSOCKETS_DEFAULT 65536
+#define MP_LWSOCKETS_MAX (1 << 20)
+#define MP_COMPLETIONS_DEFAULT 4096
+#define MP_COMPLETIONS_MAX 65536
+#define MP_MODERATION_MAX 10000
+
+struct mp_channel;
+struct mp_handle;
+
+/* ------------------------------------------------------------- channels */
+
+/*
+ * Zero means the default. A member out of its range is -EINVAL.
+ */
+struct mp_options {
+	/*
+	 * "kernel", "uring", "epoll", or NULL or "auto": the first of these
+	 * that works here. An engine asked for by name is never replaced by
+	 * another.
+	 */
+	const char *engine;
+
+	/*
+	 * Requests collected before they are pushed to the kernel (paper,
+	 * section 3.4.3). 1 turns batching off: each request is pushed at
+	 * once, and one completion is fetched at a time.
+	 */
+	unsigned int batch;
+
+	/* Most lwsockets open at once; lowered to RLIMIT_NOFILE. */
+	unsigned int max_lwsockets;
+
+	/*
+	 * Channel-owned buffers for mp_recv(): how many (a power of two) and
+	 * of how many bytes. While all are with the caller, mp_recv()
+	 * waits for an mp_release().
+	 */
+	unsigned int buffers;
+	unsigned int buffer_size;
+
+	/*
+	 * Entries of the queue of completions between kernel and library (a
+	 * power of two). When it overflows, nothing is lost: it costs time.
+	 */
+	unsigned int completions;
+
+	/*
+	 * Wake-up moderation: where completions come in quick succession, a
+	 * wait goes on for this many microseconds at most to collect some
+	 * more; how many, it learns. Pays where clients run on other CPUs and
+	 * the server keeps up with them; costs where they share the CPU. 0:
+	 * off, and so without batching. Engine uring only so far; others take
+	 * what is there.
+	 */
+	unsigned int moderation_us;
+};
+
+/*
+ * Make a channel for the calling thread.
+ *   -ENOENT  no engine has this name
+ *   -ENOSYS  this kernel doesn't have what the engine needs
+ *   -EPERM   not allowed here (seccomp, kernel.io_uring_disabled)
+ *   -ENODEV  engine "kernel": the module isn't loaded
+ */
+int mp_create(const struct mp_options *options, struct mp_channel **ch);
+
+/*
+ * End everything in flight, close the channel's lwsockets and accept queues
+ * and free it all. Files registered by their fd stay open and are the
+ * caller's. NULL is allowed.
+ */
+void mp_destroy(struct mp_channel *ch);
+
+/* "kernel", "uring" or "epoll". */
+const char *mp_engine_name(const struct mp_channel *ch);
+
+/* What an engine can do on this machine. */
+struct mp_engine_info {
+	int error;	    /* 0: works here; else what mp_create() says */
+	char features[256]; /* used, by name, separated by blanks */
+	char missing[256];  /* this kernel hasn't got; done without */
+};
+
+/* Find out, without making a channel. -ENOENT: no engine has this name. */
+int mp_engine_probe(const char *engine, struct mp_engine_info *info);
+
+/* -------------------------------------------------------------- handles */
+
+/*
+ * Make a handle of a file: TCP, UDP or UNIX socket, pipe, FIFO, signalfd,
+ * timerfd, eventfd, disk file, or an lwsocket that an accept on this channel
+ * has reported. The cookie comes back in each event. A file may be registered
+ * with several channels, but only once with each (-EEXIST).
+ *
+ * The engine may make the file non-blocking, and leaves it so.
+ *
+ * cpu_mask (paper, section 3.4.1): for a listening TCP socket only, else
+ * NULL. The handle gets an accept queue of its own, which takes the
+ * connections whose SYN was processed by one of these CPUs. Register the
+ * socket with one channel a core, with disjoint masks that together hold
+ * every CPU, and have each thread run on the CPUs of its mask: connections
+ * then stay on their core. A CPU that no mask holds is served by a queue
+ * that the kernel's hash picks, the socket's own included. What is in the
+ * socket's own queue, from before or by hash, goes to any of the handles.
+ * Connections that wait in the handle's queue are reset when it is closed or
+ * unregistered.
+ *   -EBUSY       a CPU of the mask is taken by another handle of this process
+ *   -EADDRINUSE  the socket has connections from before and was bound without
+ *                SO_REUSEADDR, or another user listens on its port
+ *   -EOPNOTSUPP  the kernel can't steer by CPU (needs Linux 6.2, or a 6.1
+ *                stable release)
+ *   -EINVAL      the mask is empty, or this is no listening TCP socket
+ */
+int mp_register(struct mp_channel *ch, int fd, void *cookie,
+		const cpu_set_t *cpu_mask, struct mp_handle **handle);
+
+/*
+ * Leave the channel at once, whatever is in flight: pending completions are
+ * cancelled and none is delivered after. On return all memory passed to the
+ * handle's operations is the caller's again. An fd stays open; an lwsocket is
+ * deallocated, and its connection closed. Bytes that mp_recv() has received
+ * and that were not dispatched are lost, with engine uring also those that it
+ * has received ahead: mp_lwsocket_to_fd() leaves without such a loss.
+ */
+int mp_unregister(struct mp_handle *handle);
+
+/* What the handle was registered as: an fd, or an lwsocket's number. */
+int mp_handle_id(const struct mp_handle *handle);
+
+/* ----------------------------------------------------------- operations */
+
+enum mp_command {
+	MP_ACCEPT = 1,
+	MP_CONNECT,
+	MP_READ, /* mp_read, mp_readv, mp_pread */
+	MP_RECV,
+	MP_RECVMSG,
+	MP_WRITE, /* mp_write, mp_writev, mp_pwrite */
+	MP_SENDMSG,
+	MP_DISCONNECT,
+	MP_CLOSE,
+};
+
+/*
+ * Accept count more connections; each is an event whose result is the new
+ * fd (close-on-exec, blocking) or lwsocket. MP_ACCEPT_ALL: go on until told
+ * otherwise; 0: stop, and keep what has been accepted already for the next
+ * mp_accept(). An error ends accepting: after -EMFILE or -ENFILE close
+ * something and ask again. When max_lwsockets are open, accepting lwsockets
+ * pauses until one is closed. -EBUSY: accepting goes on, or hasn't stopped
+ * yet, with another value of is_lwsocket, or connections are kept that were
+ * accepted so.
+ */
+#define MP_ACCEPT_ALL UINT32_MAX
+int mp_accept(struct mp_handle *handle, uint32_t count, bool is_lwsocket);
+
+/* Connect a socket. Result 0. */
+int mp_connect(struct mp_handle *handle, const struct sockaddr *addr,
+	       socklen_t len);
+
+/*
+ * Read what is there, at most size bytes; wait if there is nothing. Result:
+ * bytes, 0 at the end. A reset connection may show as 0 or -ECONNRESET. Disk
+ * files are read at the file's position, or by mp_pread() at offset.
+ */
+int mp_read(struct mp_handle *handle, void *buf, size_t size);
+int mp_readv(struct mp_handle *handle, const struct iovec *iov, int iovcnt);
+int mp_pread(struct mp_handle *handle, void *buf, size_t size, off_t offset);
+
+/*
+ * Read into a buffer of the channel, which is taken only when there is
+ * something to read: idle connections hold no memory. The event's recv.data
+ * points to the bytes. Each event with result > 0 is to be given back with
+ * mp_release(), in any order. Engine uring receives ahead of the next
+ * mp_recv() by a few buffers a handle.
+ */
+int mp_recv(struct mp_handle *handle);
+
+struct mp_event;
+int mp_release(struct mp_channel *ch, const struct mp_event *ev);
+
+/*
+ * Write everything. The event comes when all bytes have been taken by the
+ * kernel (result: their number), or with an error. There are no short writes,
+ * but for datagrams. An iov has IOV_MAX parts at most (-EINVAL). Writing to a
+ * pipe that nobody reads raises SIGPIPE, as always: ignore it; sockets don't.
+ */
+int mp_write(struct mp_handle *handle, const void *buf, size_t size);
+int mp_writev(struct mp_handle *handle, const struct iovec *iov, int iovcnt);
+int mp_pwrite(struct mp_handle *handle, const void *buf, size_t size,
+	      off_t offset);
+
+/*
+ * recvmsg and sendmsg, for datagrams with addresses and for control
+ * messages. The msghdr and all it points to belong to the channel until the
+ * event. Result: bytes of this message. For stream sockets the result can be
+ * less than what was asked for.
+ */
+int mp_recvmsg(struct mp_handle *handle, struct msghdr *msg);
+int mp_sendmsg(struct mp_handle *handle, const struct msghdr *msg);
+
+/*
+ * shutdown(): how is SHUT_RD, SHUT_WR or SHUT_RDWR. Happens after the writes
+ * asked for before it. The handle stays. Result 0.
+ */
+int mp_disconnect(struct mp_handle *handle, int how);
+
+/*
+ * Close the file after the writes asked for before, and leave the channel.
+ * Reads in flight end with -ECANCELED, accepting stops. Nothing may be asked of
+ * the handle any more (-EBADF); the MP_CLOSE event is its last, and the memory
+ * of the cookie may go then. To give up on writes that a peer doesn't take, use
+ * mp_unregister().
+ */
+int mp_close(struct mp_handle *handle);
+
+/* --------------------------------------------------------------- events */
+
+struct mp_event {
+	enum mp_command cmd;
+	ssize_t result; /* see the operation; or -errno */
+	void *cookie;	/* of the handle, from mp_register() */
+	struct mp_handle *handle;
+	union {
+		struct {
+			/* fetched, and not dispatched yet (Table 1) */
+			uint32_t pending;
+		} accept;
+		struct {
+			void *data;
+			uint32_t buffer; /* for mp_release() */
+		} recv;
+	};
+};
+
+/*
+ * The next completion: from memory if there is one, else collected requests
+ * are pushed to the kernel and a batch is fetched, waiting timeout_us
+ * microseconds at most (-1: for ever, 0: not at all).
+ * 1: *ev is filled. 0: the time is over. -EINTR: a signal handler ran.
+ */
+int mp_dispatch(struct mp_channel *ch, struct mp_event *ev, int64_t timeout_us);
+
+/* Push the collected requests to the kernel now. */
+int mp_flush(struct mp_channel *ch);
+
+/* -------------------------------------------------------------- sockets */
+
+/*
+ * The paper's fall-back (section 3.4.2): turn an lwsocket into an ordinary
+ * fd, which is returned. The handle is gone, as by mp_unregister(), but the
+ * connection lives on in the fd. Of the handle of an fd, that fd is returned:
+ * the way to leave the channel without losing received bytes.
+ *   -EBUSY  operations are in flight, or bytes have been received ahead: ask
+ *           for them with mp_recv(), or try again later
+ */
+int mp_lwsocket_to_fd(struct mp_handle *handle);
+
+/*
+ * The socket calls, which an lwsocket has no fd for; they work on any
+ * socket's handle. Synchronous, with the errors of their namesakes.
+ */
+int mp_setsockopt(struct mp_handle *handle, int level, int name,
+		  const void *value, socklen_t len);
+int mp_getsockopt(struct mp_handle *handle, int level, int name, void *value,
+		  socklen_t *len);
+int mp_getpeername(struct mp_handle *handle, struct sockaddr *addr,
+		   socklen_t *len);
+int mp_getsockname(struct mp_handle *handle, struct sockaddr *addr,
+		   socklen_t *len);
+
+/* ----------------------------------------------------------- statistics */
+
+struct mp_stats {
+	uint64_t requests;	/* operations asked for */
+	uint64_t completions;	/* events dispatched */
+	uint64_t flushes;	/* times requests were pushed to the kernel */
+	uint64_t flushed;	/* requests pushed, all flushes together */
+	uint64_t largest_flush; /* requests in one push */
+	uint64_t fetches;	/* times completions were fetched */
+	uint64_t fetched;	/* completions fetched, all fetches together */
+	uint64_t largest_fetch; /* completions in one fetch */
+	uint64_t crossings;	/* system calls made for the channel */
+	uint64_t accepted;	/* connections */
+	uint64_t buffer_waits;	/* mp_recv() had to wait for an mp_release() */
+	uint64_t overflows;	/* the completion queue was found overflown */
+	uint32_t handles;	/* registered now */
+	uint32_t lwsockets;	/* open now */
+	uint32_t buffers_held;	/* with the caller now */
+};
+
+int mp_stats(const struct mp_channel *ch, struct mp_stats *stats);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,389 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Partitioned listening sockets (paper, section 3.4.1) from user space: a
+ * clone of the listening socket for each CPU of a mask, in one SO_REUSEPORT
+ * group, each tied to its CPU with SO_INCOMING_CPU. The kernel then picks the
+ * clone of the CPU that processes the SYN. SO_REUSEPORT alone would pick by
+ * hash, which brings no affinity.
+ *
+ * The socket itself stays in the group, and has connections from before. Every
+ * handle accepts from it too, so that none of them is left waiting.
+ *
+ * Kernels honour SO_INCOMING_CPU within a group from 6.2 and in later 6.1
+ * stable releases; older ones ignore it silently, so it is tried out once.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "engine.h"
+
+#define DECOYS 7
+#define TRIES 8
+
+static pthread_once_t probe_once = PTHREAD_ONCE_INIT;
+static bool steering_works;
+
+/* CPUs that handles of this process have claimed, by listening socket. */
+struct claim {
+	struct claim *next;
+	uint64_t group;
+	cpu_set_t cpus;
+};
+
+static pthread_mutex_t claims_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct claim *claims;
+
+/* ---------------------------------------------------------------- probe */
+
+static int set_int(int fd, int level, int name, int value)
+{
+	return setsockopt(fd, level, name, &value, sizeof(value)) ? -errno : 0;
+}
+
+static int join_group(int fd, struct sockaddr_in *addr, int cpu)
+{
+	socklen_t len = sizeof(*addr);
+
+	if (set_int(fd, SOL_SOCKET, SO_REUSEPORT, 1) ||
+	    set_int(fd, SOL_SOCKET, SO_INCOMING_CPU, cpu) ||
+	    bind(fd, (struct sockaddr *)addr, len) || listen(fd, TRIES) ||
+	    getsockname(fd, (struct sockaddr *)addr, &len))
+		return -errno;
+	return 0;
+}
+
+/* Does each of some connections end up at the one socket of our CPU? */
+static bool all_arrive(int ours, const struct sockaddr_in *addr)
+{
+	int arrived = 0;
+
+	for (int i = 0; i < TRIES; i++) {
+		int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		int got = -1;
+
+		if (fd >= 0 && !connect(fd, (const void *)addr, sizeof(*addr)))
+			got = accept4(ours, NULL, NULL,
+				      SOCK_CLOEXEC | SOCK_NONBLOCK);
+		if (got >= 0) {
+			arrived++;
+			close(got);
+		}
+		if (fd >= 0)
+			close(fd);
+	}
+	return arrived == TRIES;
+}
+
+static bool try_steering(int cpu)
+{
+	struct sockaddr_in addr = {
+		.sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+	};
+	int fds[DECOYS + 1];
+	bool ok = true;
+
+	for (int i = 0; i <= DECOYS; i++) {
+		fds[i] = socket(AF_INET,
+				SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+		/* decoys wait for a CPU that this thread isn't on */
+		if (fds[i] < 0 ||
+		    join_group(fds[i], &addr, i == DECOYS ? cpu : cpu + 1))
+			ok = false;
+	}
+	ok = ok && all_arrive(fds[DECOYS], &addr);
+	for (int i = 0; i <= DECOYS; i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
+	return ok;
+}
+
+static void probe_steering(void)
+{
+	cpu_set_t before, one;
+	int cpu = sched_getcpu();
+
+	if (cpu < 0 || sched_getaffinity(0, sizeof(before), &before))
+		return;
+	CPU_ZERO(&one);
+	CPU_SET(cpu, &one);
+	if (sched_setaffinity(0, sizeof(one), &one))
+		return;
+	steering_works = try_steering(cpu);
+	sched_setaffinity(0, sizeof(before), &before);
+}
+
+bool mp__steering_works(void)
+{
+	pthread_once(&probe_once, probe_steering);
+	return steering_works;
+}
+
+/* --------------------------------------------------------------- claims */
+
+static bool overlaps(uint64_t group, const cpu_set_t *cpus)
+{
+	cpu_set_t both;
+
+	for (struct claim *c = claims; c; c = c->next) {
+		CPU_AND(&both, &c->cpus, cpus);
+		if (c->group == group && CPU_COUNT(&both))
+			return true;
+	}
+	return false;
+}
+
+static int claim(uint64_t group, const cpu_set_t *cpus)
+{
+	struct claim *c = malloc(sizeof(*c));
+	int ret = 0;
+
+	if (!c)
+		return -ENOMEM;
+	c->group = group;
+	c->cpus = *cpus;
+	pthread_mutex_lock(&claims_lock);
+	if (overlaps(group, cpus)) {
+		ret = -EBUSY;
+		free(c);
+	} else {
+		c->next = claims;
+		claims = c;
+	}
+	pthread_mutex_unlock(&claims_lock);
+	return ret;
+}
+
+static void unclaim(uint64_t group, const cpu_set_t *cpus)
+{
+	struct claim **at, *c;
+
+	pthread_mutex_lock(&claims_lock);
+	for (at = &claims; (c = *at); at = &c->next) {
+		if (c->group == group && CPU_EQUAL(&c->cpus, cpus)) {
+			*at = c->next;
+			free(c);
+			break;
+		}
+	}
+	pthread_mutex_unlock(&claims_lock);
+}
+
+/* --------------------------------------------------------------- clones */
+
+/* Of a listening socket, tcpi_sacked is the longest its queue may get. */
+unsigned int mp__backlog(int fd)
+{
+	struct tcp_info info = { 0 };
+	socklen_t len = sizeof(info);
+
+	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) ||
+	    !info.tcpi_sacked)
+		return SOMAXCONN;
+	return info.tcpi_sacked;
+}
+
+/* What connections inherit from the socket they are accepted from. */
+static const struct {
+	int level;
+	int name;
+} inherited[] = {
+	{ SOL_SOCKET, SO_REUSEADDR },
+	{ SOL_SOCKET, SO_KEEPALIVE },
+	{ SOL_SOCKET, SO_LINGER },
+	{ SOL_SOCKET, SO_OOBINLINE },
+	{ SOL_SOCKET, SO_PRIORITY },
+	{ SOL_SOCKET, SO_RCVLOWAT },
+	{ SOL_SOCKET, SO_MARK },
+	{ SOL_SOCKET, SO_BUSY_POLL },
+	{ SOL_SOCKET, SO_BINDTODEVICE },
+	{ SOL_SOCKET, SO_RCVTIMEO },
+	{ SOL_SOCKET, SO_SNDTIMEO },
+	{ IPPROTO_IP, IP_TOS },
+	{ IPPROTO_IP, IP_TTL },
+	{ IPPROTO_IP, IP_FREEBIND },
+	{ IPPROTO_IP, IP_TRANSPARENT },
+	{ IPPROTO_IPV6, IPV6_V6ONLY },
+	{ IPPROTO_IPV6, IPV6_TCLASS },
+	{ IPPROTO_TCP, TCP_NODELAY },
+	{ IPPROTO_TCP, TCP_MAXSEG },
+	{ IPPROTO_TCP, TCP_KEEPIDLE },
+	{ IPPROTO_TCP, TCP_KEEPINTVL },
+	{ IPPROTO_TCP, TCP_KEEPCNT },
+	{ IPPROTO_TCP, TCP_DEFER_ACCEPT },
+	{ IPPROTO_TCP, TCP_QUICKACK },
+	{ IPPROTO_TCP, TCP_USER_TIMEOUT },
+	{ IPPROTO_TCP, TCP_CONGESTION },
+	{ IPPROTO_TCP, TCP_FASTOPEN },
+	{ IPPROTO_TCP, TCP_NOTSENT_LOWAT },
+};
+
+/* The kernel reports twice what was asked for. */
+static void copy_buffer_size(int from, int to, int name)
+{
+	int size, standard;
+	socklen_t len = sizeof(size);
+
+	if (getsockopt(from, SOL_SOCKET, name, &size, &len) ||
+	    getsockopt(to, SOL_SOCKET, name, &standard, &len) ||
+	    size == standard)
+		return;
+	set_int(to, SOL_SOCKET, name, size / 2);
+}
+
+static bool equal_option(int a, int b, int level, int name)
+{
+	char left[64] = { 0 }, right[64] = { 0 };
+	socklen_t left_len = sizeof(left), right_len = sizeof(right);
+
+	return getsockopt(a, level, name, left, &left_len) ||
+	       (!getsockopt(b, level, name, right, &right_len) &&
+		left_len == right_len && !memcmp(left, right, left_len));
+}
+
+/* Only what differs: some options have no "as it was" to be set to. */
+static void copy_options(int from, int to)
+{
+	char value[64];
+
+	for (size_t i = 0; i < sizeof(inherited) / sizeof(inherited[0]); i++) {
+		int level = inherited[i].level, name = inherited[i].name;
+		socklen_t len = sizeof(value);
+
+		if (!equal_option(from, to, level, name) &&
+		    !getsockopt(from, level, name, value, &len))
+			setsockopt(to, level, name, value, len);
+	}
+	copy_buffer_size(from, to, SO_RCVBUF);
+	copy_buffer_size(from, to, SO_SNDBUF);
+}
+
+static int clone_of(int from, int cpu, unsigned int backlog)
+{
+	struct sockaddr_storage addr;
+	socklen_t len = sizeof(addr);
+	int domain, protocol, fd, ret;
+	socklen_t int_len = sizeof(domain);
+
+	if (getsockname(from, (struct sockaddr *)&addr, &len) ||
+	    getsockopt(from, SOL_SOCKET, SO_DOMAIN, &domain, &int_len) ||
+	    getsockopt(from, SOL_SOCKET, SO_PROTOCOL, &protocol, &int_len))
+		return -errno;
+	fd = socket(domain, SOCK_STREAM | SOCK_CLOEXEC, protocol);
+	if (fd < 0)
+		return -errno;
+	copy_options(from, fd);
+	ret = set_int(fd, SOL_SOCKET, SO_REUSEPORT, 1);
+	if (!ret)
+		ret = set_int(fd, SOL_SOCKET, SO_INCOMING_CPU, cpu);
+	if (!ret &&
+	    (bind(fd, (struct sockaddr *)&addr, len) || listen(fd, backlog)))
+		ret = -errno;
+	if (ret)
+		close(fd);
+	return ret ? ret : fd;
+}
+
+void mp__queue_add(struct mp_handle *handle, int fd, unsigned int backlog)
+{
+	struct mp__listener *l = handle->listener;
+
+	l->queues[l->nqueues++] = (struct mp__queue){
+		.handle = handle,
+		.fd = fd,
+		.is_clone = fd != handle->fd,
+		.backlog = backlog,
+	};
+}
+
+static int spawn(struct mp_handle *handle, const cpu_set_t *cpus)
+{
+	unsigned int backlog = mp__backlog(handle->fd);
+
+	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+		int fd;
+
+		if (!CPU_ISSET(cpu, cpus))
+			continue;
+		fd = clone_of(handle->fd, cpu, backlog);
+		if (fd < 0)
+			return fd;
+		mp__queue_add(handle, fd, backlog);
+	}
+	mp__queue_add(handle, handle->fd, backlog);
+	return 0;
+}
+
+static int is_tcp(int fd)
+{
+	int domain = 0, protocol = 0;
+	socklen_t len = sizeof(domain);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) ||
+	    getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &len))
+		return -errno;
+	return (domain == AF_INET || domain == AF_INET6) &&
+	       protocol == IPPROTO_TCP;
+}
+
+/* Which CPUs there are, offline ones aside: others never see a SYN. */
+static int existing(const cpu_set_t *mask, cpu_set_t *cpus)
+{
+	long n = sysconf(_SC_NPROCESSORS_CONF);
+
+	CPU_ZERO(cpus);
+	for (int cpu = 0; cpu < n && cpu < CPU_SETSIZE; cpu++)
+		if (CPU_ISSET(cpu, mask))
+			CPU_SET(cpu, cpus);
+	return CPU_COUNT(cpus) ? 0 : -EINVAL;
+}
+
+int mp__partition(struct mp_handle *handle, const cpu_set_t *cpu_mask)
+{
+	struct mp__listener *l = handle->listener;
+	uint64_t group;
+	socklen_t len = sizeof(group);
+	cpu_set_t cpus;
+	int ret = is_tcp(handle->fd);
+
+	if (ret <= 0)
+		return ret ? ret : -EINVAL;
+	ret = existing(cpu_mask, &cpus);
+	if (ret)
+		return ret;
+	if (!mp__steering_works())
+		return -EOPNOTSUPP;
+	if (getsockopt(handle->fd, SOL_SOCKET, SO_COOKIE, &group, &len))
+		return -errno;
+	/* The group begins with the socket that is cloned. */
+	ret = set_int(handle->fd, SOL_SOCKET, SO_REUSEPORT, 1);
+	if (!ret)
+		ret = claim(group, &cpus);
+	if (ret)
+		return ret;
+	l->group = group;
+	l->claim = cpus;
+	l->queues = calloc(CPU_COUNT(&cpus) + 1, sizeof(*l->queues));
+	ret = l->queues ? spawn(handle, &cpus) : -ENOMEM;
+	if (ret) {
+		mp__partition_end(l);
+		free(l->queues);
+	}
+	return ret;
+}
+
+void mp__partition_end(struct mp__listener *l)
+{
+	for (unsigned int i = 0; i < l->nqueues; i++)
+		if (l->queues[i].is_clone)
+			close(l->queues[i].fd);
+	if (l->group)
+		unclaim(l->group, &l->claim);
+	l->group = 0;
+}

@@ -1,0 +1,354 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Engine uring: receiving from stream sockets. The first mp_recv() arms a
+ * multishot receive that fills buffers out of the ring on its own. It serves
+ * mp_recv() after mp_recv() without a request; what nobody has asked for yet
+ * is kept in order on the handle. mp_read() takes from there, then stops the
+ * multishot receive and reads by itself.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "uring.h"
+
+/* Buffers kept for a handle that doesn't ask: then TCP's window has to do. */
+#define AHEAD_MAX 8
+
+/* --------------------------------------------------------------- buffers */
+
+static void provide(struct mp_channel *ch, uint32_t buffer)
+{
+	struct mp__uring *u = mp__uring(ch);
+	uint16_t mask = ch->options.buffers - 1;
+	struct io_uring_buf *at = &u->buf_ring->bufs[u->buf_tail++ & mask];
+
+	at->addr = (uintptr_t)mp__buffer(ch, buffer);
+	at->len = ch->options.buffer_size;
+	at->bid = buffer;
+	ch->buffers.nprovided++;
+}
+
+static void publish(struct mp__uring *u)
+{
+	__atomic_store_n(&u->buf_ring->tail, u->buf_tail, __ATOMIC_RELEASE);
+}
+
+int mp__uring_buffers(struct mp_channel *ch)
+{
+	struct mp__uring *u = mp__uring(ch);
+	struct io_uring_buf_reg reg = {
+		.ring_entries = ch->options.buffers,
+		.bgid = MP__BUFFER_GROUP,
+	};
+	void *memory;
+	int ret;
+
+	u->buf_ring_size = ch->options.buffers * sizeof(struct io_uring_buf);
+	memory = mmap(NULL, u->buf_ring_size, PROT_READ | PROT_WRITE,
+		      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (memory == MAP_FAILED)
+		return -ENOMEM;
+	reg.ring_addr = (uintptr_t)memory;
+	ret = mp__ring_register(&u->ring, IORING_REGISTER_PBUF_RING, &reg, 1);
+	if (ret < 0) {
+		munmap(memory, u->buf_ring_size);
+		return ret;
+	}
+	u->buf_ring = memory;
+	for (uint32_t i = 0; i < ch->options.buffers; i++)
+		provide(ch, i);
+	publish(u);
+	return 0;
+}
+
+/* The handle's first reader finds no buffer: it waits for a release. */
+void mp__starve(struct mp_handle *handle)
+{
+	struct mp__uring *u = mp__uring(handle->ch);
+
+	handle->ch->stats.buffer_waits++;
+	handle->ahead.starved = true;
+	TAILQ_INSERT_TAIL(&u->starved, handle, ahead.starving);
+}
+
+static void unstarve(struct mp_handle *handle)
+{
+	struct mp__uring *u = mp__uring(handle->ch);
+
+	if (!handle->ahead.starved)
+		return;
+	handle->ahead.starved = false;
+	TAILQ_REMOVE(&u->starved, handle, ahead.starving);
+}
+
+static void retry(struct mp_handle *handle);
+
+void mp__uring_release(struct mp_channel *ch, uint32_t buffer)
+{
+	struct mp__uring *u = mp__uring(ch);
+	struct mp_handle *hungry = TAILQ_FIRST(&u->starved);
+
+	if (buffer >= ch->options.buffers) {
+		mp__buffer_copy_free(ch, buffer);
+		return;
+	}
+	provide(ch, buffer);
+	publish(u);
+	if (hungry) {
+		unstarve(hungry);
+		retry(hungry);
+	}
+}
+
+/* -------------------------------------------------------- kept buffers */
+
+/*
+ * Nobody asks for these bytes: they must not keep a buffer from those who do.
+ * While most buffers are with the kernel they don't.
+ */
+static uint32_t spare(struct mp_channel *ch, uint32_t buffer, uint32_t len)
+{
+	uint32_t copy;
+
+	if (ch->buffers.nprovided > ch->options.buffers / 2)
+		return buffer;
+	copy = mp__buffer_copy(ch, mp__buffer(ch, buffer), len);
+	if (copy == MP__NO_BUFFER)
+		return buffer;
+	mp__uring_release(ch, buffer);
+	return copy;
+}
+
+static void keep(struct mp_handle *handle, uint32_t buffer, uint32_t len)
+{
+	struct mp__ahead *ahead = &handle->ahead;
+	struct mp__buffer *state;
+
+	if (!handle->rd.busy || ahead->count)
+		buffer = spare(handle->ch, buffer, len);
+	state = handle->ch->buffers.state;
+	state[buffer].len = len;
+	if (ahead->count++)
+		state[ahead->last].next = buffer;
+	else
+		ahead->first = buffer;
+	ahead->last = buffer;
+}
+
+static uint32_t take_first(struct mp_handle *handle)
+{
+	struct mp__ahead *ahead = &handle->ahead;
+	uint32_t buffer = ahead->first;
+
+	ahead->first = handle->ch->buffers.state[buffer].next;
+	ahead->count--;
+	ahead->skip = 0;
+	return buffer;
+}
+
+void mp__ahead_drop(struct mp_handle *handle)
+{
+	unstarve(handle);
+	while (handle->ahead.count)
+		mp__uring_release(handle->ch, take_first(handle));
+}
+
+/* ----------------------------------------------------- multishot receive */
+
+static void arm(struct mp_handle *handle)
+{
+	struct io_uring_sqe *sqe =
+		mp__uring_sqe(handle->ch, handle, MP__TAG_AHEAD);
+
+	mp__uring_target(sqe, handle);
+	sqe->opcode = IORING_OP_RECV;
+	sqe->ioprio = IORING_RECV_MULTISHOT;
+	sqe->flags |= IOSQE_BUFFER_SELECT;
+	sqe->buf_group = MP__BUFFER_GROUP;
+	handle->ahead.armed = true;
+	handle->ahead.ending = false;
+	handle->in_flight++;
+}
+
+void mp__ahead_stop(struct mp_handle *handle)
+{
+	struct mp__ahead *ahead = &handle->ahead;
+
+	if (!ahead->armed || ahead->ending)
+		return;
+	ahead->ending = true;
+	mp__uring_cancel(handle->ch, handle, MP__TAG_AHEAD);
+}
+
+/* ------------------------------------------------------ serving the lane */
+
+static void serve_recv(struct mp__op *op)
+{
+	struct mp_handle *handle = op->handle;
+	uint32_t skip = handle->ahead.skip;
+
+	op->buffer = take_first(handle);
+	op->skip = skip;
+	mp__op_done(op, handle->ch->buffers.state[op->buffer].len - skip);
+}
+
+/* Copies out of the first buffer kept into part of an iov. */
+static size_t copy_some(struct mp_handle *handle, char *to, size_t size)
+{
+	struct mp__ahead *ahead = &handle->ahead;
+	uint32_t len =
+		handle->ch->buffers.state[ahead->first].len - ahead->skip;
+	size_t n = size < len ? size : len;
+
+	memcpy(to, mp__buffer(handle->ch, ahead->first) + ahead->skip, n);
+	ahead->skip += n;
+	if (n == len)
+		mp__uring_release(handle->ch, take_first(handle));
+	return n;
+}
+
+static size_t copy_iov(struct mp_handle *handle, const struct iovec *iov,
+		       size_t iovcnt)
+{
+	size_t total = 0;
+
+	for (size_t i = 0; i < iovcnt; i++) {
+		size_t at = 0;
+
+		while (at < iov[i].iov_len && handle->ahead.count)
+			at += copy_some(handle, (char *)iov[i].iov_base + at,
+					iov[i].iov_len - at);
+		total += at;
+	}
+	return total;
+}
+
+static void serve_read(struct mp__op *op)
+{
+	struct msghdr *msg = op->caller_msg;
+	size_t n;
+
+	if (op->cmd == MP_READ) {
+		n = copy_iov(op->handle, op->iov, op->iovcnt);
+	} else {
+		n = copy_iov(op->handle, msg->msg_iov, msg->msg_iovlen);
+		msg->msg_namelen = 0;
+		msg->msg_controllen = 0;
+		msg->msg_flags = 0;
+	}
+	mp__op_done(op, n);
+}
+
+static void serve_final(struct mp__op *op)
+{
+	op->handle->ahead.has_final = false;
+	mp__op_done(op, op->handle->ahead.final);
+}
+
+/* The operation at the head of the read lane of a stream socket. */
+void mp__ahead_read(struct mp__op *op)
+{
+	struct mp_handle *handle = op->handle;
+	struct mp__ahead *ahead = &handle->ahead;
+
+	if (op->canceled)
+		mp__op_done(op, -ECANCELED);
+	else if (ahead->count && op->cmd == MP_RECV)
+		serve_recv(op);
+	else if (ahead->count)
+		serve_read(op);
+	else if (ahead->has_final)
+		serve_final(op);
+	else if (ahead->armed && op->cmd != MP_RECV)
+		mp__ahead_stop(handle);
+	else if (!ahead->armed && op->cmd == MP_RECV)
+		arm(handle);
+	else if (!ahead->armed)
+		mp__uring_submit_op(op);
+}
+
+static void retry(struct mp_handle *handle)
+{
+	struct mp__op *op = TAILQ_FIRST(&handle->rd.ops);
+
+	if (!handle->rd.busy || op->submitted)
+		return;
+	if (handle->kind == MP__STREAM)
+		mp__ahead_read(op);
+	else
+		mp__uring_submit_op(op);
+}
+
+/* True: the operation has nothing in the kernel that must be cancelled. */
+bool mp__ahead_cancel(struct mp__op *op)
+{
+	struct mp_handle *handle = op->handle;
+
+	if (mp__lane_of(op) != &handle->rd || op->submitted)
+		return false;
+	if (handle->ahead.armed) {
+		mp__ahead_stop(handle);
+	} else {
+		unstarve(handle);
+		mp__op_done(op, -ECANCELED);
+	}
+	return true;
+}
+
+/* ------------------------------------------------------------ completions */
+
+static void received(struct mp_handle *handle, int len, uint32_t buffer)
+{
+	struct mp_channel *ch = handle->ch;
+	struct mp__op *op = handle->rd.busy ? TAILQ_FIRST(&handle->rd.ops) :
+					      NULL;
+
+	ch->buffers.nprovided--;
+	if (len <= 0 || handle->state == MP__CLOSING ||
+	    handle->state == MP__DROPPING) {
+		mp__uring_release(ch, buffer);
+		return;
+	}
+	keep(handle, buffer, len);
+	if (op)
+		mp__ahead_read(op);
+	if (handle->ahead.count >= AHEAD_MAX)
+		mp__ahead_stop(handle);
+}
+
+/* Why a multishot receive has ended, if that is for the reader to know. */
+static void ended(struct mp_handle *handle, int result)
+{
+	struct mp__ahead *ahead = &handle->ahead;
+
+	ahead->armed = false;
+	ahead->ending = false;
+	handle->in_flight--;
+	if (result > 0 || result == -ECANCELED || result == -EINTR ||
+	    result == -EAGAIN)
+		return;
+	if (result == -ENOBUFS) {
+		if (!handle->ch->buffers.nprovided && handle->rd.busy &&
+		    !TAILQ_FIRST(&handle->rd.ops)->canceled)
+			mp__starve(handle);
+		return;
+	}
+	ahead->has_final = true;
+	ahead->final = result;
+}
+
+void mp__ahead_received(struct mp_handle *handle, int result,
+			unsigned int flags)
+{
+	if (!(flags & IORING_CQE_F_MORE))
+		ended(handle, result);
+	if (flags & IORING_CQE_F_BUFFER)
+		received(handle, result, flags >> IORING_CQE_BUFFER_SHIFT);
+	if (handle->ahead.armed)
+		return;
+	if (!handle->ahead.starved)
+		retry(handle);
+	mp__lane_run(handle, &handle->wr);
+}

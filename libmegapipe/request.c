@@ -1,0 +1,378 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Operations on handles: the calls that ask for them, and the two lanes in
+ * which they are done one after the other.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine.h"
+
+/* --------------------------------------------------------------- lanes */
+
+struct mp__lane *mp__lane_of(struct mp__op *op)
+{
+	switch (op->cmd) {
+	case MP_READ:
+	case MP_RECV:
+	case MP_RECVMSG:
+		return &op->handle->rd;
+	default:
+		return &op->handle->wr;
+	}
+}
+
+/* Close waits for both lanes; reads wait for a connect. */
+static bool must_wait(struct mp_handle *handle, struct mp__lane *lane,
+		      const struct mp__op *op)
+{
+	if (lane == &handle->rd)
+		return handle->connecting;
+	return op->cmd == MP_CLOSE && handle->in_flight;
+}
+
+void mp__lane_run(struct mp_handle *handle, struct mp__lane *lane)
+{
+	struct mp__op *op;
+
+	while (!lane->busy && (op = TAILQ_FIRST(&lane->ops))) {
+		if (!op->canceled) {
+			if (must_wait(handle, lane, op))
+				return;
+			lane->busy = true;
+			handle->in_flight++;
+			handle->ch->engine->start(op);
+			return;
+		}
+		TAILQ_REMOVE(&lane->ops, op, link);
+		op->result = -ECANCELED;
+		mp__deliver(op);
+	}
+}
+
+/* What has begun is asked to end; what hasn't ends behind it, in order. */
+void mp__lane_cancel(struct mp_handle *handle, struct mp__lane *lane)
+{
+	struct mp__op *op, *head = TAILQ_FIRST(&lane->ops);
+	bool was_canceled = head && head->canceled;
+
+	TAILQ_FOREACH (op, &lane->ops, link)
+		op->canceled = true;
+	if (!lane->busy)
+		mp__lane_run(handle, lane);
+	else if (!was_canceled)
+		handle->ch->engine->cancel(head);
+}
+
+/* A failed write: what was to follow it would be out of place. */
+static void cancel_writes_behind(struct mp_handle *handle)
+{
+	struct mp__op *op;
+
+	TAILQ_FOREACH (op, &handle->wr.ops, link)
+		if (op->cmd == MP_WRITE || op->cmd == MP_SENDMSG)
+			op->canceled = true;
+}
+
+static void iov_advance(struct mp__op *op, size_t bytes)
+{
+	op->done += bytes;
+	if (op->offset >= 0)
+		op->offset += bytes;
+	while (op->iovcnt && bytes >= op->iov->iov_len) {
+		bytes -= op->iov->iov_len;
+		op->iov++;
+		op->iovcnt--;
+	}
+	if (op->iovcnt) {
+		op->iov->iov_base = (char *)op->iov->iov_base + bytes;
+		op->iov->iov_len -= bytes;
+	}
+}
+
+static bool is_short_write(struct mp__op *op, ssize_t result)
+{
+	if (op->cmd != MP_WRITE || result <= 0 ||
+	    op->handle->kind == MP__MESSAGES)
+		return false;
+	iov_advance(op, result);
+	return op->iovcnt > 0;
+}
+
+static ssize_t final_result(struct mp__op *op, ssize_t result)
+{
+	if (op->cmd == MP_WRITE && result >= 0 && op->done)
+		return op->done;
+	return result;
+}
+
+/* The engine has ended what it was given by start(). */
+void mp__op_done(struct mp__op *op, ssize_t result)
+{
+	struct mp_handle *handle = op->handle;
+	struct mp__lane *lane = mp__lane_of(op);
+	enum mp_command cmd = op->cmd;
+
+	lane->busy = false;
+	handle->in_flight--;
+	if (is_short_write(op, result)) {
+		if (!op->canceled) {
+			mp__lane_run(handle, lane);
+			return;
+		}
+		result = -ECANCELED;
+	}
+	TAILQ_REMOVE(&lane->ops, op, link);
+	op->result = final_result(op, result);
+	if (cmd == MP_CONNECT)
+		handle->connecting = false;
+	if (cmd == MP_CLOSE)
+		mp__handle_end(handle);
+	if (result < 0 && (cmd == MP_WRITE || cmd == MP_SENDMSG))
+		cancel_writes_behind(handle);
+	mp__deliver(op);
+	mp__lane_run(handle, lane);
+	if (cmd == MP_CONNECT)
+		mp__lane_run(handle, &handle->rd);
+	else if (lane == &handle->rd)
+		mp__lane_run(handle, &handle->wr);
+}
+
+/* --------------------------------------------------------------- calls */
+
+static int ask(struct mp__op *op)
+{
+	struct mp_handle *handle = op->handle;
+	struct mp__lane *lane = mp__lane_of(op);
+
+	TAILQ_INSERT_TAIL(&lane->ops, op, link);
+	mp__lane_run(handle, lane);
+	return mp__push(handle->ch);
+}
+
+static int copy_iov(struct mp__op *op, const struct iovec *iov, int iovcnt)
+{
+	if (iovcnt > MP__IOV_INLINE) {
+		op->iov_heap = malloc(iovcnt * sizeof(*iov));
+		if (!op->iov_heap)
+			return -ENOMEM;
+		op->iov = op->iov_heap;
+	}
+	memcpy(op->iov, iov, iovcnt * sizeof(*iov));
+	op->iovcnt = iovcnt;
+	return 0;
+}
+
+static int check_iov(const struct iovec *iov, int iovcnt)
+{
+	size_t total = 0;
+
+	if (!iov || iovcnt < 1 || iovcnt > IOV_MAX)
+		return -EINVAL;
+	for (int i = 0; i < iovcnt; i++) {
+		if (!iov[i].iov_base && iov[i].iov_len)
+			return -EINVAL;
+		if (iov[i].iov_len > (size_t)SSIZE_MAX - total)
+			return -EINVAL;
+		total += iov[i].iov_len;
+	}
+	return 0;
+}
+
+static int transfer(struct mp_handle *handle, enum mp_command cmd,
+		    const struct iovec *iov, int iovcnt, off_t offset)
+{
+	struct mp__op *op;
+	int ret = mp__check(handle);
+
+	if (ret)
+		return ret;
+	ret = check_iov(iov, iovcnt);
+	if (ret)
+		return ret;
+	if (offset < -1 || (offset >= 0 && handle->kind != MP__DISK))
+		return offset < -1 ? -EINVAL : -ESPIPE;
+	op = mp__op_new(handle, cmd);
+	if (!op)
+		return -ENOMEM;
+	op->offset = offset;
+	ret = copy_iov(op, iov, iovcnt);
+	if (ret) {
+		mp__op_free(op);
+		return ret;
+	}
+	return ask(op);
+}
+
+static int transfer_one(struct mp_handle *handle, enum mp_command cmd,
+			const void *buf, size_t size, off_t offset)
+{
+	struct iovec iov = { .iov_base = (void *)buf, .iov_len = size };
+
+	return transfer(handle, cmd, &iov, 1, offset);
+}
+
+int mp_read(struct mp_handle *handle, void *buf, size_t size)
+{
+	return transfer_one(handle, MP_READ, buf, size, -1);
+}
+
+int mp_readv(struct mp_handle *handle, const struct iovec *iov, int iovcnt)
+{
+	return transfer(handle, MP_READ, iov, iovcnt, -1);
+}
+
+int mp_pread(struct mp_handle *handle, void *buf, size_t size, off_t offset)
+{
+	if (offset < 0)
+		return -EINVAL;
+	return transfer_one(handle, MP_READ, buf, size, offset);
+}
+
+int mp_write(struct mp_handle *handle, const void *buf, size_t size)
+{
+	return transfer_one(handle, MP_WRITE, buf, size, -1);
+}
+
+int mp_writev(struct mp_handle *handle, const struct iovec *iov, int iovcnt)
+{
+	return transfer(handle, MP_WRITE, iov, iovcnt, -1);
+}
+
+int mp_pwrite(struct mp_handle *handle, const void *buf, size_t size,
+	      off_t offset)
+{
+	if (offset < 0)
+		return -EINVAL;
+	return transfer_one(handle, MP_WRITE, buf, size, offset);
+}
+
+int mp_recv(struct mp_handle *handle)
+{
+	struct mp_channel *ch;
+	struct mp__op *op;
+	int ret = mp__check(handle);
+
+	if (ret)
+		return ret;
+	ch = handle->ch;
+	if (!ch->buffers.memory) {
+		ret = mp__buffers_create(ch);
+		if (ret)
+			return ret;
+	}
+	op = mp__op_new(handle, MP_RECV);
+	if (!op)
+		return -ENOMEM;
+	return ask(op);
+}
+
+int mp_release(struct mp_channel *ch, const struct mp_event *ev)
+{
+	struct mp__buffer *buffer;
+
+	if (!ch || !ev || ev->cmd != MP_RECV)
+		return -EINVAL;
+	if (!mp__is_owner(ch))
+		return -EPERM;
+	if (!ch->buffers.memory || ev->recv.buffer >= ch->buffers.count)
+		return -EINVAL;
+	buffer = &ch->buffers.state[ev->recv.buffer];
+	if (!buffer->held)
+		return -EINVAL;
+	buffer->held = false;
+	ch->stats.buffers_held--;
+	ch->engine->release(ch, ev->recv.buffer);
+	return 0;
+}
+
+static int message(struct mp_handle *handle, enum mp_command cmd,
+		   const struct msghdr *msg)
+{
+	struct mp__op *op;
+	int ret = mp__check(handle);
+
+	if (ret)
+		return ret;
+	if (!msg || msg->msg_iovlen > IOV_MAX ||
+	    (msg->msg_iovlen && !msg->msg_iov))
+		return -EINVAL;
+	if (!mp__is_socket(handle))
+		return -ENOTSOCK;
+	op = mp__op_new(handle, cmd);
+	if (!op)
+		return -ENOMEM;
+	op->caller_msg = (struct msghdr *)msg;
+	return ask(op);
+}
+
+int mp_recvmsg(struct mp_handle *handle, struct msghdr *msg)
+{
+	return message(handle, MP_RECVMSG, msg);
+}
+
+int mp_sendmsg(struct mp_handle *handle, const struct msghdr *msg)
+{
+	return message(handle, MP_SENDMSG, msg);
+}
+
+int mp_connect(struct mp_handle *handle, const struct sockaddr *addr,
+	       socklen_t len)
+{
+	struct mp__op *op;
+	int ret = mp__check(handle);
+
+	if (ret)
+		return ret;
+	if (!addr || len < sizeof(sa_family_t) || len > sizeof(op->addr))
+		return -EINVAL;
+	if (!mp__is_socket(handle))
+		return -ENOTSOCK;
+	op = mp__op_new(handle, MP_CONNECT);
+	if (!op)
+		return -ENOMEM;
+	memcpy(&op->addr, addr, len);
+	op->addr_len = len;
+	handle->connecting = true;
+	return ask(op);
+}
+
+int mp_disconnect(struct mp_handle *handle, int how)
+{
+	struct mp__op *op;
+	int ret = mp__check(handle);
+
+	if (ret)
+		return ret;
+	if (how != SHUT_RD && how != SHUT_WR && how != SHUT_RDWR)
+		return -EINVAL;
+	if (!mp__is_socket(handle))
+		return -ENOTSOCK;
+	op = mp__op_new(handle, MP_DISCONNECT);
+	if (!op)
+		return -ENOMEM;
+	op->how = how;
+	return ask(op);
+}
+
+int mp_close(struct mp_handle *handle)
+{
+	struct mp__op *op;
+	int ret = mp__check(handle);
+
+	if (ret)
+		return ret;
+	op = mp__op_new(handle, MP_CLOSE);
+	if (!op)
+		return -ENOMEM;
+	handle->state = MP__CLOSING;
+	mp__by_fd_forget(handle);
+	mp__lane_cancel(handle, &handle->rd);
+	if (handle->listener)
+		mp__listener_stop(handle);
+	handle->ch->engine->quiesce(handle);
+	return ask(op);
+}

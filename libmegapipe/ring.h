@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * An io_uring instance: set-up, submission entries, entering the kernel,
+ * completions. Raw, because each system call is counted, and because the
+ * packaged liburing lacks what newer kernels have.
+ */
+#ifndef MP_RING_H
+#define MP_RING_H
+
+#include <linux/io_uring.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Newer than the headers of Linux 6.1. */
+#define MP__OP_FIXED_FD_INSTALL 54	/* 6.8 */
+#define MP__FEAT_MIN_TIMEOUT (1U << 15) /* 6.12 */
+
+struct mp__ring {
+	int fd;
+	int enter_fd; /* fd, or its number among registered rings */
+	unsigned int enter_flags;
+	unsigned int features;
+
+	unsigned int *sq_head;
+	unsigned int *sq_tail;
+	unsigned int *sq_flags;
+	unsigned int sq_mask;
+	unsigned int sq_entries;
+	unsigned int tail; /* prepared so far; the kernel's lags behind */
+	struct io_uring_sqe *sqes;
+
+	unsigned int *cq_head;
+	unsigned int *cq_tail;
+	unsigned int cq_mask;
+	struct io_uring_cqe *cqes;
+
+	void *rings;
+	size_t rings_size;
+	size_t sqes_size;
+};
+
+int mp__ring_create(struct mp__ring *ring, unsigned int requests,
+		    unsigned int completions);
+void mp__ring_destroy(struct mp__ring *ring);
+int mp__ring_register(struct mp__ring *ring, unsigned int opcode,
+		      const void *arg, unsigned int n);
+bool mp__ring_has_op(struct mp__ring *ring, unsigned int op);
+
+/* A zeroed entry, or NULL: the ring is full, enter first. */
+struct io_uring_sqe *mp__ring_sqe(struct mp__ring *ring);
+
+/* How many entries wait to be submitted. */
+static inline unsigned int mp__ring_pending(const struct mp__ring *ring)
+{
+	return ring->tail - __atomic_load_n(ring->sq_head, __ATOMIC_ACQUIRE);
+}
+
+/*
+ * One system call: submit all, and, with get, run what the kernel has put
+ * off and wait for wait_nr completions, at most timeout_us (-1: for ever).
+ * min_wait_us: with fewer than wait_nr by then, one is enough.
+ */
+struct mp__wait {
+	bool get;
+	unsigned int wait_nr;
+	int64_t timeout_us;
+	uint32_t min_wait_us;
+};
+
+int mp__ring_enter(struct mp__ring *ring, const struct mp__wait *wait);
+
+static inline unsigned int mp__ring_ready(const struct mp__ring *ring)
+{
+	return __atomic_load_n(ring->cq_tail, __ATOMIC_ACQUIRE) -
+	       *ring->cq_head;
+}
+
+static inline bool mp__ring_overflown(const struct mp__ring *ring)
+{
+	return __atomic_load_n(ring->sq_flags, __ATOMIC_RELAXED) &
+	       IORING_SQ_CQ_OVERFLOW;
+}
+
+/* Takes the oldest completion out of the ring. */
+static inline bool mp__ring_take(struct mp__ring *ring,
+				 struct io_uring_cqe *cqe)
+{
+	unsigned int head = *ring->cq_head;
+
+	if (head == __atomic_load_n(ring->cq_tail, __ATOMIC_ACQUIRE))
+		return false;
+	*cqe = ring->cqes[head & ring->cq_mask];
+	__atomic_store_n(ring->cq_head, head + 1, __ATOMIC_RELEASE);
+	return true;
+}
+
+#endif

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/* Inside engine uring: operations (engine_uring.c), receiving (receive.c). */
+#ifndef MP_URING_H
+#define MP_URING_H
+
+#include "engine.h"
+#include "moderation.h"
+#include "ring.h"
+
+#define MP__BUFFER_GROUP 0
+
+TAILQ_HEAD(mp__starved, mp_handle);
+
+struct mp__uring {
+	struct mp__ring ring;
+	unsigned int from_memory;
+	struct mp__moderation moderation;
+	struct io_uring_buf_ring *buf_ring;
+	size_t buf_ring_size;
+	uint16_t buf_tail;
+	struct mp__starved starved; /* want a buffer */
+};
+
+static inline struct mp__uring *mp__uring(struct mp_channel *ch)
+{
+	return ch->priv;
+}
+
+/* What user_data points to, in the bits that alignment leaves free. */
+enum mp__tag {
+	MP__TAG_NONE, /* nobody waits for it */
+	MP__TAG_OP,
+	MP__TAG_POLL, /* struct mp__op, waiting for readiness */
+	MP__TAG_QUEUE,
+	MP__TAG_AHEAD, /* struct mp_handle, its multishot receive */
+	MP__TAG_INSTALL,
+	MP__TAG_MASK = 7,
+};
+
+struct io_uring_sqe *mp__uring_sqe(struct mp_channel *ch, void *object,
+				   enum mp__tag tag);
+void mp__uring_target(struct io_uring_sqe *sqe, const struct mp_handle *handle);
+void mp__uring_cancel(struct mp_channel *ch, void *object, enum mp__tag tag);
+void mp__uring_submit_op(struct mp__op *op);
+unsigned int mp__uring_reap(struct mp_channel *ch, unsigned int max);
+
+/* receive.c */
+int mp__uring_buffers(struct mp_channel *ch);
+void mp__uring_release(struct mp_channel *ch, uint32_t buffer);
+void mp__starve(struct mp_handle *handle);
+void mp__ahead_read(struct mp__op *op);
+bool mp__ahead_cancel(struct mp__op *op);
+void mp__ahead_stop(struct mp_handle *handle);
+void mp__ahead_drop(struct mp_handle *handle);
+void mp__ahead_received(struct mp_handle *handle, int result,
+			unsigned int flags);
+
+#endif
