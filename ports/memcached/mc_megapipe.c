@@ -1,0 +1,605 @@
+/* -*- Mode: C; tab-width: 4; c-basic-offset: 4; indent-tabs-mode: nil -*- */
+/*
+ * Worker threads that wait in mp_dispatch(), and connections whose I/O goes
+ * through their channels. See mc_megapipe.h.
+ */
+#include "memcached.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <semaphore.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Values with at least so much to come are read into the item directly;
+ * shorter ones come through the channel's buffers.
+ */
+#define MEGAPIPE_DIRECT_READ (16 * 1024)
+
+/* A listening socket in one worker. */
+struct megapipe_listener {
+    struct mp_handle *handle;
+    conn *c;
+    struct megapipe_listener *next;
+};
+
+/* UDP messages must stay in place until their operation is complete. */
+struct megapipe_udp {
+    struct msghdr in;
+    struct iovec in_iov;
+    struct msghdr out;
+    struct iovec out_iov;
+    struct sockaddr_in6 out_addr;
+    char out_data[UDP_MAX_PAYLOAD_SIZE];
+};
+
+/* The cookie of connections that are turned away: their events mean nothing. */
+static char rejected;
+
+static int first_number;
+static int numbers;
+static int next_number; /* atomic */
+
+static bool accepting = true; /* atomic */
+static sem_t listening;
+
+/******************************** CONNECTIONS ********************************/
+
+/*
+ * lwsockets have no fd to index conns[] by, and an fd may come again in another
+ * thread before this one has seen MP_CLOSE. So connections have numbers of
+ * their own: one for each conn structure, for good. A closed structure is used
+ * again by its thread.
+ *
+ * Returns how many numbers there are.
+ */
+int megapipe_conn_numbers(int first) {
+    first_number = next_number = first;
+    numbers = settings.maxconns * settings.num_threads;
+    return numbers;
+}
+
+static int megapipe_number(struct megapipe_thread *t) {
+    conn *c = t->free_conns;
+    if (c != NULL) {
+        t->free_conns = c->next;
+        return c->sfd;
+    }
+    int number = __atomic_fetch_add(&next_number, 1, __ATOMIC_RELAXED);
+    return number < first_number + numbers ? number : -1;
+}
+
+static void megapipe_conn_reuse(conn *c) {
+    struct megapipe_thread *t = c->thread->megapipe;
+    c->next = t->free_conns;
+    t->free_conns = c;
+}
+
+/* Side threads do their own I/O on what they have borrowed. */
+static ssize_t megapipe_side_read(conn *c, void *buf, size_t count) {
+    return read(c->megapipe.fd, buf, count);
+}
+
+static ssize_t megapipe_side_write(conn *c, void *buf, size_t count) {
+    return write(c->megapipe.fd, buf, count);
+}
+
+/* For conn_new(). */
+void megapipe_conn_init(conn *c) {
+    struct sockaddr_storage *local = c->megapipe.local;
+    memset(&c->megapipe, 0, sizeof(c->megapipe));
+    c->megapipe.local = local;
+    c->megapipe.fd = -1;
+    memset(&c->request_addr, 0, sizeof(c->request_addr));
+    c->read = megapipe_read;
+    c->sendmsg = megapipe_sendmsg;
+    c->write = megapipe_side_write;
+}
+
+static bool megapipe_attach(conn *c, int id) {
+    struct megapipe_conn *m = &c->megapipe;
+    int res = mp_register(c->thread->megapipe->channel, id, c, NULL, &m->handle);
+    if (res != 0) {
+        fprintf(stderr, "Can't register a connection with its channel: %s\n", strerror(-res));
+        m->handle = NULL;
+        return false;
+    }
+    c->read = megapipe_read;
+    return true;
+}
+
+/*
+ * Takes the connection out of its channel, for a side thread to use its fd. It
+ * goes back by itself when the worker has I/O for it again.
+ * Returns false while something has been received ahead that must be read
+ * first; the connection is closing if it can't be done at all.
+ */
+bool megapipe_detach(conn *c) {
+    struct megapipe_conn *m = &c->megapipe;
+    if (m->handle == NULL || IS_UDP(c->transport))
+        return true;
+
+    int fd = mp_lwsocket_to_fd(m->handle);
+    if (fd == -EBUSY)
+        return false;
+    if (fd < 0) {
+        fprintf(stderr, "Can't make an fd of a connection: %s\n", strerror(-fd));
+        conn_set_state(c, conn_closing);
+        return false;
+    }
+    m->fd = fd;
+    m->handle = NULL;
+    fcntl(m->fd, F_SETFL, fcntl(m->fd, F_GETFL) | O_NONBLOCK);
+    c->read = megapipe_side_read;
+    return true;
+}
+
+int megapipe_fd(const conn *c) {
+    return settings.megapipe && !IS_UDP(c->transport) ? c->megapipe.fd : c->sfd;
+}
+
+static void megapipe_release(conn *c) {
+    struct megapipe_conn *m = &c->megapipe;
+    m->unread_len = 0;
+    mp_release(c->thread->megapipe->channel, &m->received);
+}
+
+/* At once, with all that is in flight: its memory is about to be freed. */
+static void megapipe_conn_abort(conn *c) {
+    struct megapipe_conn *m = &c->megapipe;
+    if (m->handle != NULL)
+        mp_unregister(m->handle);
+    if (m->fd >= 0)
+        close(m->fd);
+    m->handle = NULL;
+    m->fd = -1;
+    megapipe_conn_reuse(c);
+}
+
+/* The part of conn_close() that ends the I/O. */
+void megapipe_conn_close(conn *c) {
+    struct megapipe_conn *m = &c->megapipe;
+    if (c->thread == NULL) {
+        close(c->sfd); /* a listening socket */
+        return;
+    }
+    struct megapipe_thread *t = c->thread->megapipe;
+    if (t->channel == NULL) {
+        /* The worker has stopped, and has ended all with its channel. */
+        if (m->fd >= 0)
+            close(m->fd);
+        return;
+    }
+    if (m->yielded) {
+        TAILQ_REMOVE(&t->yielded, c, megapipe.yielded_link);
+        m->yielded = false;
+    }
+    if (m->unread_len > 0)
+        megapipe_release(c);
+
+    if (m->handle == NULL || m->writing || m->read_direct || mp_close(m->handle) != 0) {
+        megapipe_conn_abort(c);
+    } else {
+        m->closing = true;
+    }
+}
+
+/* More to do, but others first. */
+void megapipe_yield(conn *c) {
+    struct megapipe_thread *t = c->thread->megapipe;
+    c->megapipe.yielded = true;
+    TAILQ_INSERT_TAIL(&t->yielded, c, megapipe.yielded_link);
+}
+
+static void megapipe_resume_yielded(struct megapipe_thread *t) {
+    conn *last = TAILQ_LAST(&t->yielded, megapipe_yielded);
+    conn *c;
+    do {
+        c = TAILQ_FIRST(&t->yielded);
+        TAILQ_REMOVE(&t->yielded, c, megapipe.yielded_link);
+        c->megapipe.yielded = false;
+        conn_resume(c);
+    } while (c != last);
+}
+
+/********************************** READING **********************************/
+
+static bool megapipe_ask_message(conn *c) {
+    struct megapipe_udp *udp = c->megapipe.udp;
+    udp->in_iov.iov_base = c->rbuf;
+    udp->in_iov.iov_len = c->rsize;
+    memset(&udp->in, 0, sizeof(udp->in));
+    udp->in.msg_name = &c->request_addr;
+    udp->in.msg_namelen = sizeof(c->request_addr);
+    udp->in.msg_iov = &udp->in_iov;
+    udp->in.msg_iovlen = 1;
+    return mp_recvmsg(c->megapipe.handle, &udp->in) == 0;
+}
+
+/* The machine has nothing to do until something can be read. */
+bool megapipe_wait(conn *c) {
+    struct megapipe_conn *m = &c->megapipe;
+    if (m->reading)
+        return true;
+    if (m->handle == NULL && !megapipe_attach(c, m->fd))
+        return false;
+    m->reading = IS_UDP(c->transport) ? megapipe_ask_message(c) : mp_recv(m->handle) == 0;
+    return m->reading;
+}
+
+/* Something was received that the machine hasn't taken. */
+bool megapipe_has_unread(const conn *c) {
+    return c->megapipe.unread_len > 0 || c->megapipe.read_done;
+}
+
+static ssize_t megapipe_result(ssize_t result) {
+    if (result < 0) {
+        errno = -result;
+        return -1;
+    }
+    return result;
+}
+
+/* conn->read: what was received, or EAGAIN, and megapipe_wait() follows. */
+ssize_t megapipe_read(conn *c, void *buf, size_t count) {
+    struct megapipe_conn *m = &c->megapipe;
+
+    if (m->unread_len > 0) {
+        size_t len = count < m->unread_len ? count : m->unread_len;
+        memcpy(buf, m->unread, len);
+        m->unread += len;
+        if (len == m->unread_len) {
+            megapipe_release(c);
+        } else {
+            m->unread_len -= len;
+        }
+        return len;
+    }
+    if (m->read_done) {
+        m->read_done = false;
+        return megapipe_result(m->read_result);
+    }
+    /* The item stays where it is until we are here again, and asked the same. */
+    if (c->state == conn_nread && count >= MEGAPIPE_DIRECT_READ && !m->reading
+            && m->handle != NULL && mp_read(m->handle, buf, count) == 0) {
+        m->reading = m->read_direct = true;
+    }
+    errno = EAGAIN;
+    return -1;
+}
+
+/* The same for UDP. */
+ssize_t megapipe_recvfrom(conn *c) {
+    struct megapipe_conn *m = &c->megapipe;
+    if (!m->read_done) {
+        errno = EAGAIN;
+        return -1;
+    }
+    m->read_done = false;
+    c->request_addr_size = m->udp->in.msg_namelen;
+    return megapipe_result(m->read_result);
+}
+
+/********************************** WRITING **********************************/
+
+static int megapipe_send_message(conn *c, const struct msghdr *msg) {
+    struct megapipe_udp *udp = c->megapipe.udp;
+    size_t len = 0;
+    for (size_t x = 0; x < msg->msg_iovlen; x++) {
+        memcpy(udp->out_data + len, msg->msg_iov[x].iov_base, msg->msg_iov[x].iov_len);
+        len += msg->msg_iov[x].iov_len;
+    }
+    memcpy(&udp->out_addr, msg->msg_name, msg->msg_namelen);
+    udp->out_iov.iov_base = udp->out_data;
+    udp->out_iov.iov_len = len;
+    memset(&udp->out, 0, sizeof(udp->out));
+    udp->out.msg_name = &udp->out_addr;
+    udp->out.msg_namelen = msg->msg_namelen;
+    udp->out.msg_iov = &udp->out_iov;
+    udp->out.msg_iovlen = 1;
+    return mp_sendmsg(c->megapipe.handle, &udp->out);
+}
+
+/* conn->sendmsg: always EAGAIN. When all is sent, megapipe_sent() tells. */
+ssize_t megapipe_sendmsg(conn *c, struct msghdr *msg, int flags) {
+    struct megapipe_conn *m = &c->megapipe;
+    int res;
+    if (m->handle == NULL && !megapipe_attach(c, m->fd)) {
+        errno = ENOMEM;
+        return -1;
+    }
+    if (IS_UDP(c->transport)) {
+        res = megapipe_send_message(c, msg);
+    } else {
+        res = mp_writev(m->handle, msg->msg_iov, msg->msg_iovlen);
+    }
+    if (res != 0)
+        return megapipe_result(res);
+    m->writing = true;
+    errno = EAGAIN;
+    return -1;
+}
+
+/* Is this the machine's second visit, after the channel has sent? */
+bool megapipe_sent(conn *c, ssize_t *res) {
+    struct megapipe_conn *m = &c->megapipe;
+    if (!m->write_done)
+        return false;
+    m->write_done = false;
+    *res = megapipe_result(m->write_result);
+    return true;
+}
+
+/********************************* ACCEPTING *********************************/
+
+static bool megapipe_is_full(void) {
+    return stats_state.curr_conns + stats_state.reserved_fds >= settings.maxconns - 1;
+}
+
+static void megapipe_reject(LIBEVENT_THREAD *me, int id) {
+    static const char str[] = "ERROR Too many open connections\r\n";
+    struct mp_handle *handle;
+
+    STATS_LOCK();
+    stats.rejected_conns++;
+    STATS_UNLOCK();
+    if (mp_register(me->megapipe->channel, id, &rejected, NULL, &handle) == 0) {
+        mp_write(handle, str, sizeof(str) - 1);
+        mp_close(handle);
+    }
+}
+
+static void megapipe_log_new(conn *c) {
+    if (c->thread->l->eflags & LOG_CONNEVENTS)
+        megapipe_peer(c);
+    LOGGER_LOG(c->thread->l, LOG_CONNEVENTS, LOGGER_CONNECTION_NEW, NULL,
+            &c->request_addr, c->request_addr_size, c->transport, 0, c->sfd);
+}
+
+static void megapipe_accepted(LIBEVENT_THREAD *me, conn *listener, int id) {
+    if (settings.maxconns_fast && megapipe_is_full()) {
+        megapipe_reject(me, id);
+        return;
+    }
+
+    int number = megapipe_number(me->megapipe);
+    conn *c = number < 0 ? NULL : conn_new(number, conn_new_cmd, EV_READ | EV_PERSIST,
+            READ_BUFFER_CACHED, listener->transport, NULL, NULL, listener->tag, listener->protocol);
+    if (c == NULL) {
+        megapipe_reject(me, id);
+        return;
+    }
+    c->thread = me;
+    c->megapipe.fd = id < MP_LWSOCKET_BASE ? id : -1;
+    conn_io_queue_setup(c);
+    if (megapipe_attach(c, id)) {
+        megapipe_log_new(c);
+    } else {
+        conn_set_state(c, conn_closing);
+    }
+    conn_resume(c);
+
+    if (!settings.maxconns_fast && megapipe_is_full())
+        accept_new_conns(false);
+}
+
+static void megapipe_accept_failed(struct megapipe_listener *l, int error) {
+    switch (error) {
+    case EMFILE:
+    case ENFILE:
+        if (settings.verbose > 0)
+            fprintf(stderr, "Too many open connections\n");
+        accept_new_conns(false);
+        break;
+    default:
+        fprintf(stderr, "accept(): %s\n", strerror(error));
+        mp_accept(l->handle, MP_ACCEPT_ALL, settings.megapipe_lwsocket);
+        break;
+    }
+}
+
+/* In each worker. */
+static void megapipe_accept_worker(LIBEVENT_THREAD *me, conn *unused) {
+    uint32_t count = __atomic_load_n(&accepting, __ATOMIC_ACQUIRE) ? MP_ACCEPT_ALL : 0;
+    for (struct megapipe_listener *l = me->megapipe->listeners; l != NULL; l = l->next) {
+        int res = mp_accept(l->handle, count, settings.megapipe_lwsocket);
+        if (res != 0)
+            fprintf(stderr, "accept(): %s\n", strerror(-res));
+    }
+}
+
+/* The part of do_accept_new_conns() that reaches the workers. */
+void megapipe_accept_conns(bool do_accept) {
+    __atomic_store_n(&accepting, do_accept, __ATOMIC_RELEASE);
+    for (int i = 0; i < settings.num_threads; i++) {
+        thread_call(get_worker_thread(i), megapipe_accept_worker, NULL);
+    }
+}
+
+/* A connection was closed: there may be room again. */
+void megapipe_conn_gone(void) {
+    if (!stats_state.accepting_conns && !megapipe_is_full())
+        accept_new_conns(true);
+}
+
+static void megapipe_listen_fd(LIBEVENT_THREAD *me, conn *listener, int fd, const cpu_set_t *cpus) {
+    struct megapipe_listener *l = calloc(1, sizeof(*l));
+    if (l == NULL) {
+        perror("Failed to allocate memory for a listening socket");
+        exit(EXIT_FAILURE);
+    }
+    l->c = listener;
+    int res = mp_register(me->megapipe->channel, fd, l, cpus, &l->handle);
+    if (res == 0)
+        res = mp_accept(l->handle, MP_ACCEPT_ALL, settings.megapipe_lwsocket);
+    if (res == -EOPNOTSUPP) {
+        fprintf(stderr, "This kernel can't steer connections to the CPU that has received them"
+                " (needs Linux 6.2 or a 6.1 stable release): add -o no_megapipe_partition\n");
+        exit(EXIT_FAILURE);
+    } else if (res != 0) {
+        fprintf(stderr, "Can't accept connections in a worker thread: %s\n", strerror(-res));
+        exit(EXIT_FAILURE);
+    }
+    l->next = me->megapipe->listeners;
+    me->megapipe->listeners = l;
+}
+
+/* In each worker: accept from a new listening socket, or from our part of it. */
+static void megapipe_listen_worker(LIBEVENT_THREAD *me, conn *listener) {
+    if (settings.megapipe_partition && IS_TCP(listener->transport)) {
+        cpu_set_t cpus;
+        megapipe_owned_cpus(me - get_worker_thread(0), &cpus);
+        if (CPU_COUNT(&cpus) > 0)
+            megapipe_listen_fd(me, listener, listener->sfd, &cpus);
+    } else {
+        megapipe_listen_fd(me, listener, listener->sfd, NULL);
+    }
+    sem_post(&listening);
+}
+
+/* From the main thread: returns when all workers accept. */
+void megapipe_listen(conn *listener) {
+    sem_init(&listening, 0, 0);
+    for (int i = 0; i < settings.num_threads; i++) {
+        thread_call(get_worker_thread(i), megapipe_listen_worker, listener);
+    }
+    for (int i = 0; i < settings.num_threads; i++) {
+        while (sem_wait(&listening) != 0) {
+            /* a signal */
+        }
+    }
+    sem_destroy(&listening);
+}
+
+/* A UDP socket has come to its worker. */
+bool megapipe_udp_start(conn *c) {
+    struct megapipe_conn *m = &c->megapipe;
+    m->udp = calloc(1, sizeof(*m->udp));
+    m->fd = c->sfd;
+    return m->udp != NULL && megapipe_attach(c, c->sfd) && megapipe_wait(c);
+}
+
+/********************************** THREADS **********************************/
+
+static void megapipe_conn_event(conn *c, const struct mp_event *ev) {
+    struct megapipe_conn *m = &c->megapipe;
+    switch (ev->cmd) {
+    case MP_RECV:
+        m->reading = false;
+        if (ev->result > 0) {
+            m->received = *ev;
+            m->unread = ev->recv.data;
+            m->unread_len = ev->result;
+            break;
+        }
+        m->read_done = true;
+        m->read_result = ev->result;
+        break;
+    case MP_READ:
+    case MP_RECVMSG:
+        m->reading = m->read_direct = false;
+        m->read_done = true;
+        m->read_result = ev->result;
+        break;
+    case MP_WRITE:
+    case MP_SENDMSG:
+        m->writing = false;
+        m->write_done = true;
+        m->write_result = ev->result;
+        break;
+    case MP_CLOSE:
+        m->handle = NULL;
+        m->fd = -1;
+        megapipe_conn_reuse(c);
+        megapipe_conn_gone(); /* only now its fd is free */
+        return;
+    default:
+        return;
+    }
+    if (!m->closing) {
+        conn_resume(c);
+    } else if (m->unread_len > 0) {
+        megapipe_release(c);
+    }
+}
+
+static void megapipe_wait_notify(struct megapipe_thread *t) {
+    int res = mp_read(t->notify, &t->notified, sizeof(t->notified));
+    if (res != 0) {
+        fprintf(stderr, "Can't monitor the worker's notify eventfd: %s\n", strerror(-res));
+        exit(EXIT_FAILURE);
+    }
+}
+
+static void megapipe_event(LIBEVENT_THREAD *me, const struct mp_event *ev) {
+    struct megapipe_thread *t = me->megapipe;
+    if (ev->cmd == MP_ACCEPT) {
+        struct megapipe_listener *l = ev->cookie;
+        if (ev->result >= 0) {
+            megapipe_accepted(me, l->c, ev->result);
+        } else {
+            megapipe_accept_failed(l, -ev->result);
+        }
+    } else if (ev->cookie == me) {
+        thread_process_queue(me, ev->result > 0 ? t->notified : 0);
+        if (!t->stopping)
+            megapipe_wait_notify(t);
+    } else if (ev->cookie != &rejected) {
+        megapipe_conn_event(ev->cookie, ev);
+    }
+}
+
+static void megapipe_channel_failed(int error) {
+    fprintf(stderr, "Can't make a MegaPipe channel with engine \"%s\": %s\n",
+            settings.megapipe_engine, strerror(error));
+    exit(EXIT_FAILURE);
+}
+
+/* In the worker thread, before its loop. */
+void megapipe_thread_init(LIBEVENT_THREAD *me) {
+    struct mp_options options = {
+        .engine = settings.megapipe_engine,
+        .batch = settings.megapipe_batch,
+        .max_lwsockets = megapipe_max_lwsockets(),
+        .moderation_us = settings.megapipe_moderation_us,
+    };
+    struct megapipe_thread *t = calloc(1, sizeof(*t));
+    if (t == NULL) {
+        megapipe_channel_failed(ENOMEM);
+    }
+    TAILQ_INIT(&t->yielded);
+    me->megapipe = t;
+    int res = mp_create(&options, &t->channel);
+    if (res == 0)
+        res = mp_register(t->channel, me->notify_event_fd, me, NULL, &t->notify);
+    if (res != 0)
+        megapipe_channel_failed(-res);
+    t->engine = mp_engine_name(t->channel);
+    megapipe_wait_notify(t);
+}
+
+void megapipe_loop(LIBEVENT_THREAD *me) {
+    struct megapipe_thread *t = me->megapipe;
+    struct mp_event ev;
+
+    while (!t->stopping) {
+        int res = mp_dispatch(t->channel, &ev, TAILQ_EMPTY(&t->yielded) ? -1 : 0);
+        if (res > 0) {
+            megapipe_event(me, &ev);
+        } else if (res < 0 && res != -EINTR) {
+            fprintf(stderr, "A worker's channel has failed: %s\n", strerror(-res));
+            exit(EXIT_FAILURE);
+        }
+        if (!TAILQ_EMPTY(&t->yielded))
+            megapipe_resume_yielded(t);
+    }
+    /* Only its own thread can do this, and conn_close_all() comes after. */
+    mp_destroy(t->channel);
+    t->channel = NULL;
+}
+
+void megapipe_stop(LIBEVENT_THREAD *me) {
+    me->megapipe->stopping = true;
+}

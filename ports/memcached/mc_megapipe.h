@@ -1,0 +1,114 @@
+/* -*- Mode: C; tab-width: 4; c-basic-offset: 4; indent-tabs-mode: nil -*- */
+/*
+ * Connections whose I/O goes through MegaPipe channels (libmegapipe).
+ *
+ * Each worker thread has a channel and waits in mp_dispatch() instead of in
+ * libevent. It accepts from its own accept queues, so that a connection lives
+ * and dies in one thread. The state machine stays as it is: where it would
+ * read() or sendmsg(), the channel is asked to, the machine is left as on
+ * EAGAIN, and it is entered again when the operation is complete, and then
+ * finds the result.
+ *
+ * Included by memcached.h; only with --enable-megapipe.
+ */
+#ifndef MC_MEGAPIPE_H
+#define MC_MEGAPIPE_H
+
+#include <sched.h>
+#include <megapipe.h>
+#include "queue.h"
+
+struct megapipe_udp;
+struct megapipe_listener;
+
+/* A worker thread's part. */
+struct megapipe_thread {
+    struct mp_channel *channel;     /* NULL after its loop */
+    const char *engine;
+    struct mp_handle *notify;       /* the eventfd that wakes the worker */
+    uint64_t notified;              /* ... is read into here */
+    bool stopping;
+    struct megapipe_listener *listeners;
+    conn *free_conns;               /* closed ones, linked by conn->next */
+    TAILQ_HEAD(megapipe_yielded, conn) yielded; /* have more to do when others had a turn */
+    struct mp_stats stats;          /* copy for others; by LIBEVENT_THREAD's stats.mutex */
+};
+
+/* A connection's part. Owned by its worker thread. */
+struct megapipe_conn {
+    struct mp_handle *handle; /* NULL: the channel doesn't have it (any more) */
+    int fd;                   /* -1: an lwsocket, which has none */
+
+    /* One read at a time, and its result until conn's read() takes it. */
+    bool reading;
+    bool read_direct;         /* ... into an item's memory */
+    bool read_done;
+    ssize_t read_result;
+    struct mp_event received; /* the channel's buffer, to be given back */
+    char *unread;             /* what is in it still */
+    size_t unread_len;
+
+    /* One write at a time, and its result until transmit() takes it. */
+    bool writing;
+    bool write_done;
+    ssize_t write_result;
+
+    bool closing;             /* until MP_CLOSE nobody else may have it */
+    bool yielded;
+    TAILQ_ENTRY(conn) yielded_link;
+
+    /* stats conns, stats megapipe: see megapipe_may_process() */
+    bool named;               /* request_addr and local are filled */
+    struct sockaddr_storage *local;
+    bool wants_names;
+    bool reported;
+    int reports_due;          /* threads that haven't answered yet; atomic */
+
+    struct megapipe_udp *udp;
+};
+
+/* Options (mc_megapipe_config.c). */
+void megapipe_environment(int *argc, char ***argv);
+int megapipe_read_config(char *subopts);
+int megapipe_check_config(void);
+void megapipe_usage(void);
+int megapipe_max_lwsockets(void);
+bool megapipe_raise_files(void);
+void megapipe_owned_cpus(int id, cpu_set_t *cpus);
+
+/* Numbers of connections begin where those of fds end. */
+int megapipe_conn_numbers(int first);
+
+/* Worker threads. */
+void megapipe_thread_init(LIBEVENT_THREAD *me);
+void megapipe_loop(LIBEVENT_THREAD *me);
+void megapipe_stop(LIBEVENT_THREAD *me);
+
+/* Listening: from the main thread, and in each worker. */
+void megapipe_listen(conn *listener);
+void megapipe_accept_conns(bool do_accept);
+void megapipe_conn_gone(void);
+
+/* Connections. */
+void megapipe_conn_init(conn *c);
+bool megapipe_udp_start(conn *c);
+bool megapipe_wait(conn *c);
+bool megapipe_has_unread(const conn *c);
+bool megapipe_sent(conn *c, ssize_t *res);
+ssize_t megapipe_read(conn *c, void *buf, size_t count);
+ssize_t megapipe_sendmsg(conn *c, struct msghdr *msg, int flags);
+ssize_t megapipe_recvfrom(conn *c);
+void megapipe_yield(conn *c);
+void megapipe_conn_close(conn *c);
+void megapipe_peer(conn *c);
+
+bool megapipe_detach(conn *c);
+
+/* Commands that need more than their own thread (mc_megapipe_stats.c). */
+bool megapipe_may_process(conn *c, const char *line, size_t len);
+bool megapipe_may_stat(conn *c, const char *key, size_t len);
+int megapipe_fd(const conn *c);
+int megapipe_getsockname(const conn *c, struct sockaddr *addr, socklen_t *len);
+void megapipe_stats(ADD_STAT add_stats, void *c);
+
+#endif
