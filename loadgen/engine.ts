@@ -1,0 +1,136 @@
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { UserError } from '../src/errors.js';
+import { buildDir } from '../src/paths.js';
+
+/** What is sent and how; loadgen/native/load.h explains the members. */
+export type Plan = {
+  protocol: 'memcached-ascii' | 'memcached-binary';
+  path?: string;
+  host?: string;
+  port?: number;
+  engine: string;
+  batch: number;
+  threads: number;
+  cpus: Uint32Array;
+  concurrency: number;
+  pipeline: number;
+  multiget: number;
+  resetClose: boolean;
+  verify: boolean;
+  timeoutNs: number;
+  warmupNs: number;
+  /** 0: until `requests` are answered. */
+  durationNs: number;
+  /** 0: until the duration is over. */
+  requests: number;
+  /** Requests of each connection, in turn; 0: no limit. */
+  limits: Uint32Array;
+  /** Open loop: a thread's times between requests, in turn; empty: closed loop. */
+  gapsNs: Float64Array;
+  /** One sequence a thread, one behind the other: kind << 30 | item. */
+  sequences: Uint32Array;
+  keys: Uint8Array;
+  keyOffsets: Uint32Array;
+  valueSizes: Uint32Array;
+  pattern: Uint8Array;
+};
+
+export type ErrorCounts = {
+  connect: number;
+  portExhaustion: number;
+  refused: number;
+  reset: number;
+  timeout: number;
+  protocol: number;
+  server: number;
+  verification: number;
+  other: number;
+};
+
+export type Counters = {
+  sent: number;
+  failed: number;
+  unsent: number;
+  hits: number;
+  misses: number;
+  verified: number;
+  bytesSent: number;
+  bytesReceived: number;
+  connections: number;
+  /** By kind of request. */
+  answered: Float64Array;
+  /** As answered, with each key of a multiget counted. */
+  items: Float64Array;
+  errors: ErrorCounts;
+};
+
+export type ChannelStats = {
+  requests: number;
+  completions: number;
+  flushes: number;
+  flushed: number;
+  fetches: number;
+  fetched: number;
+  crossings: number;
+  bufferWaits: number;
+  overflows: number;
+};
+
+export type ThreadUsage = {
+  cpu: number;
+  wallNs: number;
+  userUs: number;
+  systemUs: number;
+  /** Runnable, but not running; -1: this kernel doesn't say. */
+  waitingNs: number;
+};
+
+export type Snapshot = {
+  phase: 'warmup' | 'measuring' | 'draining' | 'finished';
+  engine: string;
+  /** The server's words at its latest error. */
+  complaint: string;
+  /** Why the run could not go on: -errno, or 0. */
+  error: number;
+  lastError: number;
+  /** The measuring window, CLOCK_MONOTONIC; the end is 0 while it lasts. */
+  beginNs: number;
+  endNs: number;
+  nowNs: number;
+  open: number;
+  warmup: Counters;
+  measuring: Counters;
+  draining: Counters;
+  stats: ChannelStats;
+  threads: ThreadUsage[];
+  service: Float64Array;
+  corrected: Float64Array;
+};
+
+export type Notice = 'begun' | 'ended' | 'finished';
+
+declare const runBrand: unique symbol;
+/** A run in the native engine; good until finish(). */
+export type Run = { readonly [runBrand]: true };
+
+export type Engine = {
+  start(plan: Plan, notify: (notice: Notice) => void): Run;
+  snapshot(run: Run): Snapshot;
+  stop(run: Run): void;
+  finish(run: Run): Snapshot;
+};
+
+let loaded: Engine | undefined;
+
+/** The native engine. MEGAPIPE_LOAD_ADDON names another build of it, for example with sanitizers. */
+export function loadEngine(): Engine {
+  if (loaded) return loaded;
+  const path = process.env.MEGAPIPE_LOAD_ADDON ?? join(buildDir, 'loadgen', 'load.node');
+  if (!existsSync(path)) {
+    throw new UserError(`the load engine isn't built: no ${path}`, { hint: 'run: npm run build' });
+  }
+  loaded = createRequire(import.meta.url)(path) as Engine;
+  return loaded;
+}

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The load engine: threads that walk a plan. What is sent is decided by who
+ * makes the plan (TypeScript); the engine sends it, on time, and counts what
+ * comes back. This header is all of it that the outside sees.
+ */
+#ifndef LOAD_H
+#define LOAD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include "../../libmegapipe/megapipe.h"
+#include "histogram.h"
+
+/* Kinds of requests; what they are is the protocol's affair. */
+#define LOAD_KINDS 4
+
+/* An entry of a sequence: the kind in the upper bits, the item below. */
+#define LOAD_ITEM_BITS 30
+#define LOAD_ITEM_MASK ((1U << LOAD_ITEM_BITS) - 1)
+
+#define LOAD_PIPELINE_MAX 4096
+#define LOAD_MULTIGET_MAX 65535
+
+enum load_error {
+	LOAD_CONNECT,	   /* connect() failed */
+	LOAD_PORTS,	   /* connect() found no free local port */
+	LOAD_REFUSED,	   /* the server said it has too many connections */
+	LOAD_RESET,	   /* the peer ended a connection that was in use */
+	LOAD_TIMEOUT,	   /* nothing came for so long */
+	LOAD_PROTOCOL,	   /* what came was no answer */
+	LOAD_SERVER,	   /* the server answered with an error */
+	LOAD_VERIFICATION, /* a value was not what was stored */
+	LOAD_OTHER,	   /* any other errno */
+	LOAD_ERRORS,
+};
+
+/*
+ * All that is sent, and how. Memory that is pointed to belongs to the caller
+ * and stays until load_free().
+ */
+struct load_plan {
+	const char *protocol;
+	struct sockaddr_storage address;
+	socklen_t address_len;
+
+	const char *engine; /* of mp_options, as is batch */
+	uint32_t batch;
+	uint32_t threads;
+	const uint32_t *cpus; /* thread i runs on cpus[i] */
+
+	uint32_t concurrency; /* connections, all threads together */
+	uint32_t pipeline;    /* requests in flight on a connection */
+	bool reset_close;     /* close by RST, else by FIN */
+	uint64_t timeout_ns;
+
+	uint64_t warmup_ns;
+	uint64_t duration_ns; /* 0: until requests are answered */
+	uint64_t requests;    /* 0: until duration is over */
+
+	/* Requests of each connection, in turn; 0: no limit. */
+	const uint32_t *limits;
+	uint32_t n_limits;
+
+	/* Open loop: from one request of a thread to its next; none: closed. */
+	const double *gaps_ns;
+	uint32_t n_gaps;
+
+	/* One sequence a thread, walked round and round. */
+	const uint32_t *sequences;
+	uint32_t sequence_len;
+
+	/* Items: keys and sizes of their values (memcached). */
+	const uint8_t *keys;
+	const uint32_t *key_offsets; /* n_items + 1 */
+	const uint32_t *value_sizes;
+	uint32_t n_items;
+	uint32_t multiget;
+	bool verify;
+
+	/* Item i's value starts at pattern[load_value_start(i)]. */
+	const uint8_t *pattern;
+	uint32_t pattern_len;
+};
+
+/* A value is a cut from the pattern; which cut tells one item from another. */
+#define LOAD_PATTERN_SLACK 4096
+static inline uint32_t load_value_start(uint32_t item)
+{
+	return (item * 2654435761U) >> 20;
+}
+
+struct load_counters {
+	uint64_t sent;		       /* requests handed to the channel */
+	uint64_t answered[LOAD_KINDS]; /* requests, whatever the answer was */
+	uint64_t failed;	       /* requests that got no answer */
+	uint64_t unsent; /* open loop: due, but not sent when it ended */
+	uint64_t items[LOAD_KINDS]; /* as answered, but each key of a multiget
+				     */
+	uint64_t hits;
+	uint64_t misses;
+	uint64_t verified;
+	uint64_t bytes_sent;
+	uint64_t bytes_received;
+	uint64_t connections;
+	uint64_t errors[LOAD_ERRORS];
+};
+
+enum load_phase { LOAD_WARMUP, LOAD_MEASURING, LOAD_DRAINING, LOAD_PHASES };
+
+/* One thread's share of the measuring window. */
+struct load_thread {
+	uint32_t cpu;
+	uint64_t wall_ns;
+	uint64_t user_us;
+	uint64_t system_us;
+	uint64_t waiting_ns; /* runnable, but not on its CPU */
+};
+
+struct load_snapshot {
+	enum load_phase phase;
+	bool finished;
+	int error;	     /* why the run could not go on: -errno */
+	int last_error;	     /* -errno of the latest failed connection */
+	char complaint[128]; /* the server's words at its latest error */
+	char engine[16];
+	uint64_t begin_ns; /* of the measuring window; CLOCK_MONOTONIC */
+	uint64_t end_ns;
+	uint64_t now_ns;
+	uint32_t open; /* connections now */
+	struct load_counters counters[LOAD_PHASES];
+	struct mp_stats stats; /* in the measuring window */
+	uint64_t service[HISTOGRAM_COUNTS];
+	uint64_t corrected[HISTOGRAM_COUNTS];
+};
+
+struct load_run;
+
+/* Called from the threads: the measuring window begins, ends; all is over. */
+enum load_notice { LOAD_BEGUN, LOAD_ENDED, LOAD_FINISHED };
+typedef void load_notify(void *arg, enum load_notice notice);
+
+/* 0, or -errno: what mp_create() says, or -EINVAL for nonsense in the plan. */
+int load_start(const struct load_plan *plan, load_notify *notify, void *arg,
+	       struct load_run **run);
+
+/* May be called at any time, from any one thread. */
+void load_snapshot(struct load_run *run, struct load_snapshot *snapshot);
+void load_thread(struct load_run *run, uint32_t index,
+		 struct load_thread *thread);
+
+/* End early: the window closes now, then comes LOAD_FINISHED. */
+void load_stop(struct load_run *run);
+
+/* Wait for the threads (after LOAD_FINISHED: not long) and free it all. */
+void load_free(struct load_run *run);
+
+#endif

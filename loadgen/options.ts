@@ -1,0 +1,201 @@
+import { lookup } from 'node:dns/promises';
+import { isIP } from 'node:net';
+import { z } from 'zod';
+import { UserError } from '../src/errors.js';
+import { allowedCpus, openFilesLimit } from './machine.js';
+import { parseSizes } from './sizes.js';
+
+/** memcached's own limit is 1 MiB unless it is started with -I. */
+export const largestValue = 8 << 20;
+export const longestKey = 250;
+
+/** Files that node and the engine have open, generously. */
+const filesOfOurOwn = 128;
+
+const integer = (low: number, high: number) => {
+  const message = `must be a whole number from ${low} to ${high}`;
+  return z.coerce.number({ error: message }).int(message).min(low, message).max(high, message);
+};
+
+const positive = (what: string) =>
+  z.coerce
+    .number({ error: `must be ${what}` })
+    .positive(`must be ${what}`)
+    .finite();
+
+const sizes = (smallest: number, largest: number) =>
+  z.string().transform((text, context) => {
+    const parsed = parseSizes(text);
+    const bounds =
+      parsed && ('size' in parsed ? [parsed.size] : 'low' in parsed ? [parsed.low, parsed.high] : []);
+    if (parsed && bounds?.every((size) => size >= smallest && size <= largest)) return parsed;
+    const message = parsed
+      ? `must lie within ${smallest} and ${largest} bytes`
+      : 'must be fixed:N, uniform:A-B, normal:MU,SIGMA, fb-etc or fb-usr';
+    context.addIssue({ code: 'custom', message });
+    return z.NEVER;
+  });
+
+const getSet = z.string().transform((text, context) => {
+  const match = /^(\d{1,6}):(\d{1,6})$/.exec(text);
+  const [get, set] = [Number(match?.[1]), Number(match?.[2])];
+  if (match && get + set > 0) return { get, set };
+  context.addIssue({ code: 'custom', message: 'must be two whole numbers, not both 0, like 9:1' });
+  return z.NEVER;
+});
+
+const popularity = z.string().transform((text, context) => {
+  const match = /^(?:(uniform)|zipf:(\d+(?:\.\d+)?))$/.exec(text);
+  const alpha = Number(match?.[2]);
+  if (match?.[1]) return { kind: 'uniform' as const };
+  if (alpha > 0 && alpha <= 20) return { kind: 'zipf' as const, alpha };
+  context.addIssue({
+    code: 'custom',
+    message: 'must be uniform, or zipf:ALPHA with ALPHA above 0, up to 20',
+  });
+  return z.NEVER;
+});
+
+const perConnection = z.string().transform((text, context) => {
+  if (text === 'unlimited') return undefined;
+  const parsed = integer(1, 2 ** 31).safeParse(text);
+  if (parsed.success) return parsed.data;
+  context.addIssue({ code: 'custom', message: 'must be a whole number from 1, or unlimited' });
+  return z.NEVER;
+});
+
+const cpuList = z.string().transform((text, context) => {
+  const allowed = allowedCpus();
+  const cpus = text.split(',').flatMap((part) => {
+    const match = /^(\d{1,5})(?:-(\d{1,5}))?$/.exec(part);
+    const [from, to] = [Number(match?.[1]), Number(match?.[2] ?? match?.[1])];
+    return match && to - from < 4096
+      ? Array.from({ length: Math.max(0, to - from + 1) }, (_, i) => from + i)
+      : [-1];
+  });
+  if (cpus.length > 0 && cpus.every((cpu) => allowed.includes(cpu))) return cpus;
+  const message = `must be a list of CPUs like 0,2-3; this process may use ${allowed.join(',')}`;
+  context.addIssue({ code: 'custom', message });
+  return z.NEVER;
+});
+
+/** What every load generator has, whatever it speaks. */
+const common = {
+  server: z.string(),
+  threads: integer(1, 1024).optional(),
+  cpus: cpuList.optional(),
+  concurrency: integer(1, 1_000_000),
+  requestsPerConnection: perConnection,
+  close: z.enum(['rst', 'fin'], { error: 'must be rst or fin' }),
+  duration: positive('a number of seconds above 0').optional(),
+  requests: integer(1, 2 ** 48).optional(),
+  warmup: z.coerce.number({ error: 'must be a number of seconds' }).min(0, 'must not be negative').optional(),
+  pipeline: integer(1, 4096),
+  rate: positive('a number of requests a second above 0').optional(),
+  arrival: z.enum(['constant', 'poisson'], { error: 'must be constant or poisson' }),
+  engine: z.enum(['auto', 'kernel', 'uring', 'epoll'], { error: 'must be auto, kernel, uring or epoll' }),
+  batch: integer(1, 4096),
+  timeout: positive('a number of seconds above 0'),
+  seed: integer(0, 2 ** 31 - 1),
+  verify: z.boolean(),
+};
+
+const memcached = z.object({
+  ...common,
+  getSet,
+  keySize: sizes(1, longestKey),
+  valueSize: sizes(0, largestValue),
+  keys: integer(1, 10_000_000),
+  popularity,
+  multiget: integer(1, 10_000),
+  protocol: z.enum(['ascii', 'binary'], { error: 'must be ascii or binary' }),
+  prefill: z.boolean(),
+});
+
+export type Address = { path: string } | { host: string; port: number };
+
+type Checked = z.output<typeof memcached>;
+
+/** Options as they were given, with everything left open decided. */
+export type MemcachedOptions = Omit<Checked, 'threads' | 'cpus' | 'warmup'> & {
+  threads: number;
+  cpus: number[];
+  warmup: number;
+  address: Address;
+};
+
+/** As on the command line: requestsPerConnection is --requests-per-connection. */
+function optionName(path: PropertyKey[]): string {
+  return `--${String(path[0]).replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+}
+
+function usage(message: string): UserError {
+  return new UserError(message, { hint: 'see megapipe load memcached --help', exitCode: 2 });
+}
+
+async function resolve(host: string): Promise<string> {
+  if (isIP(host)) return host;
+  try {
+    return (await lookup(host)).address;
+  } catch (cause) {
+    throw new UserError(`--server: no address found for ${host}`, { cause });
+  }
+}
+
+/** HOST:PORT, [IPV6]:PORT or unix:PATH. */
+async function parseServer(text: string): Promise<Address> {
+  if (text.startsWith('unix:')) {
+    const path = text.slice('unix:'.length);
+    if (path === '' || Buffer.byteLength(path) > 107)
+      throw usage('--server: unix: needs a path of 1 to 107 bytes');
+    return { path };
+  }
+  const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text);
+  const host = match?.[1] ?? match?.[2];
+  const port = Number(match?.[3]);
+  if (!host || !(port >= 1 && port <= 65535)) {
+    throw usage(`--server must be HOST:PORT, [IPV6]:PORT or unix:PATH, not ${JSON.stringify(text)}`);
+  }
+  return { host: await resolve(host), port };
+}
+
+function check(options: unknown): Checked {
+  const result = memcached.safeParse(options);
+  if (result.success) return result.data;
+  const given = options as Record<PropertyKey, unknown>;
+  const complaints = result.error.issues.map(
+    ({ path, message }) => `${optionName(path)} ${message}, not ${JSON.stringify(given[path[0] ?? ''])}`,
+  );
+  throw usage(complaints.join('; '));
+}
+
+function checkTogether(options: Checked, threads: number) {
+  const { duration, requests, concurrency } = options;
+  if (duration !== undefined && requests !== undefined)
+    throw usage('give --duration or --requests, not both');
+  if (threads > concurrency) {
+    throw usage(`--threads ${threads} need at least as many connections; --concurrency is ${concurrency}`);
+  }
+  const files = openFilesLimit() - filesOfOurOwn;
+  if (concurrency > files) {
+    throw usage(`--concurrency ${concurrency} is above the limit on open files; ulimit -Hn leaves ${files}`);
+  }
+  if (options.multiget > 1 && options.getSet.get === 0) throw usage('--multiget needs gets in --get-set');
+}
+
+/** Check the command line's options, and decide what was left open. Throws a UserError that names what is wrong. */
+export async function memcachedOptions(given: unknown): Promise<MemcachedOptions> {
+  const checked = check(given);
+  const cpus = checked.cpus ?? allowedCpus();
+  const threads = checked.threads ?? Math.min(cpus.length, checked.concurrency);
+  checkTogether(checked, threads);
+  const byCount = checked.requests !== undefined;
+  return {
+    ...checked,
+    cpus,
+    threads,
+    duration: byCount ? undefined : (checked.duration ?? 10),
+    warmup: checked.warmup ?? (byCount ? 0 : 1),
+    address: await parseServer(checked.server),
+  };
+}

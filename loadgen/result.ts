@@ -1,0 +1,266 @@
+import { getSystemErrorName } from 'node:util';
+import { encodeIntoCompressedBase64 } from 'hdr-histogram-js';
+import { z } from 'zod';
+import type { Counters, Snapshot, ThreadUsage } from './engine.js';
+import { histogramOf, latencyUs } from './latency.js';
+import type { MemcachedOptions } from './options.js';
+import { answeredOf, type Interval, type Outcome } from './run.js';
+
+const count = z.number().int().nonnegative();
+const latency = z
+  .object({
+    p50: z.number(),
+    p90: z.number(),
+    p99: z.number(),
+    p999: z.number(),
+    max: z.number(),
+    mean: z.number(),
+  })
+  .optional();
+
+const errors = z.object({
+  /** connect() failed. */
+  connect: count,
+  /** connect() found no free local port. */
+  portExhaustion: count,
+  /** The server said that it has too many connections. */
+  refused: count,
+  /** The server ended a connection that was in use. */
+  reset: count,
+  /** Nothing came for --timeout. */
+  timeout: count,
+  /** What came was no answer; the connection was given up. */
+  protocol: count,
+  /** The server answered with an error. */
+  server: count,
+  /** A value was not what had been stored. */
+  verification: count,
+  other: count,
+});
+
+const requests = z.object({
+  /** Answered, whatever the answer was. */
+  total: count,
+  get: count,
+  set: count,
+  /** Keys asked for: with --multiget more than gets. */
+  keys: count,
+  hits: count,
+  misses: count,
+  /** Values that were compared, and right. */
+  verified: count,
+  /** Sent, but never answered. */
+  failed: count,
+});
+
+const traffic = z.object({
+  requests,
+  connections: count,
+  bytesSent: count,
+  bytesReceived: count,
+  errors,
+});
+
+const thread = z.object({
+  cpu: count,
+  userSeconds: z.number(),
+  systemSeconds: z.number(),
+  /** Shares of the window: on the CPU, waiting for it, neither. */
+  runningShare: z.number(),
+  waitingShare: z.number().nullable(),
+  idleShare: z.number().nullable(),
+});
+
+const instant = z.object({ monotonicNs: z.number(), wall: z.iso.datetime() });
+
+/** What `megapipe load … --json` prints. Numbers are of the measuring window where nothing else is said. */
+export const loadResultSchema = z.object({
+  config: z.record(z.string(), z.unknown()),
+  engine: z.string(),
+  /** By Ctrl-C: the window was shorter than it should have been. */
+  interrupted: z.boolean(),
+  window: z.object({ start: instant, end: instant, seconds: z.number() }),
+  throughputRps: z.number(),
+  ...traffic.shape,
+  latencyUs: z.object({ service: latency, corrected: latency }),
+  /** Of nanoseconds; HdrHistogram V2, compressed, base64. */
+  histogram: z.object({ service: z.string(), corrected: z.string() }),
+  /** Open loop only. */
+  schedule: z.object({ rate: z.number(), sent: count, unsent: count }).optional(),
+  clientCpu: z.object({ userSeconds: z.number(), systemSeconds: z.number() }),
+  threads: z.array(thread),
+  clientSaturated: z.boolean(),
+  /** saturated: a thread had no CPU left; shared: it had to wait for its CPU, which others used as well. */
+  clientLimit: z.enum(['none', 'shared', 'saturated']),
+  clientLimitReason: z.string().nullable(),
+  kernelCrossings: count,
+  channel: z.record(z.string(), count),
+  series: z.array(
+    z.object({
+      atS: z.number(),
+      lengthS: z.number(),
+      requests: count,
+      rps: z.number(),
+      errors: count,
+      connectionsOpen: count,
+      latencyUs: latency,
+    }),
+  ),
+  /** Everything that was done to the server from start to end: prefill, warm-up, window and the rest. */
+  whole: traffic,
+  /** Errno's name of the latest failed call, the server's latest error. */
+  lastError: z.string().nullable(),
+  serverComplaint: z.string().nullable(),
+});
+
+export type LoadResult = z.infer<typeof loadResultSchema>;
+type Traffic = z.infer<typeof traffic>;
+
+function trafficOf(c: Counters): Traffic {
+  const [get = 0, set = 0] = c.answered;
+  return {
+    requests: {
+      total: answeredOf(c),
+      get,
+      set,
+      keys: c.items.reduce((a, b) => a + b, 0),
+      hits: c.hits,
+      misses: c.misses,
+      verified: c.verified,
+      failed: c.failed,
+    },
+    connections: c.connections,
+    bytesSent: c.bytesSent,
+    bytesReceived: c.bytesReceived,
+    errors: { ...c.errors },
+  };
+}
+
+function sum<T extends Record<string, number>>(a: T, b: T): T {
+  return Object.fromEntries(Object.entries(a).map(([name, n]) => [name, n + (b[name] ?? 0)])) as T;
+}
+
+function addTraffic(a: Traffic, b: Traffic): Traffic {
+  return {
+    requests: sum(a.requests, b.requests),
+    connections: a.connections + b.connections,
+    bytesSent: a.bytesSent + b.bytesSent,
+    bytesReceived: a.bytesReceived + b.bytesReceived,
+    errors: sum(a.errors, b.errors),
+  };
+}
+
+/** All that a run did, whatever its phase. */
+export function wholeOf({ warmup, measuring, draining }: Snapshot): Traffic {
+  return [warmup, measuring, draining].map(trafficOf).reduce(addTraffic);
+}
+
+function threadOf({ cpu, wallNs, userUs, systemUs, waitingNs }: ThreadUsage): z.infer<typeof thread> {
+  const runningShare = wallNs > 0 ? ((userUs + systemUs) * 1000) / wallNs : 0;
+  const waitingShare = waitingNs < 0 ? null : wallNs > 0 ? waitingNs / wallNs : 0;
+  return {
+    cpu,
+    userSeconds: userUs / 1e6,
+    systemSeconds: systemUs / 1e6,
+    runningShare,
+    waitingShare,
+    idleShare: waitingShare === null ? null : Math.max(0, 1 - runningShare - waitingShare),
+  };
+}
+
+/** A thread that runs for more than this share of the window is the bottleneck itself. */
+const saturatedShare = 0.9;
+/** With less idle time than this a thread couldn't have done more. */
+const leastIdleShare = 0.05;
+
+type Limit = Pick<LoadResult, 'clientSaturated' | 'clientLimit' | 'clientLimitReason'>;
+
+function limitOf(threads: LoadResult['threads']): Limit {
+  const percent = (share: number | null) => `${Math.round((share ?? 0) * 100)} %`;
+  const busiest = threads.findIndex((t) => t.runningShare >= saturatedShare);
+  if (busiest >= 0) {
+    const reason = `thread ${busiest} used ${percent(threads[busiest]?.runningShare ?? 0)} of CPU ${threads[busiest]?.cpu}`;
+    return { clientSaturated: true, clientLimit: 'saturated', clientLimitReason: reason };
+  }
+  const crowded = threads.findIndex((t) => t.idleShare !== null && t.idleShare < leastIdleShare);
+  const one = threads[crowded];
+  if (!one) return { clientSaturated: false, clientLimit: 'none', clientLimitReason: null };
+  const reason = `thread ${crowded} ran for ${percent(one.runningShare)} of the time and waited ${percent(one.waitingShare)} for CPU ${one.cpu}, which others used as well`;
+  return { clientSaturated: true, clientLimit: 'shared', clientLimitReason: reason };
+}
+
+/** JSON has no undefined, and the parsed forms of options are ours: what was asked for, in its own words. */
+export type Given = Record<string, unknown>;
+
+function configOf(options: MemcachedOptions, given: Given): Given {
+  const decided = { threads: options.threads, cpus: options.cpus, warmup: options.warmup };
+  const duration = options.duration === undefined ? {} : { duration: options.duration };
+  const requests = options.requests === undefined ? {} : { requests: options.requests };
+  return { protocol: 'memcached', ...given, ...decided, ...duration, ...requests };
+}
+
+function windowOf({ last, beganAtMs }: Outcome): LoadResult['window'] {
+  const seconds = (last.endNs - last.beginNs) / 1e9;
+  return {
+    start: { monotonicNs: last.beginNs, wall: new Date(beganAtMs).toISOString() },
+    end: { monotonicNs: last.endNs, wall: new Date(beganAtMs + seconds * 1000).toISOString() },
+    seconds,
+  };
+}
+
+function scheduleOf(rate: number | undefined, { sent, unsent }: Counters): Pick<LoadResult, 'schedule'> {
+  return rate === undefined ? {} : { schedule: { rate, sent, unsent } };
+}
+
+function latencies(last: Snapshot, openLoop: boolean): Pick<LoadResult, 'latencyUs' | 'histogram'> {
+  const service = histogramOf(last.service);
+  const corrected = openLoop ? histogramOf(last.corrected) : service;
+  return {
+    latencyUs: { service: latencyUs(service), corrected: latencyUs(corrected) },
+    histogram: {
+      service: encodeIntoCompressedBase64(service),
+      corrected: encodeIntoCompressedBase64(corrected),
+    },
+  };
+}
+
+/** The errno's name, like ECONNREFUSED; null for 0. */
+export function errnoName(error: number): string | null {
+  return error === 0 ? null : getSystemErrorName(error);
+}
+
+/** Everything that is known of a run, as --json prints it. */
+export function loadResult(
+  options: MemcachedOptions,
+  given: Given,
+  outcome: Outcome,
+  series: Interval[],
+  prefill: Traffic | undefined,
+): Omit<LoadResult, 'interrupted'> {
+  const { last } = outcome;
+  const window = windowOf(outcome);
+  const threads = last.threads.map(threadOf);
+  const measured = trafficOf(last.measuring);
+  const whole = wholeOf(last);
+  return {
+    config: configOf(options, given),
+    engine: last.engine,
+    window,
+    throughputRps: window.seconds > 0 ? measured.requests.total / window.seconds : 0,
+    ...measured,
+    ...latencies(last, options.rate !== undefined),
+    ...scheduleOf(options.rate, last.measuring),
+    clientCpu: {
+      userSeconds: threads.reduce((total, t) => total + t.userSeconds, 0),
+      systemSeconds: threads.reduce((total, t) => total + t.systemSeconds, 0),
+    },
+    threads,
+    ...limitOf(threads),
+    kernelCrossings: last.stats.crossings,
+    channel: { ...last.stats },
+    series,
+    whole: prefill ? addTraffic(prefill, whole) : whole,
+    lastError: errnoName(last.lastError),
+    serverComplaint: last.complaint || null,
+  };
+}

@@ -1,0 +1,76 @@
+import Table from 'cli-table3';
+import type { LatencyUs } from './latency.js';
+import type { LoadResult } from './result.js';
+
+/** Where connects fail with EADDRNOTAVAIL. */
+export const portAdvice =
+  'ports that were closed by FIN stay taken for a minute; use --close rst, or fewer connections';
+
+const number = new Intl.NumberFormat('en-US', { maximumFractionDigits: 1 });
+const show = (value: number) => number.format(value);
+
+function latencyRow(name: string, latency: LatencyUs | undefined): Record<string, string[]> {
+  if (!latency) return { [name]: ['nothing measured'] };
+  const { p50, p90, p99, p999, max } = latency;
+  return {
+    [name]: [`p50 ${show(p50)}, p90 ${show(p90)}, p99 ${show(p99)}, p99.9 ${show(p999)}, max ${show(max)}`],
+  };
+}
+
+/** Those errors that happened, by kind. */
+export function errorsText(errors: LoadResult['errors']): string {
+  const some = Object.entries(errors).filter(([, count]) => count > 0);
+  return some.length === 0 ? 'no' : some.map(([kind, count]) => `${show(count)} ${kind}`).join(', ');
+}
+
+function latencyRows({ latencyUs, schedule }: LoadResult): Record<string, string[]>[] {
+  if (!schedule) return [latencyRow('latency, us', latencyUs.service)];
+  return [
+    latencyRow('latency from the intended time, us', latencyUs.corrected),
+    latencyRow('latency from sending, us', latencyUs.service),
+    {
+      schedule: [
+        `${show(schedule.rate)}/s asked for; ${show(schedule.unsent)} requests were due and not sent`,
+      ],
+    },
+  ];
+}
+
+/** What the numbers alone don't say. */
+function remarks({ serverComplaint, errors, interrupted }: LoadResult): string[] {
+  return [
+    ...(interrupted ? ['interrupted: the window was shorter than it should have been'] : []),
+    ...(serverComplaint ? [`the server said: ${serverComplaint}`] : []),
+    ...(errors.portExhaustion > 0
+      ? [`${show(errors.portExhaustion)} times no local port was free: ${portAdvice}`]
+      : []),
+  ];
+}
+
+/** The result as people read it. */
+export function resultTable(result: LoadResult): string {
+  const { requests, clientCpu, window } = result;
+  const cpu = clientCpu.userSeconds + clientCpu.systemSeconds;
+  const table = new Table({ chars: { mid: '', 'left-mid': '', 'mid-mid': '', 'right-mid': '' } });
+  table.push(
+    { 'requests/s': [show(result.throughputRps)] },
+    { requests: [`${show(requests.get)} get, ${show(requests.set)} set in ${show(window.seconds)} s`] },
+    {
+      keys: [
+        `${show(requests.hits)} hits, ${show(requests.misses)} misses, ${show(requests.verified)} verified`,
+      ],
+    },
+    ...latencyRows(result),
+    { errors: [errorsText(result.errors)] },
+    { 'unanswered requests': [show(requests.failed)] },
+    { connections: [`${show(result.connections)} made`] },
+    { traffic: [`${show(result.bytesSent / 1e6)} MB sent, ${show(result.bytesReceived / 1e6)} MB received`] },
+    {
+      'client CPU': [
+        `${show((cpu * 1e6) / Math.max(1, requests.total))} us a request, engine ${result.engine}`,
+      ],
+    },
+    { 'client limit': [result.clientLimitReason ?? 'none: it had time to spare'] },
+  );
+  return [table.toString(), ...remarks(result)].join('\n');
+}
