@@ -1,0 +1,59 @@
+import { join } from 'node:path';
+import { type LoadResult, loadResultSchema } from '../../loadgen/result.js';
+import { root } from '../paths.js';
+import { engineName } from '../results.js';
+import type { Load, LoadOutcome } from './application.js';
+
+/** memaslap's default workload, as the paper used it, and what of it is said in a report. */
+export const parameters = {
+  connections: 256,
+  keys: 100_000,
+  keyBytes: 64,
+  valueBytes: 1024,
+  getsToSets: '9:1',
+  close: 'rst',
+};
+
+/** Our own generator, in a process of its own. */
+export function loadCommand(load: Load): string[] {
+  const seconds = (ms: number) => String(ms / 1000);
+  return [
+    process.execPath,
+    join(root, 'dist/src/cli.js'),
+    ...['load', 'memcached', '--server', `${load.address}:${load.port}`, '--json', '--events'],
+    ...['--threads', String(load.threads), '--concurrency', String(parameters.connections)],
+    ...['--requests-per-connection', String(load.requestsPerConnection), '--close', parameters.close],
+    ...['--duration', seconds(load.durationMs), '--warmup', seconds(load.warmupMs)],
+    ...['--keys', String(parameters.keys), '--get-set', parameters.getsToSets],
+    ...['--key-size', `fixed:${parameters.keyBytes}`, '--value-size', `fixed:${parameters.valueBytes}`],
+  ];
+}
+
+/** Read what `megapipe load memcached --json` prints. */
+export function readLoad(output: string): LoadOutcome {
+  const result = loadResultSchema.parse(JSON.parse(output));
+  const { requests, connections, latencyUs } = result;
+  const faults = faultsOf(result);
+  if (!latencyUs.corrected) return { measured: undefined, faults: [...faults, 'no request was answered'] };
+  return {
+    measured: {
+      windowUs: result.window.seconds * 1e6,
+      requests: requests.total,
+      connections,
+      latencyUs: latencyUs.corrected,
+      clientEngine: engineName.parse(result.engine),
+    },
+    faults,
+  };
+}
+
+/** Everything is stored before and nothing is evicted, so a miss is a fault as an error is. */
+function faultsOf({ whole, serverComplaint, lastError }: LoadResult): string[] {
+  const counts = Object.entries({ ...whole.errors, miss: whole.requests.misses }).filter(
+    ([, count]) => count > 0,
+  );
+  if (counts.length === 0) return [];
+  const detail = [serverComplaint, lastError].filter((text) => text !== null).join(', ');
+  const listed = counts.map(([what, count]) => `${count} × ${what}`).join(', ');
+  return [`the load generator counted ${listed}${detail ? ` (${detail})` : ''}`];
+}

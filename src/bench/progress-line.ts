@@ -1,0 +1,29 @@
+import type { SampleRecord } from '../results.js';
+import type { Progress } from './run.js';
+
+/** One line on where a run stands: the sample in hand, the last one's throughput, and how long it will go on. */
+export function describeProgress({ order, done, all, failed, leftMs, last }: Progress): string {
+  return [
+    `${done + 1} of ${all}`,
+    `about ${describeTime(leftMs)} left`,
+    `${order.variant.id}, ${describeRequests(order.requestsPerConnection)}${order.kind === 'traced' ? ', traced' : ''}`,
+    ...(last ? [`last: ${describeSample(last)}`] : []),
+    ...(failed > 0 ? [`${failed} failed`] : []),
+  ].join(' · ');
+}
+
+function describeSample(sample: SampleRecord): string {
+  const what = `${sample.variant.id}`;
+  if (sample.status === 'failed') return `${what} failed: ${sample.reason}`;
+  const thousands = (sample.measured.requests / sample.measured.windowUs) * 1e3;
+  return `${what} ${thousands.toFixed(1)}k requests/s`;
+}
+
+function describeRequests(requests: number | 'unlimited'): string {
+  return requests === 1 ? '1 request a connection' : `${requests} requests a connection`;
+}
+
+function describeTime(ms: number): string {
+  const seconds = Math.ceil(ms / 1000);
+  return seconds < 90 ? `${seconds} s` : `${Math.ceil(seconds / 60)} min`;
+}

@@ -1,0 +1,77 @@
+import { appendResult, type SampleRecord } from '../results.js';
+import { makeTopology, type Topology } from '../topology.js';
+import type { Application } from './application.js';
+import { ordersOf, type Phase, type Plan } from './plan.js';
+import { type SampleOrder, takeSample } from './sample.js';
+
+/** Where a run stands: told before each sample. */
+export type Progress = {
+  phase: Phase;
+  order: SampleOrder;
+  /** Samples of the whole run. */
+  done: number;
+  all: number;
+  failed: number;
+  leftMs: number;
+  last: SampleRecord | undefined;
+};
+
+export type Run = {
+  application: Application;
+  plan: Plan;
+  /** Whether system calls can be counted. */
+  trace: boolean;
+  file: string;
+  signal: AbortSignal;
+};
+
+/** Measures a run's phases one after another, and knows how long the rest will take. */
+export function startRun(run: Run): {
+  measure(phase: Phase, tell: (progress: Progress) => void): Promise<void>;
+} {
+  const all = run.plan.phases.flatMap((phase) => ordersOf(phase, run.plan, run.trace));
+  const pace = startPace(all);
+  const state = { failed: 0, last: undefined as SampleRecord | undefined };
+  const measure = (phase: Phase, tell: (progress: Progress) => void) =>
+    withTopology(phase, async (topology) => {
+      for (const order of ordersOf(phase, run.plan, run.trace)) {
+        run.signal.throwIfAborted();
+        tell({ phase, order, done: pace.done(), all: all.length, leftMs: pace.leftMs(), ...state });
+        state.last = await takeSample(order, { ...run, topology });
+        if (state.last.status === 'failed') state.failed++;
+        appendResult(run.file, state.last);
+        pace.took(order);
+      }
+    });
+  return { measure };
+}
+
+async function withTopology(phase: Phase, work: (topology: Topology) => Promise<void>): Promise<void> {
+  const topology = await makeTopology(phase.topology);
+  try {
+    await work(topology);
+  } finally {
+    await topology.remove();
+  }
+}
+
+/** Starting a server and a client, storing the values and stopping both, before it is known from this run. */
+const assumedOverheadMs = 1200;
+
+function startPace(all: SampleOrder[]) {
+  const startedAt = Date.now();
+  let done = 0;
+  let plannedMs = 0;
+  const planned = ({ durationMs, warmupMs }: SampleOrder) => durationMs + warmupMs;
+  return {
+    done: () => done,
+    took: (order: SampleOrder) => {
+      done++;
+      plannedMs += planned(order);
+    },
+    leftMs: () => {
+      const overheadMs = done === 0 ? assumedOverheadMs : (Date.now() - startedAt - plannedMs) / done;
+      return all.slice(done).reduce((sum, order) => sum + planned(order) + overheadMs, 0);
+    },
+  };
+}

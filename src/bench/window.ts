@@ -1,0 +1,67 @@
+import { createInterface } from 'node:readline';
+import type { Channels, CpuUse } from '../results.js';
+import type { Application } from './application.js';
+import { processCpuUs, readCpus } from './cpu-time.js';
+import type { Child } from './process.js';
+import type { RunningServer } from './server.js';
+import type { SystemCallCounter } from './trace.js';
+
+/** The counters at one end of the measuring window. */
+export type Reading = {
+  atUs: number;
+  serverCpuUs: number;
+  clientCpuUs: number;
+  cpus: CpuUse[];
+  channels: Channels | null;
+  /** Since the window began; null where nothing counts them. */
+  systemCalls: number | null;
+};
+
+/** Whom to read. */
+export type Watched = {
+  server: RunningServer;
+  application: Application;
+  counter: SystemCallCounter | undefined;
+};
+
+/** Read the counters when the load generator says that its window begins and ends; until it closes its stderr. */
+export async function watchWindow(client: Child, watched: Watched): Promise<Reading[]> {
+  const readings: Promise<Reading>[] = [];
+  const take = (count: () => Promise<number | null>) => {
+    const reading = takeReading(client, watched, count);
+    // Waited for below; until then a failure has nobody to hear it.
+    reading.catch(() => undefined);
+    readings.push(reading);
+  };
+  for await (const line of createInterface({ input: client.stderr })) {
+    if (line.startsWith('{"event":"measuring"')) take(() => begin(watched.counter));
+    if (line.startsWith('{"event":"measured"')) take(() => end(watched.counter));
+  }
+  return Promise.all(readings);
+}
+
+/** Times first and in one go; what has to be asked for comes after, the same for all variants. */
+async function takeReading(
+  client: Child,
+  { server, application }: Watched,
+  count: () => Promise<number | null>,
+): Promise<Reading> {
+  const times = {
+    atUs: Number(process.hrtime.bigint() / 1000n),
+    serverCpuUs: processCpuUs(server.pid),
+    clientCpuUs: processCpuUs(client.pid as number),
+    cpus: readCpus(),
+  };
+  const systemCalls = await count();
+  const channels = application.channels.read(await server.ask(application.channels.words));
+  return { ...times, systemCalls, channels };
+}
+
+async function begin(counter: SystemCallCounter | undefined): Promise<number | null> {
+  await counter?.start();
+  return null;
+}
+
+async function end(counter: SystemCallCounter | undefined): Promise<number | null> {
+  return counter ? counter.stop() : null;
+}

@@ -1,0 +1,47 @@
+import { withBuildLock } from './build-lock.js';
+import { libraryTask } from './build-native.js';
+import { loadPort, type Port, type Variant, variants } from './port.js';
+import { buildVariant, whyUnavailable } from './port-build.js';
+import { fetchSource, type Source, type SourceChoice } from './port-source.js';
+import { makeTree } from './port-tree.js';
+import { outcomeOf, runTasks, type Task } from './progress.js';
+
+/** What to build of an application. */
+export type BuildChoice = SourceChoice & { variant: Variant | 'all'; sanitize?: boolean; output?: string };
+
+/** Build an application's variants, showing each step; what is up to date is left alone. */
+export async function buildApplication(name: string, choice: BuildChoice): Promise<void> {
+  const port = loadPort(name, choice.output);
+  const library = libraryTask(choice.sanitize);
+  const needsLibrary = chosenVariants(choice).includes('megapipe') && !whyUnavailable(port, 'megapipe');
+  const tasks = needsLibrary ? [library] : [];
+  await withBuildLock(() => runTasks([...tasks, ...portTasks(port, choice)]));
+}
+
+/** An application's source, patched tree and variants. */
+export function portTasks(port: Port, choice: BuildChoice): Task[] {
+  let source: Source;
+  const getSource = async () => {
+    source = await fetchSource(port, choice);
+    return outcomeOf(await makeTree(port, source));
+  };
+  const title = `${port.name} ${port.version}: source and patches`;
+  return [
+    { title, run: getSource },
+    ...chosenVariants(choice).map((variant) => variantTask(port, variant, choice)),
+  ];
+}
+
+function chosenVariants(choice: BuildChoice): readonly Variant[] {
+  return choice.variant === 'all' ? variants : [choice.variant];
+}
+
+/** One variant, of a tree that is there. */
+export function variantTask(port: Port, variant: Variant, choice: BuildChoice): Task {
+  const title = `${port.name} ${variant}${choice.sanitize ? ' with sanitizers' : ''}`;
+  const run = async () => {
+    const skipped = choice.variant === 'all' ? whyUnavailable(port, variant) : undefined;
+    return skipped ? { skipped } : outcomeOf(await buildVariant(port, variant, choice.sanitize));
+  };
+  return { title, run };
+}

@@ -1,0 +1,114 @@
+import { join, relative } from 'node:path';
+import { Argument, type Command, Option } from 'commander';
+import { applicationNames, findApplication } from '../bench/application.js';
+import { type BenchChoices, runBench } from '../bench/bench.js';
+import { makePlan, parsePoints } from '../bench/plan.js';
+import { parseVariant } from '../bench/variant.js';
+import { UserError } from '../errors.js';
+import { root } from '../paths.js';
+import { engineName, topologyName } from '../results.js';
+import { setUp } from '../setup.js';
+import { untilInterrupted } from '../signals.js';
+
+type BenchOptions = {
+  full?: boolean;
+  engines?: string;
+  variants?: string;
+  requestsPerConnection?: string;
+  topology?: string;
+  samples?: string;
+  duration?: string;
+  out?: string;
+  setup: boolean;
+};
+
+/** `megapipe bench`: measure the variants of an application against each other, and report. */
+export function addBenchCommand(program: Command): void {
+  program
+    .command('bench')
+    .description('measure an application over stock I/O and over MegaPipe, and report')
+    .addArgument(
+      new Argument('[application]', 'what to measure').choices(applicationNames).default('memcached'),
+    )
+    .addOption(new Option('--quick', 'the essence of everything, in minutes (default)').conflicts('full'))
+    .option('--full', 'every point and variant, in under an hour and a half')
+    .option('--engines <list>', `of ${engineName.options.join(', ')} (default: those that work here)`)
+    .option('--variants <list>', 'baseline, or an engine with techniques: uring+PBL, epoll+P, uring')
+    .option('--requests-per-connection <list>', 'whole numbers, or unlimited')
+    .option('--topology <list>', `of ${topologyName.options.join(', ')}`)
+    .option('--samples <n>', 'rounds, each with a fresh server and client for every variant')
+    .option('--duration <s>', 'of one sample’s measuring window')
+    .option('--out <file>', 'where the results go (default: a new file in results/)')
+    .option('--no-setup', 'measure what is built, without looking whether it is up to date')
+    .action(bench);
+}
+
+async function bench(name: string, options: BenchOptions): Promise<void> {
+  const choices = choose(name, options);
+  if (options.setup) await setUp('bench');
+  await untilInterrupted(
+    (signal) => runBench(choices, signal),
+    () =>
+      `the samples that were taken are in ${shown(choices.file)}; to see them: npx megapipe report ${shown(choices.file)}`,
+  );
+  // Drawing takes long to load: not for every command, and the load generator is one.
+  const { publishReport } = await import('../report/publish.js');
+  publishReport(choices.file);
+}
+
+/** From words to a plan; what is wrong is said before anything is built or measured. */
+function choose(name: string, options: BenchOptions): BenchChoices {
+  const application = findApplication(name);
+  const preset = options.full ? 'full' : 'quick';
+  const plan = makePlan({
+    preset,
+    engines: options.engines
+      ? parseNames('--engines', options.engines, engineName.options)
+      : ['uring', 'epoll'],
+    topologies: options.topology
+      ? parseNames('--topology', options.topology, topologyName.options)
+      : undefined,
+    points: options.requestsPerConnection ? parsePoints(options.requestsPerConnection) : undefined,
+    variants: options.variants?.split(',').map(parseVariant),
+    samples: options.samples ? parsePositive('--samples', options.samples, Number.isInteger) : undefined,
+    durationMs: options.duration
+      ? parsePositive('--duration', options.duration, Number.isFinite) * 1000
+      : undefined,
+  });
+  const named = {
+    variants: Boolean(options.variants || options.engines),
+    topologies: Boolean(options.topology),
+  };
+  return { application, plan, named, file: options.out ?? newFile(name, preset) };
+}
+
+function newFile(name: string, preset: string): string {
+  const now = new Date().toISOString().replace(/[-:]|\..*/g, '');
+  return join(root, 'results', `${name}-${preset}-${now}.ndjson`);
+}
+
+function parseNames<T extends string>(option: string, list: string, known: readonly T[]): T[] {
+  const names = list.split(',');
+  const unknown = names.find((name) => !known.includes(name as T));
+  if (unknown === undefined) return names as T[];
+  throw new UserError(`${option} has no "${unknown}"`, {
+    hint: `give any of ${known.join(', ')}`,
+    exitCode: 2,
+  });
+}
+
+function parsePositive(option: string, text: string, valid: (value: number) => boolean): number {
+  const value = Number(text);
+  if (text.trim() !== '' && value > 0 && valid(value)) return value;
+  throw new UserError(
+    `${option} ${text} is not a ${valid === Number.isInteger ? 'whole ' : ''}number above 0`,
+    {
+      exitCode: 2,
+    },
+  );
+}
+
+function shown(file: string): string {
+  const path = relative(process.cwd(), file);
+  return path.startsWith('..') ? file : path;
+}

@@ -1,0 +1,34 @@
+import { type Command, Option } from 'commander';
+import { buildApplication } from '../build.js';
+import { UserError } from '../errors.js';
+import { portNames, variants } from '../port.js';
+
+type BuildOptions = {
+  source?: string;
+  sha256?: string;
+  variant: (typeof variants)[number] | 'all';
+  sanitize: boolean;
+  output?: string;
+};
+
+/** `megapipe build <application>`: fetch, patch and compile it. */
+export function addBuildCommand(program: Command): void {
+  program
+    .command('build')
+    .description('build a ported application, as it is (baseline) and over MegaPipe')
+    .argument('<application>', `one of: ${portNames().join(', ')}; or the folder of a port of yours (./…)`)
+    .option('--source <path|url>', 'take this tarball or tree instead of the distribution’s source package')
+    .option('--sha256 <sum>', 'what the tarball given with --source must be')
+    .addOption(new Option('--variant <which>', 'what to build').choices([...variants, 'all']).default('all'))
+    .option('--sanitize', 'build with AddressSanitizer and UndefinedBehaviorSanitizer', false)
+    .option('--output <folder>', 'build below this folder instead of build/')
+    .action(async (name: string, options: BuildOptions) => {
+      if (options.sha256 && !/^[0-9a-f]{64}$/.test(options.sha256)) {
+        throw new UserError(`--sha256 ${options.sha256} is not a sha256`, {
+          hint: 'give 64 hexadecimal digits',
+          exitCode: 2,
+        });
+      }
+      await buildApplication(name, options);
+    });
+}

@@ -1,0 +1,96 @@
+import { Argument, type Command, Option } from 'commander';
+import { applicationNames, findApplication } from '../bench/application.js';
+import { baseline, defaultBatch, megapipe } from '../bench/variant.js';
+import { UserError } from '../errors.js';
+import { type EngineName, engineName, type TechniqueName, type Variant } from '../results.js';
+import { serveInForeground } from '../serve.js';
+import { allowedCpus, parseCpuList } from '../topology.js';
+
+type ServeOptions = {
+  variant: 'baseline' | 'megapipe';
+  engine?: EngineName;
+  batch?: string;
+  lwsocket: boolean;
+  partition: boolean;
+  threads?: string;
+  address: string;
+  port: string;
+  cpus?: string;
+};
+
+/** `megapipe serve`: one server as the benchmark runs it, in the foreground. */
+export function addServeCommand(program: Command): void {
+  program
+    .command('serve')
+    .description('run a server as the benchmark does, in the foreground, until Ctrl-C')
+    .addArgument(new Argument('<application>', 'which server').choices(applicationNames))
+    .addOption(
+      new Option('--variant <which>', 'stock I/O or MegaPipe')
+        .choices(['baseline', 'megapipe'])
+        .default('megapipe'),
+    )
+    .addOption(
+      new Option('--engine <name>', 'MegaPipe’s engine (default: uring)').choices(engineName.options),
+    )
+    .option(
+      '--batch <n>',
+      `requests collected for one entry of the kernel, 1 for no batching (default: ${defaultBatch})`,
+    )
+    .option('--no-lwsocket', 'accept connections as ordinary sockets')
+    .option('--no-partition', 'one accept queue for all threads')
+    .option('--threads <n>', 'worker threads (default: one a CPU)')
+    .option('--address <ip>', 'where to listen', '127.0.0.1')
+    .option('--port <n>', 'where to listen', '11211')
+    .option('--cpus <list>', 'run on these CPUs only, like 0-3,6 (default: all)')
+    .action(serve);
+}
+
+async function serve(name: string, options: ServeOptions): Promise<void> {
+  const cpus = chooseCpus(options.cpus);
+  const threads = options.threads ? wholeNumber('--threads', options.threads, 1, 1024) : cpus.length;
+  const place = { address: options.address, port: wholeNumber('--port', options.port, 1, 65535), threads };
+  await serveInForeground(findApplication(name), chooseVariant(options), place, cpus);
+}
+
+function chooseVariant(options: ServeOptions): Variant {
+  if (options.variant === 'baseline') return refuseChannelOptions(options);
+  const batch = options.batch ? wholeNumber('--batch', options.batch, 1, 65536) : defaultBatch;
+  const techniques: TechniqueName[] = [
+    ...(options.partition ? (['partition'] as const) : []),
+    ...(batch > 1 ? (['batch'] as const) : []),
+    ...(options.lwsocket ? (['lwsocket'] as const) : []),
+  ];
+  return megapipe(options.engine ?? 'uring', techniques, batch);
+}
+
+function refuseChannelOptions({ engine, batch, lwsocket, partition }: ServeOptions): Variant {
+  const given = {
+    '--engine': engine,
+    '--batch': batch,
+    '--no-lwsocket': !lwsocket,
+    '--no-partition': !partition,
+  };
+  const [first] = Object.entries(given).find(([, value]) => value) ?? [];
+  if (first === undefined) return baseline;
+  throw new UserError(`the baseline has no channels, so ${first} means nothing to it`, {
+    hint: 'use --variant megapipe',
+    exitCode: 2,
+  });
+}
+
+function chooseCpus(list: string | undefined): number[] {
+  const allowed = allowedCpus();
+  if (list === undefined) return allowed;
+  const cpus = parseCpuList(list);
+  if (cpus.length > 0 && cpus.every((cpu) => allowed.includes(cpu))) return cpus;
+  throw new UserError(`--cpus ${list} is not a list of this machine’s CPUs`, {
+    hint: `there are ${allowed.join(', ')}`,
+    exitCode: 2,
+  });
+}
+
+function wholeNumber(option: string, text: string, least: number, most: number): number {
+  const value = Number(text);
+  if (/^\d+$/.test(text) && value >= least && value <= most) return value;
+  throw new UserError(`${option} ${text} is not a whole number from ${least} to ${most}`, { exitCode: 2 });
+}

@@ -1,0 +1,61 @@
+/** What a package is needed for; the set-up for a purpose installs what that purpose needs. */
+export type Purpose = 'build' | 'bench' | 'test' | 'lint';
+
+export type DebianPackage = { name: string; purpose: Purpose; why: string };
+
+/** Every Debian package that the project uses beyond Node.js. */
+export const debianPackages: readonly DebianPackage[] = [
+  { name: 'gcc', purpose: 'build', why: 'compiles libmegapipe and the ports' },
+  { name: 'libc6-dev', purpose: 'build', why: 'C headers' },
+  { name: 'make', purpose: 'build', why: 'builds libmegapipe and the ports' },
+  { name: 'pkg-config', purpose: 'build', why: 'finds libraries; its m4 file is needed by autoreconf' },
+  { name: 'autoconf', purpose: 'build', why: 'a port’s patches change its configure.ac' },
+  { name: 'automake', purpose: 'build', why: 'a port’s patches change its Makefile.am' },
+  { name: 'patch', purpose: 'build', why: 'applies a port’s patches' },
+  { name: 'xz-utils', purpose: 'build', why: 'unpacks source packages' },
+  { name: 'dpkg-dev', purpose: 'build', why: 'apt-get source' },
+  { name: 'libevent-dev', purpose: 'build', why: 'memcached' },
+  { name: 'libsasl2-dev', purpose: 'build', why: 'memcached with SASL, as the distribution builds it' },
+  { name: 'libssl-dev', purpose: 'build', why: 'memcached with TLS, as the distribution builds it' },
+  { name: 'iproute2', purpose: 'bench', why: 'network namespaces and veth pairs' },
+  { name: 'procps', purpose: 'bench', why: 'sysctl' },
+  { name: 'linux-perf', purpose: 'bench', why: 'counts system calls, from outside the server' },
+  {
+    name: 'libmemcached-tools',
+    purpose: 'test',
+    why: 'memccapable and memcaslap, clients nobody here wrote',
+  },
+  { name: 'perl', purpose: 'test', why: 'memcached’s own test suite' },
+  { name: 'libsasl2-modules', purpose: 'test', why: 'memcached’s own test of SASL' },
+  { name: 'g++', purpose: 'test', why: 'that the header is C++ too' },
+  { name: 'strace', purpose: 'test', why: 'that the kernel crossings counted are those made' },
+  { name: 'libasan8', purpose: 'test', why: 'builds with AddressSanitizer' },
+  { name: 'libubsan1', purpose: 'test', why: 'builds with UndefinedBehaviorSanitizer' },
+  { name: 'clang-format', purpose: 'lint', why: 'the format of our C' },
+  { name: 'git', purpose: 'lint', why: 'lists the files to check' },
+];
+
+/**
+ * Packages that are unpacked under build/distro and not installed, because installing them would start a server on
+ * this machine.
+ */
+export const unpackedPackages: readonly DebianPackage[] = [
+  {
+    name: 'memcached',
+    purpose: 'test',
+    why: 'a server that nobody here built, to check the load generator against',
+  },
+  { name: 'sasl2-bin', purpose: 'test', why: 'saslpasswd2, for memcached’s own test of SASL' },
+];
+
+const included: Record<Purpose, readonly Purpose[]> = {
+  build: ['build'],
+  bench: ['build', 'bench'],
+  test: ['build', 'bench', 'test', 'lint'],
+  lint: ['lint'],
+};
+
+/** Those of the packages that a purpose needs. */
+export function packagesFor(purpose: Purpose, packages: readonly DebianPackage[]): DebianPackage[] {
+  return packages.filter((candidate) => included[purpose].includes(candidate.purpose));
+}

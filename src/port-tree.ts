@@ -1,0 +1,90 @@
+import { cpSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { ExecaError, execa } from 'execa';
+import { UserError } from './errors.js';
+import { type Port, patchesOf } from './port.js';
+import type { Source } from './port-source.js';
+import { runStep } from './stamp.js';
+import { runTool } from './tool.js';
+
+/** Unpack the source and apply the port's patches; true if the tree was made anew. */
+export async function makeTree(port: Port, source: Source): Promise<boolean> {
+  const tree = treeDirectory(port);
+  // What is in somebody's own tree may change at any time without a sign.
+  if (source.kind === 'tree') rmSync(`${tree}.stamp`, { force: true });
+  const patches = patchesOf(port);
+  const inputs = source.kind === 'tree' ? patches : [source.path, ...patches];
+  return runStep({ stamp: `${tree}.stamp`, inputs, outputs: [tree] }, async () => {
+    const scratch = `${tree}.new`;
+    rmSync(scratch, { recursive: true, force: true });
+    await unpack(source, scratch);
+    for (const patch of patches) await applyPatch(port, patch, scratch);
+    if (touchesAutotools(patches)) {
+      await runTool(`regenerate configure of ${port.name}`, ['autoreconf', '-fi'], { cwd: scratch });
+    }
+    rmSync(tree, { recursive: true, force: true });
+    renameSync(scratch, tree);
+  });
+}
+
+/** The one tree that every variant is a copy of. */
+export function treeDirectory(port: Port): string {
+  return join(port.buildDirectory, 'tree');
+}
+
+async function unpack(source: Source, to: string): Promise<void> {
+  if (source.kind === 'tree') {
+    if (to.startsWith(`${source.path}/`)) {
+      throw new UserError(`cannot build in ${to}, which is inside the source ${source.path}`, {
+        hint: 'give another --output',
+        exitCode: 2,
+      });
+    }
+    cpSync(source.path, to, { recursive: true, filter: (path) => basename(path) !== '.git' });
+    return;
+  }
+  mkdirSync(to, { recursive: true });
+  const command = ['tar', '--extract', '--file', source.path, '--directory', to, '--strip-components=1'];
+  await runTool(`unpack ${basename(source.path)}`, [...command, '--no-same-owner']);
+  if (readdirSync(to).length === 0)
+    throw new UserError(`${source.path} holds no files below its top directory`);
+}
+
+async function applyPatch(port: Port, patch: string, tree: string): Promise<void> {
+  const args = ['-p1', '--fuzz=0', '--forward', '--batch', '--no-backup-if-mismatch', '--reject-file=-'];
+  try {
+    await execa('patch', [...args, '--input', patch], { cwd: tree, all: true, env: { LC_ALL: 'C' } });
+  } catch (error) {
+    if (!(error instanceof ExecaError) || error.code === 'ENOENT') throw error;
+    throw patchFailure(port, patch, String(error.all));
+  }
+}
+
+/** Say which patch, file and hunk; the words are those of GNU patch in the C locale. */
+function patchFailure(port: Port, patch: string, output: string): UserError {
+  const places = failedPlaces(output);
+  const where = places.length > 0 ? places.join(', ') : output.trim();
+  return new UserError(`patch ${basename(patch)} does not apply to ${port.name}: ${where}`, {
+    hint: `the patches are for ${port.name} ${port.version}: build that version, or make the patch anew against this source`,
+  });
+}
+
+function failedPlaces(output: string): string[] {
+  const places: string[] = [];
+  let file = '?';
+  for (const line of output.split('\n')) {
+    file = /^(?:patching|checking) file (.+)$/.exec(line)?.[1] ?? file;
+    const hunk = /^Hunk #(\d+) (?:FAILED at|ignored at) (\d+)/.exec(line);
+    if (hunk) places.push(`${file}, hunk ${hunk[1]} (line ${hunk[2]})`);
+    if (/^can't find file to patch/.test(line)) places.push('it changes a file that is not there');
+    const missing = /^\|\+\+\+ b\/(\S+)/.exec(line);
+    if (missing) places.push(`${missing[1]}, every hunk`);
+    if (/malformed patch|Only garbage/.test(line)) places.push(line.trim());
+  }
+  return places;
+}
+
+function touchesAutotools(patches: string[]): boolean {
+  const autotools = /^\+\+\+ b\/(?:.*\/)?(?:configure\.ac|Makefile\.am|.*\.m4)$/m;
+  return patches.some((patch) => autotools.test(readFileSync(patch, 'utf8')));
+}

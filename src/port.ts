@@ -1,0 +1,95 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { z } from 'zod';
+import { UserError } from './errors.js';
+import { buildDir, root } from './paths.js';
+
+const sha256 = z.string().regex(/^[0-9a-f]{64}$/, 'a sha256 is 64 hexadecimal digits');
+
+const portFile = z.strictObject({
+  name: z.string(),
+  version: z.string(),
+  licence: z.string(),
+  /** The original tarball inside the distribution's source package. */
+  debian: z.strictObject({ package: z.string(), file: z.string(), sha256 }),
+  /** The same release at its makers'. */
+  upstream: z.strictObject({ url: z.url(), sha256 }),
+  /** Arguments of configure for every variant. */
+  configure: z.array(z.string()),
+  /** What the megapipe variant adds to them; the only difference between the two. */
+  megapipe: z.array(z.string()),
+  /** What the build must leave behind. */
+  products: z.array(z.string()).nonempty(),
+});
+
+/** An application ported to MegaPipe: ports/<name>/, as its port.json describes it. */
+export type Port = z.infer<typeof portFile> & { directory: string; buildDirectory: string };
+
+export const variants = ['baseline', 'megapipe'] as const;
+export type Variant = (typeof variants)[number];
+
+/**
+ * Read a port's port.json.
+ *
+ * @param port a port's name, or a folder that holds a port
+ * @param output where it is built, in a folder of its own
+ */
+export function loadPort(port: string, output = buildDir): Port {
+  const directory = port.includes('/') ? resolve(port) : join(root, 'ports', port);
+  const file = join(directory, 'port.json');
+  if (!existsSync(file)) {
+    throw new UserError(`there is no port of ${port}: ${file} is missing`, {
+      hint: `the ports are: ${portNames().join(', ')}`,
+      exitCode: 2,
+    });
+  }
+  const parsed = portFile.safeParse(readJson(file));
+  if (!parsed.success) {
+    throw new UserError(`${file} is wrong: ${z.prettifyError(parsed.error)}`, { hint: 'correct it' });
+  }
+  return { ...parsed.data, directory, buildDirectory: join(resolve(output), parsed.data.name) };
+}
+
+function readJson(file: string): unknown {
+  try {
+    return JSON.parse(readFileSync(file, 'utf8'));
+  } catch (cause) {
+    throw new UserError(`${file} is not JSON: ${(cause as Error).message}`, { hint: 'correct it', cause });
+  }
+}
+
+/** The applications that have a port. */
+export function portNames(): string[] {
+  const portsDirectory = join(root, 'ports');
+  return readdirSync(portsDirectory).filter((name) => existsSync(join(portsDirectory, name, 'port.json')));
+}
+
+/** The port's patches, in the order of their numbers. */
+export function patchesOf(port: Port): string[] {
+  return filesIn(join(port.directory, 'patches'), /^\d+-.*\.patch$/);
+}
+
+/** Our own C files, which are copied beside the application's. */
+export function sourcesOf(port: Port): string[] {
+  return filesIn(port.directory, /\.[ch]$/);
+}
+
+function filesIn(directory: string, pattern: RegExp): string[] {
+  if (!existsSync(directory)) return [];
+  const names = readdirSync(directory).filter((name) => pattern.test(name));
+  return names.sort().map((name) => join(directory, name));
+}
+
+/** Where a variant is built, with everything the application's own tests need around it. */
+export function variantDirectory(port: Port, variant: Variant, sanitize = false): string {
+  return join(port.buildDirectory, sanitize ? `${variant}-sanitize` : variant);
+}
+
+/** A built server; an error that says what to run where it is not built. */
+export function serverBinary(port: Port, variant: Variant, sanitize = false): string {
+  const binary = join(variantDirectory(port, variant, sanitize), port.products[0] as string);
+  if (existsSync(binary)) return binary;
+  throw new UserError(`the ${variant} variant of ${port.name} is not built`, {
+    hint: `run: npx megapipe build ${port.name}${sanitize ? ' --sanitize' : ''}`,
+  });
+}

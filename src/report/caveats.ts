@@ -1,0 +1,121 @@
+import type { Results } from '../results.js';
+import { wholeVariants } from './findings.js';
+import { describeValues, formatRatio, formatShare, topologyTitle } from './format.js';
+import type { Limit, Section } from './summary.js';
+import { decisiveCoverage } from './verdict.js';
+
+/** What a reader must know before believing the results; each only where it applies to this run. */
+export function caveats(results: Results, sections: Section[]): string[] {
+  return [
+    ...ending(results),
+    ...failures(results),
+    ...sections.flatMap(busyMachine),
+    ...results.skips.map(({ what, reason }) => `Not measured: ${what}: ${reason}.`),
+    ...sections.flatMap((section) => [
+      ...sharedCpu(section, sections),
+      ...loneCpu(section),
+      ...limits(section),
+      ...fewRounds(section),
+    ]),
+    ...virtualMachine(results),
+  ];
+}
+
+function ending({ end }: Results): string[] {
+  if (end?.outcome === 'complete') return [];
+  return [end ? 'The run was interrupted before all samples were taken.' : 'The run died before its end.'];
+}
+
+function failures({ samples }: Results): string[] {
+  const failed = samples.filter(({ status }) => status === 'failed').length;
+  if (failed === 0) return [];
+  const verb = failed === 1 ? 'is' : 'are';
+  return [
+    `${failed} of ${samples.length} samples failed and ${verb} in no median; the report lists each with its reason.`,
+  ];
+}
+
+/** On loopback a partitioned flow stays on one CPU from client to server, which no two machines can do. */
+function sharedCpu(section: Section, sections: Section[]): string[] {
+  const { topology, variants } = section;
+  if (topology.name !== 'loopback' || !variants.some(({ techniques }) => techniques.includes('partition')))
+    return [];
+  const others = sections.filter((other) => other !== section).flatMap((other) => elsewhere(section, other));
+  const flattery =
+    'Loopback flatters partitioning: the kernel handles a packet on the CPU that sent it, so that client and server ' +
+    'of a partitioned flow share a CPU and its caches, as on no real network.';
+  return [[flattery, ...others].join(' ')];
+}
+
+/** The same variants' ratios on another topology, at the points that both have. */
+function elsewhere(section: Section, other: Section): string[] {
+  return wholeVariants(section.variants).flatMap(({ id }) => {
+    const ratios = other.points.flatMap((point) => {
+      const there = other.cell(id, point)?.ratios.throughput;
+      if (!there || !section.points.includes(point)) return [];
+      return [{ point, value: there.median, text: formatRatio(there.median) }];
+    });
+    if (ratios.length === 0) return [];
+    return [`${topologyTitle(other.topology.name)}: ${id} measured ${describeValues(ratios)}.`];
+  });
+}
+
+function loneCpu({ topology, variants }: Section): string[] {
+  if (topology.server.cpus.length > 1 || !variants.some(({ techniques }) => techniques.includes('partition')))
+    return [];
+  return [
+    `${topologyTitle(topology.name)}: the server has one CPU, where partitioning has nothing to divide.`,
+  ];
+}
+
+/** Where the server had time to spare, its throughput is not its own limit. */
+function limits({ topology, cells }: Section): string[] {
+  const say = (kind: Limit, words: string) => {
+    const own = cells.filter(({ limit }) => limit === kind);
+    if (own.length === 0) return [];
+    const idle = own.flatMap(({ serverIdle }) => (serverIdle ? [serverIdle.median] : []));
+    const [least, most] = [formatShare(Math.min(...idle)), formatShare(Math.max(...idle))];
+    const range = least === most ? least : `${least} to ${most}`;
+    const where = `at ${own.length} of ${cells.length} points (server idle ${range})`;
+    return [`${topologyTitle(topology.name)}: ${words} ${where}; compare the CPU time a request there.`];
+  };
+  return [
+    ...say(
+      'client',
+      'the clients’ CPUs were used up and the server’s were not, so that the clients limit the throughput,',
+    ),
+    ...say('nothing', 'neither side’s CPUs were used up, so that waiting limits the throughput,'),
+  ];
+}
+
+function fewRounds({ topology, cells }: Section): string[] {
+  const ratios = cells.flatMap(({ ratios }) => (ratios.throughput ? [ratios.throughput] : []));
+  const few = ratios.filter(({ coverage }) => coverage < decisiveCoverage);
+  if (few.length === 0) return [];
+  const least = few.reduce((a, b) => (a.samples <= b.samples ? a : b));
+  const rounds = least.samples === 1 ? '1 round' : `${least.samples} rounds`;
+  return [
+    `${topologyTitle(topology.name)}: ${few.length} of ${ratios.length} ratios rest on as few as ${rounds}, whose ` +
+      `interval holds the true median with ${formatShare(least.coverage)} only; nothing is concluded from these.`,
+  ];
+}
+
+/** Foreign work on the machine, beyond what the system itself always does. */
+const foreignShare = 0.05;
+
+function busyMachine({ topology, cells }: Section): string[] {
+  const disturbed = cells.filter(({ othersShare }) => (othersShare?.median ?? 0) > foreignShare);
+  if (disturbed.length === 0) return [];
+  const most = Math.max(...disturbed.map(({ othersShare }) => othersShare?.median ?? 0));
+  return [
+    `${topologyTitle(topology.name)}: other processes took up to ${formatShare(most)} of the CPUs’ time at ` +
+      `${disturbed.length} of ${cells.length} points; measure again on an idle machine.`,
+  ];
+}
+
+function virtualMachine({ machine }: Results): string[] {
+  if (machine.virtualization === 'none' || machine.virtualization === 'unknown') return [];
+  return [
+    `Measured inside a virtual machine or container (${machine.virtualization}), whose host may be busy too.`,
+  ];
+}

@@ -1,0 +1,119 @@
+import type { RequestsPerConnection, TopologyName, Variant } from '../results.js';
+import { describeValues, formatPercent, formatRatio } from './format.js';
+import { type Estimate, estimate } from './statistics.js';
+import { type Compared, pairedRatios, type Section } from './summary.js';
+import { accumulations, type Step } from './techniques.js';
+import { decisiveCoverage, type Verdict, verdictOf } from './verdict.js';
+
+/** Sentences under one heading: what a variant showed against a rival, or what the techniques added. */
+export type Finding = { topology: TopologyName; heading: string; sentences: string[] };
+
+/** What the run shows, in words. Nothing is said that was not computed from the samples. */
+export function findings(sections: Section[]): Finding[] {
+  return sections.flatMap((section) => {
+    const topology = section.topology.name;
+    const compared = rivalries(section).map((rivalry) => ({
+      topology,
+      heading: `${rivalry.variant.id} against ${rivalry.rival.id}`,
+      sentences: compareAll(section, rivalry),
+    }));
+    const techniques = accumulations(section).map(({ engine, steps }) => ({
+      topology,
+      heading: `What each technique added on ${engine}, in percent of the baseline’s throughput`,
+      sentences: steps.filter(({ added }) => added !== 'total').map(gainWords),
+    }));
+    return [...compared, ...techniques].filter(({ sentences }) => sentences.length > 0);
+  });
+}
+
+type Rivalry = { variant: Variant; rival: Variant; metrics: readonly Compared[] };
+
+/** Each engine with the most techniques against the baseline, then the engines against each other. */
+function rivalries({ variants }: Section): Rivalry[] {
+  const baseline = variants.find(({ server }) => server === 'baseline');
+  const wholes = wholeVariants(variants);
+  const [first, ...others] = wholes;
+  return [
+    ...wholes.flatMap((variant) =>
+      baseline
+        ? [{ variant, rival: baseline, metrics: ['throughput', 'serverCpuUs', 'p99Us'] as const }]
+        : [],
+    ),
+    ...others.flatMap((rival) =>
+      first ? [{ variant: first, rival, metrics: ['throughput', 'serverCpuUs'] as const }] : [],
+    ),
+  ];
+}
+
+/** Of each engine, the variant with the most techniques. */
+export function wholeVariants(variants: Variant[]): Variant[] {
+  const engines = new Set(variants.flatMap(({ engine }) => (engine ? [engine] : [])));
+  return [...engines].map(
+    (engine) =>
+      variants
+        .filter((variant) => variant.engine === engine)
+        .sort((a, b) => b.techniques.length - a.techniques.length)[0] as Variant,
+  );
+}
+
+const names: Record<Compared, string> = {
+  throughput: 'Throughput',
+  serverCpuUs: 'Server CPU a request',
+  p50Us: 'Median latency',
+  p99Us: 'p99 latency',
+};
+
+function verdictWords(verdict: Verdict, metric: Compared): string {
+  const latency = metric === 'p50Us' || metric === 'p99Us';
+  if (verdict === 'above') return latency ? 'higher' : 'more';
+  if (verdict === 'below') return latency ? 'lower' : 'less';
+  return verdict === 'undecided' ? 'no difference shown' : 'too few samples to tell';
+}
+
+type Comparison = { point: RequestsPerConnection; ratio: Estimate; verdict: Verdict };
+
+function compareAll(section: Section, { variant, rival, metrics }: Rivalry): string[] {
+  return metrics.flatMap((metric) => {
+    const all = section.points.flatMap((point): Comparison[] => {
+      const [own, other] = [section.rounds(variant.id, point), section.rounds(rival.id, point)];
+      const ratio = estimate(pairedRatios(own, other, metric));
+      return ratio ? [{ point, ratio, verdict: verdictOf(ratio) }] : [];
+    });
+    const verdicts: Verdict[] = ['above', 'below', 'undecided', 'unknown'];
+    const clauses = verdicts.map((verdict) => clause(all, verdict, metric)).filter((text) => text !== '');
+    return clauses.length > 0 ? [`${names[metric]}: ${clauses.join('; ')}.`] : [];
+  });
+}
+
+function clause(all: Comparison[], verdict: Verdict, metric: Compared): string {
+  const own = all.filter((one) => one.verdict === verdict);
+  if (own.length === 0) return '';
+  const values = own.map(({ point, ratio }) => ({
+    point,
+    text: formatRatio(ratio.median),
+    value: ratio.median,
+  }));
+  const where = own.length > 3 ? ` at ${own.length} of ${all.length} points` : '';
+  return `${verdictWords(verdict, metric)}${where}, ${describeValues(values)}${intervalWords(own.length, verdict)}`;
+}
+
+function intervalWords(count: number, verdict: Verdict): string {
+  if (verdict === 'unknown') return '';
+  const not = verdict === 'undecided';
+  if (count === 1) return ` (the interval ${not ? 'does not exclude' : 'excludes'} 1)`;
+  return ` (the intervals ${not ? 'do not ' : ''}exclude 1)`;
+}
+
+/** In the order of the paper's Table 3. */
+function gainWords({ added, gains }: Step): string {
+  const values = [...gains].map(([point, gain]) => ({
+    point,
+    value: gain.median,
+    text: `${formatPercent(gain.median)}${tellsFromNothing(gain) ? '' : ' (not told from nothing)'}`,
+  }));
+  return `${added}: ${describeValues(values)}.`;
+}
+
+function tellsFromNothing({ low, high, coverage }: Estimate): boolean {
+  return coverage >= decisiveCoverage && (low > 0 || high < 0);
+}

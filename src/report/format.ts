@@ -1,0 +1,62 @@
+import type { RequestsPerConnection, TopologyName } from '../results.js';
+import type { Estimate } from './statistics.js';
+
+/** Three significant digits, without an exponent. */
+export function digits(value: number): string {
+  if (value === 0) return '0';
+  const decimals = Math.max(0, 2 - Math.floor(Math.log10(Math.abs(value))));
+  return value.toFixed(Math.min(decimals, 3));
+}
+
+export const formatThroughput = (perSecond: number) => `${digits(perSecond / 1000)}k/s`;
+export const formatUs = (us: number) => (us >= 1000 ? `${digits(us / 1000)} ms` : `${digits(us)} µs`);
+export const formatRatio = (ratio: number) => `×${ratio.toFixed(2)}`;
+export const formatPercent = (share: number) =>
+  `${share < 0 ? '−' : '+'}${Math.abs(share * 100).toFixed(1)} %`;
+export const formatShare = (share: number) => `${(share * 100).toFixed(0)} %`;
+export const formatCount = (count: number) => digits(count);
+
+/** `×1.32 (1.28–1.36)`; one sample has no interval. */
+export function withInterval(estimate: Estimate | undefined, format: (value: number) => string): string {
+  if (!estimate) return 'none';
+  const { median, low, high, samples } = estimate;
+  return samples === 1
+    ? `${format(median)} (1 sample)`
+    : `${format(median)} (${format(low)} to ${format(high)})`;
+}
+
+export function medianOf(estimate: Estimate | undefined, format: (value: number) => string): string {
+  return estimate ? format(estimate.median) : '–';
+}
+
+/** As the paper's Fig. 5 labels its axis. */
+export const pointLabel = (point: RequestsPerConnection) => (point === 'unlimited' ? '∞' : String(point));
+
+export const pointWords = (point: RequestsPerConnection) =>
+  point === 'unlimited' ? 'unlimited' : String(point);
+
+const topologyTitles: Record<TopologyName, string> = {
+  loopback: 'One host (loopback)',
+  netns: 'Separate hosts (namespaces, CPUs of their own)',
+  'netns-shared': 'Separate hosts (namespaces, all CPUs shared)',
+};
+
+export const topologyTitle = (name: TopologyName) => topologyTitles[name];
+
+/** `1, 10 and unlimited`. */
+export function listOf(words: string[]): string {
+  return words.length < 2 ? words.join('') : `${words.slice(0, -1).join(', ')} and ${words.at(-1)}`;
+}
+
+/** A value at a point, in words. */
+export type Valued = { point: RequestsPerConnection; value: number; text: string };
+
+/** A few values one by one, many by their range. */
+export function describeValues(values: Valued[]): string {
+  const at = ({ point, text }: Valued) => `${text} at ${pointWords(point)}`;
+  const unit =
+    values.length === 1 && values[0]?.point === 1 ? 'request a connection' : 'requests a connection';
+  if (values.length <= 3) return `${listOf(values.map(at))} ${unit}`;
+  const sorted = [...values].sort((a, b) => a.value - b.value);
+  return `from ${at(sorted[0] as Valued)} to ${at(sorted.at(-1) as Valued)} ${unit}`;
+}

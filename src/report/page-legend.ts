@@ -1,0 +1,25 @@
+import type { Variant } from '../results.js';
+import { html, type Markup } from './markup.js';
+import { lookOf } from './palette.js';
+
+const techniqueLetters = 'P: partitioned accept queue; B: batched requests; L: lightweight sockets';
+
+/** What each line of the figures is. */
+export function legend(variants: Variant[]): Markup {
+  const explained = variants.some(({ techniques }) => techniques.length > 0) ? techniqueLetters : '';
+  return html`<p class="legend">${variants.map((variant) => html`<span>${sample(variant)}${variant.id}</span>`)}</p>
+<p class="muted">${explained}</p>`;
+}
+
+function sample(variant: Variant): Markup {
+  const { color, dash } = lookOf(variant);
+  return html`<svg viewBox="0 0 36 14" aria-hidden="true"><line x1="0" x2="36" y1="7" y2="7" stroke-width="2" style="stroke:${color}" stroke-dasharray="${dash}"/>${shape(variant)}</svg>`;
+}
+
+function shape(variant: Variant): Markup {
+  const { color, symbol } = lookOf(variant);
+  const points = { triangle: '18,1 24,12 12,12', diamond: '18,1 24,7 18,13 12,7' };
+  if (symbol === 'circle') return html`<circle cx="18" cy="7" r="5" style="fill:${color}"/>`;
+  if (symbol === 'square') return html`<rect x="13.5" y="2.5" width="9" height="9" style="fill:${color}"/>`;
+  return html`<polygon points="${points[symbol]}" style="fill:${color}"/>`;
+}

@@ -1,0 +1,94 @@
+import type { Host, Results } from '../results.js';
+import { caveats } from './caveats.js';
+import { figureSpecs } from './figure-specs.js';
+import { drawFigure } from './figures.js';
+import { findings } from './findings.js';
+import { topologyTitle } from './format.js';
+import { html, type Markup, trusted } from './markup.js';
+import { legend } from './page-legend.js';
+import { machineSection } from './page-machine.js';
+import { paperSection, techniqueTables } from './page-paper.js';
+import { resultTable, sampleTables } from './page-tables.js';
+import { style } from './style.js';
+import type { Section } from './summary.js';
+
+/** The whole report as one file that needs nothing else. */
+export function formatPage(results: Results, sections: Section[]): string {
+  const { machine } = results;
+  const title = `${machine.workload.application}: MegaPipe against stock I/O`;
+  const page = html`<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>${title}</title>
+<style>${trusted(style)}</style>
+</head>
+<body>
+<header>
+<h1>${title}</h1>
+<p class="muted">${machine.startedAt.slice(0, 10)} · ${machine.cpus} × ${machine.cpuModel} · Linux ${machine.kernel} · ${machine.plan.preset} run · ${results.samples.length} samples</p>
+</header>
+<main>
+${summarySection(results, sections)}
+${sections.map((section) => topologySection(results, section))}
+${paperSection(machine, sections)}
+${sampleTables(results)}
+${machineSection(results)}
+</main>
+</body>
+</html>
+`;
+  return page.markup;
+}
+
+function summarySection(results: Results, sections: Section[]): Markup {
+  return html`<section>
+<h2>What was found</h2>
+${sections.map((section) => topologyFindings(section))}
+<h3>Mind</h3>
+${bullets(caveats(results, sections))}
+</section>`;
+}
+
+function topologyFindings(section: Section): Markup {
+  return html`<h3>${topologyTitle(section.topology.name)}</h3>
+<div class="findings">${findings([section]).map(
+    ({ heading, sentences }) => html`<div><h4>${heading}</h4>${bullets(sentences)}</div>`,
+  )}</div>`;
+}
+
+function bullets(sentences: string[]): Markup {
+  return html`<ul>${sentences.map((sentence) => html`<li>${sentence}</li>`)}</ul>`;
+}
+
+function topologySection({ machine }: Results, section: Section): Markup {
+  const { topology } = section;
+  return html`<section>
+<h2>${topologyTitle(topology.name)}</h2>
+<p>${sentence(topology.description)} Server: ${onCpus(topology.server)}; clients: ${onCpus(topology.client)}, ${machine.workload.parameters.connections ?? ''} connections.</p>
+${legend(section.variants)}
+<div class="figures">${figureSpecs.map((spec) => figure(section, spec))}</div>
+<h3>All numbers</h3>
+${resultTable(section)}
+${techniqueTables(section)}
+</section>`;
+}
+
+function onCpus({ threads, cpus }: Host): string {
+  return threads === 1 ? `1 thread on CPU ${cpus[0]}` : `${threads} threads on CPUs ${cpus.join(', ')}`;
+}
+
+function figure(section: Section, spec: (typeof figureSpecs)[number]): Markup | undefined {
+  const drawing = drawFigure(section, spec);
+  if (!drawing) return undefined;
+  return html`<figure>
+<figcaption>${spec.title}</figcaption>
+<div class="wide">${trusted(drawing.wide)}</div>
+<div class="narrow">${trusted(drawing.narrow)}</div>
+</figure>`;
+}
+
+function sentence(words: string): string {
+  return `${words.charAt(0).toUpperCase()}${words.slice(1)}.`;
+}

@@ -1,0 +1,13 @@
+import type { Variant } from '../results.js';
+
+/** How a variant is drawn: the same colour in every figure; more techniques, a fuller line. */
+export type Look = { color: string; dash: string; symbol: 'circle' | 'square' | 'triangle' | 'diamond' };
+
+/** Colours are named for engines and defined in the page's style, once for light and once for dark. */
+export function lookOf({ server, engine, techniques }: Variant): Look {
+  if (server === 'baseline') return { color: 'var(--baseline)', dash: 'none', symbol: 'square' };
+  const step = Math.min(techniques.length, 3);
+  const dash = (['1 4', '2 4', '6 3', 'none'] as const)[step] ?? 'none';
+  const symbol = (['diamond', 'diamond', 'triangle', 'circle'] as const)[step] ?? 'circle';
+  return { color: `var(--${engine}-${step})`, dash, symbol };
+}

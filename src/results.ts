@@ -1,0 +1,247 @@
+import { appendFileSync, mkdirSync, readFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { z } from 'zod';
+import { UserError } from './errors.js';
+
+// A results file is NDJSON: one `machine` line, one `skip` line for each thing that could not be measured here, one
+// `sample` line for each sample, failed ones too, and an `end` line. Measuring writes it, reporting reads it, and
+// neither knows the other. Quantities are raw (counts, microseconds): what follows from them is the report's business.
+
+export const engineName = z.enum(['kernel', 'uring', 'epoll']);
+export const techniqueName = z.enum(['partition', 'batch', 'lwsocket']);
+export const topologyName = z.enum(['loopback', 'netns', 'netns-shared']);
+export const requestsPerConnection = z.union([z.int().positive(), z.literal('unlimited')]);
+
+export type EngineName = z.infer<typeof engineName>;
+export type TechniqueName = z.infer<typeof techniqueName>;
+export type TopologyName = z.infer<typeof topologyName>;
+export type RequestsPerConnection = z.infer<typeof requestsPerConnection>;
+
+const count = z.int().nonnegative();
+const us = z.number().nonnegative();
+
+const variant = z.strictObject({
+  /** `baseline`, or the engine and the techniques' letters: `uring+PBL`. */
+  id: z.string(),
+  server: z.enum(['baseline', 'megapipe']),
+  engine: engineName.nullable(),
+  techniques: z.array(techniqueName),
+  /** Requests that the channel collects before it enters the kernel; 1 without batching, null for the baseline. */
+  batch: z.int().positive().nullable(),
+});
+
+const host = z.strictObject({
+  address: z.string(),
+  cpus: z.array(count),
+  threads: z.int().positive(),
+});
+
+const topology = z.strictObject({
+  name: topologyName,
+  /** The topology in words, for the reader of a report. */
+  description: z.string(),
+  /** Whether server and client run on the same CPUs. */
+  sharesCpus: z.boolean(),
+  server: host,
+  client: host,
+});
+
+const machine = z.strictObject({
+  type: z.literal('machine'),
+  format: z.literal(1),
+  startedAt: z.iso.datetime(),
+  kernel: z.string(),
+  distribution: z.string(),
+  architecture: z.string(),
+  cpuModel: z.string(),
+  cpus: z.int().positive(),
+  memoryBytes: count,
+  virtualization: z.string(),
+  /** The program or library, and its version. */
+  versions: z.record(z.string(), z.string()),
+  sysctls: z.record(z.string(), z.string()),
+  /** The CPU vulnerabilities that the kernel mitigates, which make system calls dearer. */
+  mitigations: z.record(z.string(), z.string()),
+  /** This project's commit; "-dirty" where files differ from it. */
+  commit: z.string(),
+  topologies: z.array(topology),
+  workload: z.strictObject({
+    application: z.string(),
+    description: z.string(),
+    parameters: z.record(z.string(), z.union([z.string(), z.number()])),
+    serverArguments: z.array(z.string()),
+  }),
+  plan: z.strictObject({
+    preset: z.string(),
+    samples: z.int().positive(),
+    durationMs: z.int().positive(),
+    warmupMs: count,
+  }),
+});
+
+const skip = z.strictObject({
+  type: z.literal('skip'),
+  what: z.string(),
+  reason: z.string(),
+});
+
+/** How one CPU spent the window, in the kernel's clock ticks converted to microseconds. */
+const cpuUse = z.strictObject({
+  cpu: count,
+  userUs: us,
+  systemUs: us,
+  irqUs: us,
+  softirqUs: us,
+  idleUs: us,
+  stealUs: us,
+});
+
+const latency = z.strictObject({ mean: us, p50: us, p90: us, p99: us, p999: us, max: us });
+
+const measured = z.strictObject({
+  /** The load generator's own measuring window: what the requests are counted in. */
+  windowUs: us,
+  /** What the CPU times are counted in: the window as the bench saw it. */
+  sampledUs: us,
+  requests: count,
+  connections: count,
+  /** Connections held open at a time. */
+  concurrency: z.int().positive(),
+  serverCpuUs: us,
+  clientCpuUs: us,
+  cpus: z.array(cpuUse),
+  latencyUs: latency,
+  /** The engine that the load generator ran on. */
+  clientEngine: engineName,
+});
+
+/** What the server says of its own channels over the window; null for the baseline, which has none. */
+const channels = z.strictObject({
+  engine: engineName,
+  techniques: z.array(techniqueName),
+  batch: z.int().positive(),
+  /** Requests that the application asked of its channels: not the client's requests. */
+  operations: count,
+  crossings: count,
+  largestBatch: count,
+});
+
+const sampleHead = {
+  type: z.literal('sample'),
+  startedAt: z.iso.datetime(),
+  topology: topologyName,
+  variant,
+  requestsPerConnection,
+  /** Variants of one point are measured one after another in a round: the pairs that are compared. */
+  round: count,
+  /** `timed` samples have no tracing; `traced` ones count system calls and are worth nothing as timings. */
+  kind: z.enum(['timed', 'traced']),
+};
+
+const okSample = z.strictObject({
+  ...sampleHead,
+  status: z.literal('ok'),
+  measured,
+  channels: channels.nullable(),
+  /** System calls of the server process over the window; null where they were not counted. */
+  systemCalls: count.nullable(),
+});
+
+const failedSample = z.strictObject({ ...sampleHead, status: z.literal('failed'), reason: z.string() });
+
+const sample = z.discriminatedUnion('status', [okSample, failedSample]);
+
+const end = z.strictObject({
+  type: z.literal('end'),
+  endedAt: z.iso.datetime(),
+  /** `interrupted` where somebody stopped it before all samples were taken. */
+  outcome: z.enum(['complete', 'interrupted']),
+});
+
+const resultRecord = z.union([machine, skip, okSample, failedSample, end]);
+
+export type Variant = z.infer<typeof variant>;
+export type Host = z.infer<typeof host>;
+export type TopologyRecord = z.infer<typeof topology>;
+export type MachineRecord = z.infer<typeof machine>;
+export type SkipRecord = z.infer<typeof skip>;
+export type CpuUse = z.infer<typeof cpuUse>;
+export type Measured = z.infer<typeof measured>;
+export type Channels = z.infer<typeof channels>;
+export type OkSample = z.infer<typeof okSample>;
+export type FailedSample = z.infer<typeof failedSample>;
+export type SampleRecord = z.infer<typeof sample>;
+export type EndRecord = z.infer<typeof end>;
+export type ResultRecord = z.infer<typeof resultRecord>;
+
+/** One run, as read from its file. */
+export type Results = {
+  machine: MachineRecord;
+  skips: SkipRecord[];
+  samples: SampleRecord[];
+  /** Undefined where the measuring program died before it could write its end. */
+  end: EndRecord | undefined;
+};
+
+/** Append one record; what is on disk is complete after every sample, however the run ends. */
+export function appendResult(file: string, record: ResultRecord): void {
+  const line = `${JSON.stringify(resultRecord.parse(record))}\n`;
+  writing(file, () => {
+    mkdirSync(dirname(file), { recursive: true });
+    appendFileSync(file, line);
+  });
+}
+
+/** Write a file that the user named or will look for; what goes wrong is told by its name. */
+export function writing(file: string, write: () => void): void {
+  try {
+    write();
+  } catch (error) {
+    throw new UserError(`cannot write ${file}: ${(error as Error).message}`, { cause: error });
+  }
+}
+
+/** Read and validate a results file; the error names the line that is wrong. */
+export function readResults(file: string): Results {
+  const records = readLines(file).map((line, index) => parseLine(file, line, index + 1));
+  const machines = records.filter((record) => record.type === 'machine');
+  if (machines.length !== 1 || records[0]?.type !== 'machine') {
+    throw new UserError(`${file} has ${machines.length} machine records, not one at its start`, {
+      hint: 'give a file that megapipe bench wrote',
+    });
+  }
+  return {
+    machine: machines[0] as MachineRecord,
+    skips: records.filter((record) => record.type === 'skip'),
+    samples: records.filter((record) => record.type === 'sample'),
+    end: records.find((record) => record.type === 'end'),
+  };
+}
+
+function readLines(file: string): string[] {
+  try {
+    return readFileSync(file, 'utf8')
+      .split('\n')
+      .filter((line) => line !== '');
+  } catch (error) {
+    throw new UserError(`cannot read ${file}: ${(error as Error).message}`, { cause: error });
+  }
+}
+
+function parseLine(file: string, line: string, number: number): ResultRecord {
+  try {
+    return schemaOf(JSON.parse(line)).parse(JSON.parse(line));
+  } catch (error) {
+    const why = error instanceof z.ZodError ? z.prettifyError(error) : (error as Error).message;
+    throw new UserError(`${file}, line ${number}, is not a result record: ${why}`, { cause: error });
+  }
+}
+
+/** The schema that a record's own type names, so that an error is about its fields and not about five unions. */
+function schemaOf(value: unknown): z.ZodType<ResultRecord> {
+  const { type, status } = z.looseObject({ type: z.string(), status: z.string().optional() }).parse(value);
+  const schemas: Record<string, z.ZodType<ResultRecord>> = { machine, skip, end };
+  const schema = type === 'sample' ? (status === 'failed' ? failedSample : okSample) : schemas[type];
+  if (!schema) throw new Error(`unknown type "${type}"`);
+  return schema;
+}

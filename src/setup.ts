@@ -1,0 +1,23 @@
+import { portTasks, variantTask } from './build.js';
+import { withBuildLock } from './build-lock.js';
+import { libraryTask, loadgenTask } from './build-native.js';
+import type { Purpose } from './packages.js';
+import { loadPort, portNames } from './port.js';
+import { runTasks, type Task } from './progress.js';
+import { packageTasks } from './setup-packages.js';
+
+/** Make this machine ready for a purpose: what is there already is left alone. */
+export async function setUp(purpose: Purpose): Promise<void> {
+  // Packages first, under the lock too: the builds need them.
+  await withBuildLock(() => runTasks([...packageTasks(purpose), ...buildTasks(purpose)]));
+}
+
+function buildTasks(purpose: Purpose): Task[] {
+  if (purpose === 'lint') return [];
+  const ports = portNames().map((name) => loadPort(name));
+  const plain = ports.flatMap((port) => portTasks(port, { variant: 'all' }));
+  const native = [libraryTask(), loadgenTask(), ...plain];
+  if (purpose !== 'test') return native;
+  const sanitized = ports.map((port) => variantTask(port, 'megapipe', { variant: 'all', sanitize: true }));
+  return [...native, libraryTask(true), ...sanitized];
+}
