@@ -1,0 +1,242 @@
+import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { afterEach, describe, expect, test } from 'vitest';
+import { whyNoTracing } from '../../src/bench/trace.js';
+import { readResults } from '../../src/results.js';
+import { whyNoTopology } from '../../src/topology.js';
+import { megapipe } from '../megapipe.js';
+import { testUnless } from '../skip.js';
+import { childrenOf, isRunning, namespacesOf, newResults, notBuilt, start } from './running.js';
+
+const files: string[] = [];
+
+afterEach(() => {
+  for (const file of files.splice(0)) rmSync(dirname(file), { recursive: true });
+});
+
+function resultsFile(): string {
+  const file = newResults();
+  files.push(file);
+  return file;
+}
+
+const noNamespaces = notBuilt ?? (await whyNoTopology('netns'));
+const noTracing = await whyNoTracing();
+
+/** One point, as short as a sample can be. */
+const short = ['--no-setup', '--requests-per-connection', '10', '--duration', '0.5'];
+
+describe('a run', () => {
+  testUnless(notBuilt)('measures variants in rounds, writes its results and reports', async () => {
+    const file = resultsFile();
+    const args = [
+      '--topology',
+      'loopback',
+      '--variants',
+      'baseline,epoll+PBL',
+      '--samples',
+      '2',
+      '--out',
+      file,
+    ];
+    const { stdout, all, exitCode } = await start(['bench', ...short, ...args]);
+    expect(exitCode, all).toBe(0);
+    const { samples, machine, end } = readResults(file);
+    expect(end?.outcome).toBe('complete');
+    expect(machine.plan).toMatchObject({ preset: 'custom', samples: 2, durationMs: 500 });
+    const timed = samples.filter(({ kind }) => kind === 'timed');
+    expect(timed.map(({ status }) => status)).toEqual(['ok', 'ok', 'ok', 'ok']);
+    expect(timed.map(({ round, variant }) => `${round} ${variant.id}`)).toEqual([
+      '0 baseline',
+      '0 epoll+PBL',
+      '1 epoll+PBL',
+      '1 baseline',
+    ]);
+    expect(stdout).toContain('epoll+PBL against baseline');
+    expect(readFileSync(file.replace('.ndjson', '.html'), 'utf8')).toContain('<!doctype html>');
+  });
+
+  testUnless(notBuilt)('has in each sample what was done in its window, and by whom', async () => {
+    const file = resultsFile();
+    const args = ['--topology', 'loopback', '--variants', 'epoll+PBL', '--samples', '1', '--out', file];
+    expect((await start(['bench', ...short, ...args])).exitCode).toBe(0);
+    const [stock, ported] = readResults(file).samples;
+    if (stock?.status !== 'ok' || ported?.status !== 'ok') throw new Error('a sample failed');
+    for (const { measured } of [stock, ported]) {
+      expect(measured.windowUs).toBeGreaterThan(490_000);
+      expect(measured.requests).toBeGreaterThan(0);
+      expect(measured.connections).toBeGreaterThan(0);
+      expect(measured.serverCpuUs).toBeGreaterThan(0);
+      expect(measured.clientCpuUs).toBeGreaterThan(0);
+      expect(measured.latencyUs.p50).toBeGreaterThan(0);
+      expect(measured.latencyUs.p99).toBeGreaterThanOrEqual(measured.latencyUs.p50);
+    }
+    expect(stock.channels).toBeNull();
+    expect(ported.channels).toMatchObject({
+      engine: 'epoll',
+      techniques: ['partition', 'batch', 'lwsocket'],
+    });
+    expect(ported.channels?.crossings).toBeGreaterThan(0);
+    // Each of the client's requests is at least something received and something sent.
+    expect(ported.channels?.operations).toBeGreaterThan(ported.measured.requests);
+  });
+
+  testUnless(notBuilt ?? noTracing)('counts system calls in samples of their own', async () => {
+    const file = resultsFile();
+    const args = ['--topology', 'loopback', '--variants', 'baseline', '--samples', '1', '--out', file];
+    expect((await start(['bench', ...short, ...args])).exitCode).toBe(0);
+    const [timed, traced] = readResults(file).samples;
+    expect(timed).toMatchObject({ kind: 'timed', status: 'ok', systemCalls: null });
+    if (traced?.status !== 'ok') throw new Error('the traced sample failed');
+    // memcached reads and answers each request with calls of its own.
+    expect((traced.systemCalls as number) / traced.measured.requests).toBeGreaterThan(1.5);
+  });
+
+  testUnless(noNamespaces)('runs server and clients on hosts and CPUs of their own', async () => {
+    const file = resultsFile();
+    const args = ['--topology', 'netns', '--variants', 'baseline', '--samples', '1', '--out', file];
+    const bench = start(['bench', ...short, ...args]);
+    const { all, exitCode } = await bench;
+    expect(exitCode, all).toBe(0);
+    const { samples, machine } = readResults(file);
+    expect(samples[0]).toMatchObject({ topology: 'netns', status: 'ok' });
+    expect(machine.topologies[0]?.sharesCpus).toBe(false);
+    expect(await namespacesOf(bench.pid as number)).toEqual([]);
+  });
+
+  testUnless(notBuilt)('goes on after a server that dies, and says what became of it', async () => {
+    const file = resultsFile();
+    const args = [
+      '--topology',
+      'loopback',
+      '--variants',
+      'baseline',
+      '--samples',
+      '2',
+      '--out',
+      file,
+      '--duration',
+      '2',
+    ];
+    const bench = start(['bench', ...short, ...args]);
+    const server = await serverUnderLoad(bench.pid as number);
+    process.kill(server, 'SIGKILL');
+    const { exitCode, stdout } = await bench;
+    expect(exitCode).toBe(0);
+    const timed = readResults(file).samples.filter(({ kind }) => kind === 'timed');
+    expect(timed[0]).toMatchObject({ status: 'failed', reason: 'the server was killed by SIGKILL' });
+    expect(timed[1]).toMatchObject({ status: 'ok' });
+    expect(stdout).toContain('2, 1 failed');
+  });
+});
+
+/** The pid of a sample's server, once its load generator runs too. */
+async function serverUnderLoad(bench: number): Promise<number> {
+  const find = (part: string) => childrenOf(bench).find(({ command }) => command.includes(part))?.pid;
+  await expect.poll(() => find('load memcached') && find('hashpower'), { timeout: 60_000 }).toBeTruthy();
+  return find('hashpower') as number;
+}
+
+describe('an interrupted run', () => {
+  const endless = (file: string, topology: string) => [
+    'bench',
+    ...short,
+    ...[
+      '--topology',
+      topology,
+      '--variants',
+      'baseline',
+      '--samples',
+      '50',
+      '--out',
+      file,
+      '--duration',
+      '3',
+    ],
+  ];
+
+  testUnless(noNamespaces)('leaves no process and no namespace, and its results can be read', async () => {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+      const file = resultsFile();
+      const bench = start(endless(file, 'netns'));
+      const pid = bench.pid as number;
+      await serverUnderLoad(pid);
+      const children = childrenOf(pid).map((child) => child.pid);
+      expect(await namespacesOf(pid)).toHaveLength(2);
+      bench.kill(signal);
+      const result = await bench;
+      expect(result.signal).toBe(signal);
+      expect(result.stderr).toContain(`the samples that were taken are in ${file}`);
+      expect(children.filter(isRunning)).toEqual([]);
+      expect(await namespacesOf(pid)).toEqual([]);
+      expect(readResults(file).end?.outcome).toBe('interrupted');
+    }
+  });
+
+  testUnless(noNamespaces)(
+    'that was killed outright takes its processes with it; the next run removes its namespaces',
+    async () => {
+      const file = resultsFile();
+      const bench = start(endless(file, 'netns'));
+      const pid = bench.pid as number;
+      await serverUnderLoad(pid);
+      const children = childrenOf(pid).map((child) => child.pid);
+      bench.kill('SIGKILL');
+      await bench;
+      await expect.poll(() => children.filter(isRunning)).toEqual([]);
+      expect(await namespacesOf(pid)).toHaveLength(2);
+      const next = resultsFile();
+      const args = ['--topology', 'netns', '--variants', 'baseline', '--samples', '1', '--out', next];
+      expect((await start(['bench', ...short, ...args])).exitCode).toBe(0);
+      expect(await namespacesOf(pid)).toEqual([]);
+    },
+  );
+});
+
+describe('what cannot be done', () => {
+  test.each([
+    [['bench', 'postfix'], 'postfix'],
+    [['bench', '--engines', 'select'], 'select'],
+    [['bench', '--variants', 'uring+X'], 'uring+X'],
+    [['bench', '--topology', 'moon'], 'moon'],
+    [['bench', '--requests-per-connection', '1,0'], '"0"'],
+    [['bench', '--samples', '1.5'], '--samples 1.5'],
+    [['bench', '--duration', 'long'], '--duration long'],
+    [['bench', '--quick', '--full'], '--full'],
+    [['serve', 'postfix'], 'postfix'],
+    [['serve', 'memcached', '--port', '70000'], '--port 70000'],
+    [['serve', 'memcached', '--threads', '0'], '--threads 0'],
+    [['serve', 'memcached', '--cpus', '0-9999'], '--cpus 0-9999'],
+    [['serve', 'memcached', '--engine', 'select'], 'select'],
+    [['serve', 'memcached', '--batch', '-3'], '--batch -3'],
+    [['serve', 'memcached', '--variant', 'baseline', '--engine', 'uring'], '--engine'],
+  ])('%j is refused by name, with status 2, before anything is measured', async (args, named) => {
+    const { stdout, stderr, exitCode } = await megapipe(args);
+    expect(exitCode).toBe(2);
+    expect(stdout).toBe('');
+    expect(stderr).toMatch(/^megapipe: /);
+    expect(stderr).toContain(named);
+  });
+
+  testUnless(notBuilt)('results are never written over', async () => {
+    const file = resultsFile();
+    const args = ['--topology', 'loopback', '--variants', 'baseline', '--samples', '1', '--out', file];
+    expect((await start(['bench', ...short, ...args])).exitCode).toBe(0);
+    const before = readFileSync(file, 'utf8');
+    const { stderr, exitCode } = await start(['bench', ...short, ...args]);
+    expect(exitCode).toBe(2);
+    expect(stderr).toContain(`${file} exists already`);
+    expect(readFileSync(file, 'utf8')).toBe(before);
+  });
+
+  const hasModule = existsSync('/dev/megapipe') ? 'the kernel engine works here' : undefined;
+  testUnless(notBuilt ?? hasModule)(
+    'an engine asked for by name that does not work is an error',
+    async () => {
+      const file = resultsFile();
+      const { stderr, exitCode } = await start(['bench', ...short, '--engines', 'kernel', '--out', file]);
+      expect(exitCode).toBe(1);
+      expect(stderr).toContain('variant kernel+P does not work here');
+    },
+  );
+});

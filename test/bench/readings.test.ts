@@ -1,0 +1,103 @@
+import { spawnSync } from 'node:child_process';
+import { describe, expect, test } from 'vitest';
+import {
+  cpusBetween,
+  parseCpus,
+  parseProcessCpuUs,
+  processCpuUs,
+  readCpus,
+} from '../../src/bench/cpu-time.js';
+import { readChannels } from '../../src/bench/memcached-channels.js';
+import { allowedCpus } from '../../src/topology.js';
+
+describe('CPU time of a process', () => {
+  test('is read past a name with brackets and spaces', () => {
+    const fields = Array.from({ length: 50 }, (_, index) => index + 3);
+    expect(parseProcessCpuUs(`42 (a) b (c) ${fields.join(' ')}`)).toBe((14 + 15) * 10_000);
+  });
+
+  test('grows by what the process uses', () => {
+    const before = processCpuUs(process.pid);
+    const { user, system } = process.cpuUsage();
+    while (process.cpuUsage({ user, system }).user < 300_000);
+    const used = processCpuUs(process.pid) - before;
+    expect(used).toBeGreaterThan(200_000);
+  });
+});
+
+describe('the time of CPUs', () => {
+  test('is read from the kernel’s table, waiting for disks as idle', () => {
+    const [cpu] = parseCpus('cpu  9 9 9 9 9 9 9 9 0 0\ncpu3 1 2 3 4 5 6 7 8 0 0\nintr 1\n');
+    expect(cpu).toEqual({
+      cpu: 3,
+      userUs: 30_000,
+      systemUs: 30_000,
+      irqUs: 60_000,
+      softirqUs: 70_000,
+      idleUs: 90_000,
+      stealUs: 80_000,
+    });
+  });
+
+  test('between two readings never is negative', () => {
+    const [before] = parseCpus('cpu0 10 0 0 100 0 0 0 0 0 0');
+    const [after] = parseCpus('cpu0 30 0 0 99 0 0 0 0 0 0');
+    expect(cpusBetween([before as never], [after as never])[0]).toMatchObject({ userUs: 200_000, idleUs: 0 });
+  });
+
+  test('is there for every CPU of this machine', () => {
+    const cpus = readCpus().map(({ cpu }) => cpu);
+    expect(cpus).toEqual(expect.arrayContaining(allowedCpus()));
+  });
+
+  test('of a busy process shows on the CPU where it is pinned', () => {
+    const cpu = allowedCpus()[0] as number;
+    const before = readCpus();
+    spawnSync('taskset', ['-c', String(cpu), 'timeout', '0.5', 'sh', '-c', 'while :; do :; done']);
+    const used = cpusBetween(before, readCpus()).find((one) => one.cpu === cpu);
+    expect(used?.userUs).toBeGreaterThan(100_000);
+  });
+});
+
+describe('a server’s word on its channels', () => {
+  const stats = (changes: Record<string, string> = {}) =>
+    Object.entries({
+      enabled: 'yes',
+      '0:engine': 'epoll',
+      '0:crossings': '1',
+      engine: 'uring',
+      partition: 'yes',
+      batch: '32',
+      lwsocket: 'no',
+      requests: '1000',
+      crossings: '40',
+      batch_max: '32',
+      ...changes,
+    })
+      .map(([name, value]) => `STAT ${name} ${value}\r\n`)
+      .join('');
+
+  test('is read from the sums, not from a worker', () => {
+    expect(readChannels(`${stats()}END\r\n`)).toEqual({
+      engine: 'uring',
+      techniques: ['partition', 'batch'],
+      batch: 32,
+      operations: 1000,
+      crossings: 40,
+      largestBatch: 32,
+    });
+  });
+
+  test('does not take a threshold of 1 for batching', () => {
+    expect(readChannels(stats({ batch: '1' }))?.techniques).toEqual(['partition']);
+  });
+
+  test('is nothing where there are none', () => {
+    expect(readChannels('END\r\n')).toBeNull();
+    expect(readChannels('STAT enabled no\r\nEND\r\n')).toBeNull();
+  });
+
+  test('that lacks a number is refused by its name', () => {
+    expect(() => readChannels(stats().replace('STAT crossings 40\r\n', ''))).toThrow('has no crossings');
+  });
+});

@@ -1,0 +1,63 @@
+import { existsSync, mkdtempSync, readdirSync, readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { execa } from 'execa';
+import { root } from '../../src/paths.js';
+import { loadPort, variantDirectory } from '../../src/port.js';
+
+const bootstrap = join(root, 'src/bootstrap.js');
+
+/** Why there is no server to run, or undefined: `npm test` builds both before it begins. */
+export const notBuilt = (['baseline', 'megapipe'] as const)
+  .map((variant) => join(variantDirectory(loadPort('memcached'), variant), 'memcached'))
+  .filter((binary) => !existsSync(binary))
+  .map((binary) => `${binary} is not built`)[0];
+
+/** A results file in a folder of its own. */
+export function newResults(): string {
+  return join(mkdtempSync(join(tmpdir(), 'megapipe-bench-')), 'run.ndjson');
+}
+
+/** `megapipe` in the background. */
+export function start(args: string[]) {
+  return execa(process.execPath, [bootstrap, ...args], {
+    reject: false,
+    stdin: 'ignore',
+    all: true,
+    timeout: 120_000,
+  });
+}
+
+/** The processes that a process started and that still run, with their command lines. */
+export function childrenOf(parent: number): { pid: number; command: string }[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .flatMap((name) => {
+      const [stat, command] = [read(`/proc/${name}/stat`), read(`/proc/${name}/cmdline`)];
+      const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+      const runs = fields[0] !== 'Z' && Number(fields[1]) === parent;
+      return runs ? [{ pid: Number(name), command: command.replaceAll('\0', ' ') }] : [];
+    });
+}
+
+/** It may have ended meanwhile. */
+function read(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch {
+    return '';
+  }
+}
+
+export function isRunning(pid: number): boolean {
+  return read(`/proc/${pid}/stat`) !== '' && !/^State:\s+Z/m.test(read(`/proc/${pid}/status`));
+}
+
+/** Namespaces of a process's making. */
+export async function namespacesOf(pid: number): Promise<string[]> {
+  const { stdout } = await execa('ip', ['netns', 'list'], { reject: false });
+  return stdout
+    .split('\n')
+    .map((line) => line.split(' ')[0] ?? '')
+    .filter((name) => name.startsWith(`megapipe-${pid}-`));
+}

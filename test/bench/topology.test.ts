@@ -1,0 +1,131 @@
+import { execa } from 'execa';
+import { afterEach, describe, expect, test } from 'vitest';
+import { allowedCpus, makeTopology, parseCpuList, type Topology, whyNoTopology } from '../../src/topology.js';
+import { cpuMask, removeStaleNamespaces } from '../../src/topology-netns.js';
+import { testUnless } from '../skip.js';
+
+const made: Topology[] = [];
+
+afterEach(async () => {
+  for (const topology of made.splice(0)) await topology.remove();
+});
+
+async function make(name: 'loopback' | 'netns' | 'netns-shared'): Promise<Topology> {
+  const topology = await makeTopology(name);
+  made.push(topology);
+  return topology;
+}
+
+async function run(command: string[]): Promise<string> {
+  const [file, ...args] = command as [string, ...string[]];
+  return (await execa(file, args)).stdout;
+}
+
+async function namespaces(): Promise<string[]> {
+  const { stdout } = await execa('ip', ['netns', 'list']);
+  return stdout
+    .split('\n')
+    .map((line) => line.split(' ')[0] ?? '')
+    .filter((name) => name.startsWith('megapipe-'));
+}
+
+describe('CPU lists and masks', () => {
+  test('reads the kernel’s list format', () => {
+    expect(parseCpuList('0-2,5')).toEqual([0, 1, 2, 5]);
+    expect(parseCpuList('3')).toEqual([3]);
+  });
+
+  test('writes the kernel’s mask format, in words of 32 CPUs', () => {
+    expect(cpuMask([0])).toBe('1');
+    expect(cpuMask([1, 3])).toBe('a');
+    expect(cpuMask([31])).toBe('80000000');
+    expect(cpuMask([0, 32])).toBe('1,00000001');
+    expect(cpuMask([64])).toBe('1,00000000,00000000');
+  });
+});
+
+describe('loopback', () => {
+  test('is one host whose server and client share all CPUs', async () => {
+    const { record } = await make('loopback');
+    expect(record.sharesCpus).toBe(true);
+    expect(record.server.cpus).toEqual(allowedCpus());
+    expect(record.client.cpus).toEqual(allowedCpus());
+    expect(record.server.address).toBe(record.client.address);
+  });
+});
+
+const noNamespaces = await whyNoTopology('netns-shared');
+const noSeparateHosts = await whyNoTopology('netns');
+
+describe('network namespaces', () => {
+  testUnless(noSeparateHosts)('give server and client their own addresses and CPUs', async () => {
+    const { record, onServer, onClient } = await make('netns');
+    expect(record.sharesCpus).toBe(false);
+    expect([...record.server.cpus, ...record.client.cpus].sort()).toEqual(allowedCpus());
+    for (const [on, host] of [
+      [onServer, record.server],
+      [onClient, record.client],
+    ] as const) {
+      expect(await run(on(['ip', '-br', 'address', 'show', 'veth0']))).toContain(host.address);
+      const status = await run(on(['cat', '/proc/self/status']));
+      expect(parseCpuList(/Cpus_allowed_list:\s*(\S+)/.exec(status)?.[1] ?? '')).toEqual(host.cpus);
+      const mask = await run(on(['sh', '-c', 'cat /sys/class/net/veth0/queues/rx-*/rps_cpus']));
+      expect(BigInt(`0x${mask.split('\n')[0]?.replaceAll(',', '')}`)).toBe(
+        BigInt(`0x${cpuMask(host.cpus).replaceAll(',', '')}`),
+      );
+    }
+  });
+
+  testUnless(noNamespaces)('let the client reach the server', async () => {
+    const { record, onClient } = await make('netns-shared');
+    const command = ['bash', '-c', `exec 3<>/dev/tcp/${record.server.address}/9 || true`];
+    const [file, ...args] = onClient(command) as [string, ...string[]];
+    const { stderr } = await execa(file, args, { reject: false, timeout: 5_000 });
+    // Nothing listens there: that the host itself says so shows that packets go both ways.
+    expect(stderr).toContain('Connection refused');
+  });
+
+  testUnless(noNamespaces)('are gone after removal, with what still runs in them', async () => {
+    const before = await namespaces();
+    const topology = await makeTopology('netns-shared');
+    const [file, ...args] = topology.onServer(['sleep', '60']) as [string, ...string[]];
+    const sleeper = execa(file, args, { reject: false });
+    await expect
+      .poll(async () => run(['ip', 'netns', 'pids', `megapipe-${process.pid}-server`]))
+      .toBe(String(sleeper.pid));
+    await topology.remove();
+    expect((await sleeper).signal).toBe('SIGKILL');
+    expect(await namespaces()).toEqual(before);
+  });
+
+  testUnless(noNamespaces)('are gone after a failure halfway', async () => {
+    const before = await namespaces();
+    const inTheWay = `megapipe-${process.pid}-client`;
+    await execa('ip', ['netns', 'add', inTheWay]);
+    await expect(makeTopology('netns-shared')).rejects.toThrow(
+      /cannot make a network namespace: ip netns add/,
+    );
+    expect(await namespaces()).toEqual(before);
+  });
+
+  testUnless(noNamespaces)('of a process that died are removed, those of a living one are not', async () => {
+    const deadPid = await endedPid();
+    await execa('ip', ['netns', 'add', `megapipe-${deadPid}-server`]);
+    await execa('ip', ['netns', 'add', `megapipe-${process.ppid}-server`]);
+    try {
+      await removeStaleNamespaces();
+      const left = await namespaces();
+      expect(left).not.toContain(`megapipe-${deadPid}-server`);
+      expect(left).toContain(`megapipe-${process.ppid}-server`);
+    } finally {
+      await execa('ip', ['netns', 'delete', `megapipe-${process.ppid}-server`]);
+    }
+  });
+});
+
+/** The pid of a process that has ended and been reaped. */
+async function endedPid(): Promise<number> {
+  const child = execa('true');
+  await child;
+  return child.pid as number;
+}

@@ -1,0 +1,63 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { execa } from 'execa';
+import { expect, test } from 'vitest';
+import type { Diagnosis, Finding } from '../../src/doctor.js';
+import { root } from '../../src/paths.js';
+import { megapipe } from '../megapipe.js';
+import { nobody, whyNotAsNobody } from '../nobody.js';
+import { testUnless } from '../skip.js';
+
+function named(diagnosis: Diagnosis, name: string): Finding {
+  const finding = diagnosis.findings.find((candidate) => candidate.name === name);
+  if (!finding) throw new Error(`nothing was found about ${name}`);
+  return finding;
+}
+
+async function diagnosis(): Promise<Diagnosis> {
+  const { stdout, exitCode } = await megapipe(['doctor', '--json']);
+  expect(exitCode).toBe(0);
+  return JSON.parse(stdout);
+}
+
+test('every engine is probed; epoll works everywhere', async () => {
+  const found = await diagnosis();
+  const engines = found.findings.filter(({ area }) => area === 'engines');
+  expect(engines.map(({ name }) => name)).toEqual(['kernel', 'uring', 'epoll']);
+  expect(named(found, 'epoll').state).not.toBe('no');
+  expect(named(found, 'kernel').state === 'no').toBe(!existsSync('/dev/megapipe'));
+});
+
+test('what is not as it should be says what that costs', async () => {
+  const { findings } = await diagnosis();
+  for (const finding of findings.filter(({ state }) => state !== 'yes')) {
+    expect(finding.cost, finding.name).toBeTruthy();
+  }
+});
+
+test('the text tells all that the JSON does', async () => {
+  const { findings } = await diagnosis();
+  const { stdout } = await megapipe(['doctor']);
+  for (const { name, detail } of findings) {
+    expect(stdout).toContain(name);
+    expect(stdout).toContain(detail);
+  }
+});
+
+test('looking leaves no namespace and no interface behind', async () => {
+  const before = await execa('ip', ['-o', 'link']);
+  await diagnosis();
+  const after = await execa('ip', ['-o', 'link']);
+  expect(after.stdout).toBe(before.stdout);
+  expect((await execa('ip', ['netns', 'list'])).stdout).not.toContain('probe');
+});
+
+testUnless(whyNotAsNobody())('without rights it says which are missing and what to do', async () => {
+  await megapipe(['--help']);
+  const command = [join(root, 'dist/src/cli.js'), 'doctor', '--json'];
+  const { stdout } = await execa(process.execPath, command, { uid: nobody, gid: nobody, cwd: '/' });
+  const found: Diagnosis = JSON.parse(stdout);
+  expect(named(found, 'rights').state).toBe('limited');
+  expect(named(found, 'rights').detail).toContain('CAP_NET_ADMIN');
+  expect(named(found, 'RPS')).toMatchObject({ state: 'no', remedy: expect.stringContaining('root') });
+});

@@ -1,0 +1,67 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { decodeFromCompressedBase64 } from 'hdr-histogram-js';
+import { describe, expect, test } from 'vitest';
+import { testOnEngines } from './engines.js';
+import { startFake } from './fake-memcached.js';
+import { load } from './loadgen.js';
+
+const stallMs = 500;
+
+/** Latency that so many of a hundred requests don't exceed. */
+function percentileMs(encoded: string, percentile: number): number {
+  return decodeFromCompressedBase64(encoded).getValueAtPercentile(percentile) / 1e6;
+}
+
+describe('an open loop', () => {
+  testOnEngines('shows a stall in corrected latency, and not in service latency', async (engine) => {
+    let stalled: Promise<void> | undefined;
+    const server = await startFake({
+      send: async (socket, answer, { number }) => {
+        if (number === 200) stalled = sleep(stallMs);
+        await stalled;
+        socket.write(answer);
+      },
+    });
+    const rate = 200;
+    const result = await load([
+      ...['--server', server.address, '--engine', engine, '--no-prefill', '--keys', '20'],
+      ...['--threads', '1', '--concurrency', '1', '--rate', String(rate), '--requests', '600'],
+    ]);
+    await server.stop();
+    // One connection: one request waits for the server; those that become due meanwhile wait for the connection,
+    // a sixth of all, and half of them for more than half of the time.
+    expect(result.requests.total).toBe(600);
+    expect(percentileMs(result.histogram.service, 100)).toBeGreaterThanOrEqual(stallMs / 2);
+    expect(percentileMs(result.histogram.service, 100 - 100 / 600)).toBeLessThan(stallMs / 2);
+    expect(percentileMs(result.histogram.corrected, 93)).toBeGreaterThanOrEqual(stallMs / 2);
+    expect(result.latencyUs.corrected?.max).toBeGreaterThanOrEqual(stallMs * 1000);
+  });
+
+  testOnEngines('never sends sooner than the rate says', async (engine) => {
+    const server = await startFake();
+    const result = await load([
+      ...['--server', server.address, '--engine', engine, '--no-prefill', '--keys', '20'],
+      ...['--concurrency', '8', '--rate', '1000', '--requests', '500'],
+    ]);
+    await server.stop();
+    expect(result.window.seconds).toBeGreaterThanOrEqual(0.49);
+    expect(result.schedule).toEqual({ rate: 1000, sent: 500, unsent: 0 });
+  });
+
+  test('that the server can’t follow says how much was not sent', async () => {
+    const server = await startFake({
+      send: async (socket, answer) => {
+        await sleep(20);
+        socket.write(answer);
+      },
+    });
+    const result = await load([
+      ...['--server', server.address, '--no-prefill', '--keys', '20', '--warmup', '0'],
+      ...['--concurrency', '2', '--rate', '10000', '--duration', '0.5'],
+    ]);
+    await server.stop();
+    expect(result.schedule?.unsent).toBeGreaterThan(4000);
+    const { corrected, service } = result.latencyUs;
+    expect(corrected?.p99).toBeGreaterThan(service?.p99 ?? Number.POSITIVE_INFINITY);
+  });
+});

@@ -1,0 +1,236 @@
+import { readdirSync, readlinkSync } from 'node:fs';
+import { execa } from 'execa';
+import { expect, test } from 'vitest';
+import type { Connection } from './connection.js';
+import { describeEngines, megapipe, type Server, start } from './server.js';
+
+async function connectMany(server: Server, count: number): Promise<Connection[]> {
+  const connections: Connection[] = [];
+  for (let i = 0; i < count; i += 1) connections.push(await server.connect());
+  return connections;
+}
+
+function socketsOf(pid: number): string[] {
+  const folder = `/proc/${pid}/fd`;
+  return readdirSync(folder).flatMap((fd) => {
+    const target = readlinkSync(`${folder}/${fd}`);
+    return target.startsWith('socket:') ? [target] : [];
+  });
+}
+
+async function until(condition: () => Promise<boolean>) {
+  for (let tries = 0; !(await condition()); tries += 1) {
+    if (tries === 250) throw new Error('this never came true');
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+const currentConnections = async (server: Server) => Number((await server.stats()).curr_connections);
+
+/** Which CPUs this process may use. */
+async function cpus(): Promise<number[]> {
+  const { stdout } = await execa('taskset', ['-cp', String(process.pid)]);
+  const list = stdout.split(': ').at(-1) ?? '';
+  return list.split(',').flatMap((range) => {
+    const [first, last = first] = range.split('-').map(Number) as [number, number?];
+    return Array.from({ length: (last ?? first) - first + 1 }, (_, i) => first + i);
+  });
+}
+
+const connectTen = (port: number) =>
+  `use IO::Socket::INET; for (1..10) { my $s = IO::Socket::INET->new("127.0.0.1:${port}") or die $!; ` +
+  `print $s "version\\r\\n"; <$s> }`;
+
+describeEngines((engine, sanitize) => {
+  test('each worker accepts what its own CPU has received', async () => {
+    const allowed = (await cpus()).slice(0, 2);
+    const server = await start({ sanitize, args: [...megapipe(engine), '-t', String(allowed.length)] });
+    for (const [worker, cpu] of allowed.entries()) {
+      const before = await server.stats('megapipe');
+      await execa('taskset', ['-c', String(cpu), 'perl', '-e', connectTen(server.port)]);
+      const after = await server.stats('megapipe');
+      const gained = Number(after[`${worker}:accepted`]) - Number(before[`${worker}:accepted`]);
+      expect(gained).toBeGreaterThanOrEqual(10);
+    }
+  });
+
+  test('without partition every connection is served too', async () => {
+    const server = await start({ sanitize, args: [...megapipe(engine, 'no_megapipe_partition'), '-t', '3'] });
+    for (const connection of await connectMany(server, 50)) {
+      expect(await connection.ask('version')).toMatch(/^VERSION/);
+    }
+  });
+
+  /** Other connections of the test may still be on their way out: it comes true in a while, or never. */
+  async function openSockets(server: Server, count: number) {
+    const pid = server.process.pid as number;
+    const before = socketsOf(pid);
+    const connections = await connectMany(server, 20);
+    for (const connection of connections) await connection.ask('version');
+    await until(async () => socketsOf(pid).filter((socket) => !before.includes(socket)).length === count);
+  }
+
+  test('lwsockets take no fd, where the engine has them', async () => {
+    const server = await start({ sanitize, args: megapipe(engine) });
+    await openSockets(server, engine === 'epoll' ? 20 : 0);
+    await until(async () => (await server.stats('megapipe')).lwsockets === '21');
+  });
+
+  test('without lwsocket connections are fds', async () => {
+    const server = await start({ sanitize, args: megapipe(engine, 'no_megapipe_lwsocket') });
+    await openSockets(server, 20);
+    expect(await server.stats('megapipe')).toMatchObject({ lwsockets: '0' });
+  });
+
+  test('stats megapipe adds up', async () => {
+    const server = await start({ sanitize, args: [...megapipe(engine), '-t', '3'] });
+    const connection = await server.connect();
+    for (let i = 0; i < 100; i += 1) await connection.ask('version');
+    const stats = await server.stats('megapipe');
+    const sum = (name: string) => [0, 1, 2].reduce((total, i) => total + Number(stats[`${i}:${name}`]), 0);
+    for (const name of ['accepted', 'requests', 'completions', 'crossings', 'flushes', 'lwsockets']) {
+      expect(sum(name)).toBe(Number(stats[name]));
+    }
+    expect(stats).toMatchObject({
+      engine,
+      '0:engine': engine,
+      '2:engine': engine,
+      accepted: '3',
+      lwsockets: '2',
+    });
+    expect(Number(stats.requests)).toBeGreaterThan(200);
+    expect(Number(stats.batch_max)).toBeGreaterThanOrEqual(Number(stats.batch_mean));
+  });
+
+  test('stats conns names both ends of connections of every worker', async () => {
+    const server = await start({ sanitize, args: [...megapipe(engine), '-t', '4'] });
+    const connections = await connectMany(server, 30);
+    for (const connection of connections) await connection.ask('version');
+    const stats = await server.stats('conns');
+    const addresses = Object.entries(stats).filter(([name]) => name.endsWith(':addr'));
+    const found = new Set(addresses.map(([, address]) => address));
+    for (const { socket } of connections) expect(found).toContain(`tcp:127.0.0.1:${socket.localPort}`);
+    expect(Object.values(stats).filter((value) => value === `tcp:127.0.0.1:${server.port}`)).toHaveLength(32);
+  });
+
+  test('one connection too many is told so, and room comes back', async () => {
+    const server = await start({ sanitize, args: [...megapipe(engine), '-t', '2', '-c', '40'] });
+    const accepted: Connection[] = [];
+    let answer = '';
+    while (accepted.length < 40) {
+      const connection = await server.connect();
+      answer = await connection.ask('version').catch((error: Error) => error.message);
+      if (!answer.startsWith('VERSION')) break;
+      accepted.push(connection);
+    }
+    expect(answer).toBe('ERROR Too many open connections\r\n');
+    expect(accepted.length).toBeGreaterThan(20);
+    accepted.pop()?.destroy();
+    accepted.pop()?.destroy();
+    await until(async () => {
+      const connection = await server.connect();
+      const again = await connection.ask('version').catch(() => '');
+      connection.destroy();
+      return again.startsWith('VERSION');
+    });
+    expect(Number((await server.stats()).rejected_connections)).toBeGreaterThan(0);
+  });
+
+  test('with no_maxconns_fast connections wait until there is room', async () => {
+    const server = await start({
+      sanitize,
+      args: [...megapipe(engine, 'no_maxconns_fast'), '-t', '2', '-c', '40'],
+    });
+    const connections = await connectMany(server, 60);
+    const answers = connections.map((connection) =>
+      connection.ask('version').catch((error: Error) => error.message),
+    );
+    let answered = 0;
+    for (const answer of answers) void answer.then(() => answered++);
+    await until(async () => answered >= 20);
+    expect(answered).toBeLessThan(60);
+    for (const [i, connection] of connections.entries()) {
+      expect(await answers[i]).toMatch(/^VERSION/);
+      connection.destroy();
+    }
+    expect(Number((await server.stats()).listen_disabled_num)).toBeGreaterThan(0);
+  });
+
+  test('idle connections are closed, busy ones are not', async () => {
+    const server = await start({ sanitize, args: megapipe(engine, 'idle_timeout=1') });
+    const idle = await connectMany(server, 5);
+    const busy = await server.connect();
+    const gone = Promise.all(idle.map((connection) => connection.rest()));
+    let isGone = false;
+    void gone.then(() => {
+      isGone = true;
+    });
+    await until(async () => {
+      expect(await busy.ask('version')).toMatch(/^VERSION/);
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      return isGone;
+    });
+    expect(Number((await server.stats()).idle_kicks)).toBeGreaterThanOrEqual(5);
+  });
+
+  test('a connection that is reset at any moment leaves nothing behind', async () => {
+    const server = await start({ sanitize, args: [...megapipe(engine), '-m', '128'] });
+    const keeper = await server.connect();
+    await keeper.ask(`set big 0 0 900000\r\n${'x'.repeat(900_000)}`);
+    const before = await currentConnections(server);
+    for (let i = 0; i < 200; i += 1) {
+      const connection = await server.connect();
+      const requests = ['get big\r\n'.repeat(20), `set half 0 0 500000\r\n${'y'.repeat(i * 500)}`, 'ge', ''];
+      connection.write(requests[i % 4] as string);
+      if (i % 3 === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+      connection.socket.resetAndDestroy();
+    }
+    await until(async () => (await currentConnections(server)) === before);
+    expect(await keeper.ask('version')).toMatch(/^VERSION/);
+    expect(await server.stats('megapipe')).toMatchObject({ buffers_held: '0', lwsockets: '2' });
+  });
+
+  test('watch and metadump hand the connection to a side thread', async () => {
+    const server = await start({ sanitize, args: megapipe(engine) });
+    const watcher = await server.connect();
+    expect(await watcher.ask('watch fetchers connevents')).toBe('OK\r\n');
+    const connection = await server.connect();
+    await connection.ask('set one 0 0 3\r\nabc');
+    await connection.ask('get one', 'END\r\n');
+    expect(await watcher.until('item_get key=one')).toMatch(/type=conn_new rip=127\.0\.0\.1/);
+    expect(await connection.ask('lru_crawler metadump all', 'END\r\n')).toMatch(/^key=one .*\nEND\r\n$/);
+    expect(await connection.ask('get one', 'END\r\n')).toMatch(/^VALUE one 0 3/);
+    expect(await server.stats('megapipe')).toMatchObject({ lwsockets: '1' });
+  });
+
+  test('what follows metadump in the same packet is answered after it', async () => {
+    const server = await start({ sanitize, args: megapipe(engine) });
+    const connection = await server.connect();
+    await connection.ask('set one 0 0 3\r\nabc');
+    connection.write('lru_crawler metadump all\r\nget one\r\nversion\r\n');
+    expect(await connection.until('\r\n')).toMatch(/^key=one .*\nEND\r\n$/);
+    expect(await connection.until('VERSION')).toBe('VALUE one 0 3\r\nabc\r\nEND\r\nVERSION');
+  });
+
+  test('a client that shuts its side after metadump gets all of it', async () => {
+    const server = await start({ sanitize, args: megapipe(engine) });
+    const connection = await server.connect();
+    await connection.ask('set one 0 0 3\r\nabc');
+    connection.socket.end('lru_crawler metadump all\r\n');
+    expect(await connection.rest()).toMatch(/^key=one .*\nEND\r\n$/);
+  });
+
+  test('a long backlog is no reason not to start', async () => {
+    const server = await start({ sanitize, args: [...megapipe(engine), '-c', '2048', '-b', '4096'] });
+    expect(await server.stats('settings')).toMatchObject({ maxconns: '2048', tcp_backlog: '4096' });
+  });
+
+  test('noreply commands in great number take turns', async () => {
+    const server = await start({ sanitize, args: [...megapipe(engine), '-R', '1', '-t', '1'] });
+    const [busy, other] = (await connectMany(server, 2)) as [Connection, Connection];
+    busy.write('set one 0 0 1 noreply\r\n1\r\n'.repeat(20_000));
+    expect(await other.ask('version')).toMatch(/^VERSION/);
+    expect(await busy.ask('mn', 'MN\r\n')).toBe('MN\r\n');
+    expect(Number((await server.stats()).conn_yields)).toBeGreaterThan(1000);
+  });
+});

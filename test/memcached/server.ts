@@ -1,0 +1,161 @@
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir, userInfo } from 'node:os';
+import { join } from 'node:path';
+import { execa, execaSync, type Options } from 'execa';
+import { describe, onTestFinished } from 'vitest';
+import { buildDir } from '../../src/paths.js';
+import { loadPort, serverBinary, type Variant } from '../../src/port.js';
+import { testUnless } from '../skip.js';
+import { type Connection, connect } from './connection.js';
+
+const port = loadPort('memcached');
+
+export type Engine = 'kernel' | 'uring' | 'epoll';
+
+type Probe = { engine: Engine; missing: string | undefined };
+
+/** Every engine, and why it can't be tested here. */
+export const engines: Probe[] = execaSync(join(buildDir, 'libmegapipe/megapipe-probe'))
+  .stdout.split('\n')
+  .map((line) => line.split('\t'))
+  .map(([engine, error]) => ({
+    engine: engine as Engine,
+    missing: Number(error) === 0 ? undefined : `engine ${engine} does not work here: error ${error}`,
+  }));
+
+/** Upstream's own leak, of options that it has read. */
+const upstreamLeaks = 'leak:storage_init_config\n';
+
+function spawnServer(binary: string, args: string[], env: Record<string, string>) {
+  return execa(binary, args, { env, reject: false, all: true, stdin: 'ignore' });
+}
+
+type ServerProcess = ReturnType<typeof spawnServer>;
+
+export type Server = {
+  process: ServerProcess;
+  port: number;
+  udpPort: number;
+  /** Where it listens; for memcached's own clients. */
+  address: string;
+  socketFile: string | undefined;
+  connect(): Promise<Connection>;
+  stats(what?: string): Promise<Record<string, string>>;
+  /** Ends it with a signal, and tells how that went. */
+  end(signal?: NodeJS.Signals): Promise<{ exitCode: number | undefined; output: string }>;
+};
+
+type Arguments = {
+  variant?: Variant;
+  args?: string[];
+  unix?: boolean;
+  udp?: boolean;
+  env?: Record<string, string>;
+  /** The build with AddressSanitizer and UndefinedBehaviorSanitizer; what they say fails the test. */
+  sanitize?: boolean;
+};
+
+/** Run a server to its end: for command lines that it refuses. */
+export function run(variant: Variant, args: string[], options: Options = {}) {
+  const all = ['-u', userInfo().username, ...args];
+  return execa(serverBinary(port, variant), all, {
+    reject: false,
+    timeout: 10_000,
+    stdin: 'ignore',
+    ...options,
+  });
+}
+
+async function untilReady<T>(process: ServerProcess, probe: () => T | Promise<T>): Promise<T> {
+  for (let tries = 0; ; tries++) {
+    try {
+      return await probe();
+    } catch (error) {
+      if (process.exitCode !== null && process.exitCode !== undefined) throw new Error((await process).all);
+      if (tries === 500) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+}
+
+function readPort(file: string, transport: 'TCP' | 'UDP'): number {
+  const match = new RegExp(`^${transport} INET: (\\d+)$`, 'm').exec(readFileSync(file, 'latin1'));
+  if (!match) throw new Error(`memcached has no ${transport} port yet`);
+  return Number(match[1]);
+}
+
+function listenArguments({ unix, udp }: Arguments, socketFile: string): string[] {
+  if (unix) return ['-s', socketFile];
+  return ['-l', '127.0.0.1', '-p', '-1', '-U', udp ? '-1' : '0'];
+}
+
+/** Start a server that ends with the test. */
+export async function start(options: Arguments = {}): Promise<Server> {
+  const { variant = 'megapipe', args = [], unix = false, udp = false, env = {}, sanitize = false } = options;
+  const scratch = mkdtempSync(join(tmpdir(), 'megapipe-memcached-'));
+  const portFile = join(scratch, 'port');
+  const socketFile = join(scratch, 'socket');
+  const command = ['-u', userInfo().username, ...listenArguments(options, socketFile), ...args];
+  const suppressions = join(scratch, 'leaks');
+  writeFileSync(suppressions, upstreamLeaks);
+  const process = spawnServer(serverBinary(port, variant, sanitize), command, {
+    MEMCACHED_PORT_FILENAME: portFile,
+    LSAN_OPTIONS: `suppressions=${suppressions}:print_suppressions=0`,
+    ...env,
+  });
+  onTestFinished(async () => {
+    // A sanitized server tells its leaks when it ends by itself.
+    process.kill(sanitize ? 'SIGTERM' : 'SIGKILL');
+    const { all } = await process;
+    rmSync(scratch, { recursive: true, force: true });
+    const complaint = all.search(/mc_megapipe\S*: runtime error|ERROR: (?:Address|Leak)Sanitizer/);
+    if (complaint >= 0) throw new Error(all.slice(complaint));
+  });
+  const tcpPort = unix ? 0 : await untilReady(process, () => readPort(portFile, 'TCP'));
+  const target = unix ? { path: socketFile } : { port: tcpPort, host: '127.0.0.1' };
+  const first = await untilReady(process, () => connect(target));
+  first.destroy();
+  return {
+    process,
+    port: tcpPort,
+    udpPort: udp ? readPort(portFile, 'UDP') : 0,
+    address: unix ? socketFile : `127.0.0.1:${tcpPort}`,
+    socketFile: unix ? socketFile : undefined,
+    connect: () => connect(target),
+    async stats(what = '') {
+      const connection = await connect(target);
+      const answer = await connection.ask(`stats ${what}`.trim(), 'END\r\n');
+      connection.destroy();
+      return Object.fromEntries(
+        [...answer.matchAll(/^STAT (\S+) (.*)\r$/gm)].map(([, name, value]) => [name, value]),
+      );
+    },
+    async end(signal = 'SIGTERM') {
+      process.kill(signal);
+      const { exitCode, all } = await process;
+      return { exitCode, output: all };
+    },
+  };
+}
+
+/** Tests for each engine, of the plain and of the sanitized build; engines that do not work here are a skip. */
+export function describeEngines(tests: (engine: Engine, sanitize: boolean) => void) {
+  for (const { engine, missing } of engines) {
+    if (missing !== undefined) {
+      testUnless(missing)(`${engine}: everything`, () => {});
+      continue;
+    }
+    describe(engine, () => tests(engine, false));
+    describe(`${engine}, sanitized`, () => tests(engine, true));
+  }
+}
+
+/** The arguments that turn MegaPipe on. */
+export function megapipe(engine: Engine, ...more: string[]): string[] {
+  return ['-o', ['megapipe', `megapipe_engine=${engine}`, ...more].join(',')];
+}
+
+/** Whether the process is there still, and not as a zombie. */
+export function isRunning(pid: number): boolean {
+  return existsSync(`/proc/${pid}/stat`) && !/\) Z /.test(readFileSync(`/proc/${pid}/stat`, 'latin1'));
+}

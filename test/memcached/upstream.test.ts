@@ -1,0 +1,87 @@
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import { execa } from 'execa';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { loadPort, serverBinary, type Variant, variantDirectory } from '../../src/port.js';
+import { unpackedRoot } from '../../src/setup-packages.js';
+import { engines } from './server.js';
+
+/*
+ * Upstream's own tests: what passes on the baseline has to pass with MegaPipe on, on every engine that works here.
+ * Most of their time is sleep, so many run at once.
+ */
+vi.setConfig({ maxConcurrency: 10 });
+
+const port = loadPort('memcached');
+const working = engines.filter(({ missing }) => missing === undefined);
+
+let scratch: string;
+beforeAll(() => {
+  scratch = mkdtempSync(join(tmpdir(), 'megapipe-upstream-'));
+});
+afterAll(() => rmSync(scratch, { recursive: true, force: true }));
+
+/** binary-sasl.t wants saslpasswd2 on the path, and skips itself without this variable. */
+const saslBinaries = join(unpackedRoot('sasl2-bin'), 'usr/sbin');
+const saslEnvironment = existsSync(saslBinaries)
+  ? { RUN_SASL_TESTS: '1', PATH: `${process.env.PATH}:${saslBinaries}` }
+  : {};
+
+type Outcome = { passed: boolean; skipped: string | undefined; output: string };
+
+/** Servers that a test has left behind: they are in its process group. */
+function endGroup(pid: number) {
+  try {
+    process.kill(-pid, 'SIGKILL');
+  } catch {
+    // none
+  }
+}
+
+/** Run one in the folder that it was built in, as upstream's own `make test` does. */
+async function runUpstream(variant: Variant, command: string[], options = ''): Promise<Outcome> {
+  serverBinary(port, variant);
+  const log = join(scratch, `${variant}-${basename(command.at(-1) as string)}.log`);
+  // A file, not a pipe: what a test leaves behind would hold the pipe open.
+  const run = execa('sh', ['-c', 'exec "$@" > "$0" 2>&1', log, ...command], {
+    cwd: variantDirectory(port, variant),
+    env: { ...saslEnvironment, MEMCACHED_MEGAPIPE: options },
+    detached: true,
+    stdio: 'ignore',
+    reject: false,
+    timeout: 200_000,
+  });
+  const { exitCode } = await run;
+  endGroup(run.pid as number);
+  const output = readFileSync(log, 'latin1');
+  const skipped = /^1\.\.0 # SKIP (.*)$/m.exec(output)?.[1];
+  return { passed: exitCode === 0, skipped, output };
+}
+
+/** Passes on the baseline: why a test is no comparison, or undefined. */
+function whyNoComparison(baseline: Outcome): string | undefined {
+  if (baseline.skipped !== undefined) return `upstream skips it: ${baseline.skipped}`;
+  if (!baseline.passed) return 'fails on the baseline too';
+  return undefined;
+}
+
+async function compare(command: string[], skip: (reason: string) => void) {
+  const reason = whyNoComparison(await runUpstream('baseline', command));
+  if (reason !== undefined) return skip(reason);
+  for (const { engine } of working) {
+    const { passed, output } = await runUpstream('megapipe', command, `megapipe,megapipe_engine=${engine}`);
+    expect(passed, `passes on the baseline, fails on engine ${engine}:\n${output.slice(-5000)}`).toBe(true);
+  }
+}
+
+const scripts = readdirSync(join(variantDirectory(port, 'baseline'), 't')).filter((name) =>
+  name.endsWith('.t'),
+);
+
+describe.concurrent(`upstream's tests, on the baseline and on ${working.map((e) => e.engine).join(' and ')}`, () => {
+  const programs = [['./testapp'], ['./sizes'], ...scripts.map((name) => ['perl', `t/${name}`])];
+  for (const command of programs) {
+    test(command.join(' '), { timeout: 600_000 }, ({ skip }) => compare(command, skip));
+  }
+});

@@ -1,0 +1,162 @@
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { accumulated, baseline } from '../../src/bench/variant.js';
+import type {
+  MachineRecord,
+  OkSample,
+  RequestsPerConnection,
+  ResultRecord,
+  TopologyName,
+  TopologyRecord,
+  Variant,
+} from '../../src/results.js';
+
+/** Results of a run that never was, of round numbers: what a report makes of them can be worked out by hand. */
+export type Shape = {
+  topologies: TopologyName[];
+  variants: Variant[];
+  points: RequestsPerConnection[];
+  rounds: number;
+  /** Requests in the window of one second. */
+  requests(variant: Variant, point: RequestsPerConnection, round: number): number;
+  serverCpuUs(variant: Variant, point: RequestsPerConnection, round: number): number;
+};
+
+export const plainShape: Shape = {
+  topologies: ['loopback'],
+  variants: [baseline, ...accumulated('uring')],
+  points: [1, 'unlimited'],
+  rounds: 5,
+  // Each technique brings a tenth of the baseline's throughput; rounds differ by one in a hundred.
+  requests: ({ techniques }, point, round) =>
+    (point === 1 ? 10_000 : 100_000) * (1 + techniques.length / 10) * (1 + round / 100),
+  serverCpuUs: ({ techniques }) => 800_000 - techniques.length * 100_000,
+};
+
+const topologies: Record<TopologyName, TopologyRecord> = {
+  loopback: topology('loopback', [0, 1], [0, 1]),
+  netns: topology('netns', [0], [1]),
+  'netns-shared': topology('netns-shared', [0, 1], [0, 1]),
+};
+
+function topology(name: TopologyName, server: number[], client: number[]): TopologyRecord {
+  return {
+    name,
+    description: `the topology ${name}`,
+    sharesCpus: server.join() === client.join(),
+    server: { address: '10.0.0.1', cpus: server, threads: server.length },
+    client: { address: '10.0.0.2', cpus: client, threads: client.length },
+  };
+}
+
+export function machineRecord(names: TopologyName[]): MachineRecord {
+  return {
+    type: 'machine',
+    format: 1,
+    startedAt: '2026-01-02T03:04:05.000Z',
+    kernel: '6.1.0-test',
+    distribution: 'Debian GNU/Linux 12 (bookworm)',
+    architecture: 'x64',
+    cpuModel: 'Abacus <2000>',
+    cpus: 2,
+    memoryBytes: 2 ** 33,
+    virtualization: 'none',
+    versions: { memcached: '1.6.18', node: '20.0.0' },
+    sysctls: { 'net.core.somaxconn': '4096' },
+    mitigations: { retbleed: 'Vulnerable' },
+    commit: '0123456789ab',
+    topologies: names.map((name) => topologies[name]),
+    workload: {
+      application: 'memcached',
+      description: 'gets and sets',
+      parameters: { connections: 256, keyBytes: 64 },
+      serverArguments: ['-m', '1024'],
+    },
+    plan: { preset: 'quick', samples: 5, durationMs: 1000, warmupMs: 100 },
+  };
+}
+
+export function okSample(change: Partial<OkSample>, requests = 10_000, serverCpuUs = 800_000): OkSample {
+  return {
+    type: 'sample',
+    status: 'ok',
+    startedAt: '2026-01-02T03:04:06.000Z',
+    topology: 'loopback',
+    variant: baseline,
+    requestsPerConnection: 1,
+    round: 0,
+    kind: 'timed',
+    measured: {
+      windowUs: 1e6,
+      sampledUs: 1e6,
+      requests,
+      connections: requests,
+      concurrency: 256,
+      serverCpuUs,
+      clientCpuUs: 800_000,
+      cpus: [0, 1].map((cpu) => ({
+        cpu,
+        userUs: 200_000,
+        systemUs: 500_000,
+        irqUs: 0,
+        softirqUs: 100_000,
+        idleUs: 200_000,
+        stealUs: 0,
+      })),
+      latencyUs: { mean: 300, p50: 250, p90: 400, p99: 900, p999: 1500, max: 3000 },
+      clientEngine: 'epoll',
+    },
+    channels: null,
+    systemCalls: null,
+    ...change,
+  };
+}
+
+/** All records of a run of this shape, timed samples first, then traced ones. */
+export function recordsOf(shape: Shape): ResultRecord[] {
+  const timed = Array.from({ length: shape.rounds }, (_, round) => round).flatMap((round) =>
+    cellsOf(shape).map(([topology, requestsPerConnection, variant]) => {
+      const requests = Math.round(shape.requests(variant, requestsPerConnection, round));
+      const cpuUs = shape.serverCpuUs(variant, requestsPerConnection, round);
+      const channels = variant.engine
+        ? {
+            engine: variant.engine,
+            techniques: variant.techniques,
+            batch: variant.batch as number,
+            operations: requests * 2,
+            crossings: Math.round(requests / (variant.batch === 1 ? 1 : 8)),
+            largestBatch: variant.batch as number,
+          }
+        : null;
+      return okSample({ topology, variant, requestsPerConnection, round, channels }, requests, cpuUs);
+    }),
+  );
+  const traced = cellsOf(shape).map(([topology, requestsPerConnection, variant]) =>
+    okSample({
+      topology,
+      variant,
+      requestsPerConnection,
+      round: shape.rounds,
+      kind: 'traced',
+      systemCalls: variant.engine ? 2_500 : 70_000,
+    }),
+  );
+  const end: ResultRecord = { type: 'end', endedAt: '2026-01-02T03:14:05.000Z', outcome: 'complete' };
+  return [machineRecord(shape.topologies), ...timed, ...traced, end];
+}
+
+function cellsOf({ topologies, points, variants }: Shape): [TopologyName, RequestsPerConnection, Variant][] {
+  return topologies.flatMap((name) =>
+    points.flatMap((point) =>
+      variants.map((variant): [TopologyName, RequestsPerConnection, Variant] => [name, point, variant]),
+    ),
+  );
+}
+
+/** A results file of these records, in a folder of its own. */
+export function writeRecords(records: ResultRecord[]): string {
+  const file = join(mkdtempSync(join(tmpdir(), 'megapipe-report-')), 'results.ndjson');
+  writeFileSync(file, records.map((record) => `${JSON.stringify(record)}\n`).join(''));
+  return file;
+}

@@ -1,0 +1,144 @@
+import { describe, expect, test } from 'vitest';
+import { accumulated, baseline, parseVariant } from '../../src/bench/variant.js';
+import { crossingsPerRequest, metricsOf, systemCallsPerRequest } from '../../src/report/metrics.js';
+import { summarize } from '../../src/report/summary.js';
+import { accumulations } from '../../src/report/techniques.js';
+import type { FailedSample, ResultRecord, Results } from '../../src/results.js';
+import { machineRecord, okSample, plainShape, recordsOf } from './fixture.js';
+
+function resultsOf(records: ResultRecord[]): Results {
+  return {
+    machine: records.find((record) => record.type === 'machine') as Results['machine'],
+    samples: records.filter((record) => record.type === 'sample'),
+    skips: records.filter((record) => record.type === 'skip'),
+    end: records.find((record) => record.type === 'end'),
+  };
+}
+
+const [loopback, netns] = machineRecord(['loopback', 'netns']).topologies as [never, never];
+
+describe('one sample', () => {
+  test('gives throughput and CPU time a request, each over its own window', () => {
+    const sample = okSample({}, 40_000, 1_000_000);
+    sample.measured.windowUs = 2e6;
+    sample.measured.sampledUs = 2.5e6;
+    const metrics = metricsOf(sample, loopback);
+    expect(metrics.throughput).toBeCloseTo(20_000);
+    // 1 s of CPU in 2.5 s is 0.4 s a second, for 20,000 requests a second.
+    expect(metrics.serverCpuUs).toBeCloseTo(20);
+    expect(metrics).toMatchObject({ p50Us: 250, p99Us: 900 });
+  });
+
+  test('counts all work of the server’s CPUs only where they are the server’s alone', () => {
+    expect(metricsOf(okSample({}), loopback).hostCpuUs).toBeNull();
+    // 0.8 s busy on its one CPU, for 10,000 requests.
+    expect(metricsOf(okSample({}), netns).hostCpuUs).toBeCloseTo(80);
+    expect(metricsOf(okSample({}), netns).softirqShare).toBeCloseTo(1 / 8);
+    expect(metricsOf(okSample({}), netns).serverIdle).toBeCloseTo(0.2);
+  });
+
+  test('tells the work of others from that of server and client', () => {
+    // 1.6 s of both CPUs' 2 s were busy, of which server and client used 0.8 s each.
+    expect(metricsOf(okSample({}), loopback).othersShare).toBeCloseTo(0);
+    expect(metricsOf(okSample({}, 10_000, 400_000), loopback).othersShare).toBeCloseTo(0.2);
+  });
+
+  test('gives crossings and system calls a request where they were counted', () => {
+    expect(systemCallsPerRequest(okSample({ systemCalls: 25_000 }))).toBeCloseTo(2.5);
+    expect(systemCallsPerRequest(okSample({}))).toBeNull();
+    expect(crossingsPerRequest(okSample({}))).toBeNull();
+  });
+});
+
+describe('a run', () => {
+  const results = resultsOf(recordsOf(plainShape));
+  const [section] = summarize(results);
+
+  test('has a cell for each point and variant, the baseline first', () => {
+    expect(section?.variants.map(({ id }) => id)).toEqual(['baseline', 'uring+P', 'uring+PB', 'uring+PBL']);
+    expect(section?.points).toEqual([1, 'unlimited']);
+    expect(section?.cells).toHaveLength(8);
+  });
+
+  test('takes ratios within a round, so that what differs between rounds cancels out', () => {
+    const cell = section?.cell('uring+PBL', 1);
+    expect(cell?.throughput).toMatchObject({ low: 13_000, median: 13_260, high: 13_520, samples: 5 });
+    expect(cell?.ratios.throughput?.low).toBeCloseTo(1.3, 4);
+    expect(cell?.ratios.throughput?.high).toBeCloseTo(1.3, 4);
+    expect(section?.cell('baseline', 1)?.ratios.throughput).toBeUndefined();
+  });
+
+  test('keeps traced samples out of the timings', () => {
+    expect(section?.cell('baseline', 1)).toMatchObject({ timed: 5, failed: 0 });
+    expect(section?.cell('baseline', 1)?.systemCalls?.median).toBeCloseTo(7);
+    expect(section?.cell('uring+PB', 1)?.crossings?.median).toBeCloseTo(1 / 8, 2);
+    expect(section?.cell('uring+PB', 1)?.operationsPerCrossing?.median).toBeCloseTo(16, 0);
+  });
+
+  test('accumulates the techniques’ gains as the paper’s Table 3 does', () => {
+    const [accumulation] = accumulations(section as never);
+    const gains = accumulation?.steps.map(({ label, gains }) => [label, gains.get(1)?.median]);
+    expect(gains?.map(([label]) => label)).toEqual(['+P', 'P +B', 'PB +L', 'Total']);
+    for (const [index, expected] of [0.1, 0.1, 0.1, 0.3].entries())
+      expect(gains?.[index]?.[1]).toBeCloseTo(expected, 3);
+  });
+
+  test('has no accumulation where a step was not measured', () => {
+    const variants = [baseline, parseVariant('uring+P'), parseVariant('uring+PBL')];
+    const [gap] = summarize(resultsOf(recordsOf({ ...plainShape, variants })));
+    expect(accumulations(gap as never)).toEqual([]);
+  });
+});
+
+describe('a failed sample', () => {
+  const records = recordsOf({ ...plainShape, variants: [baseline, ...accumulated('uring')] });
+  const index = records.findIndex(
+    (record) => record.type === 'sample' && record.variant.id === 'baseline' && record.round === 2,
+  );
+  const {
+    measured: _m,
+    channels: _c,
+    systemCalls: _s,
+    ...head
+  } = records[index] as never as FailedSample & Record<string, unknown>;
+  records[index] = { ...head, status: 'failed', reason: 'killed' } as FailedSample;
+  const [section] = summarize(resultsOf(records));
+
+  test('is counted and in no median', () => {
+    expect(section?.cell('baseline', 1)).toMatchObject({ timed: 5, failed: 1 });
+    expect(section?.cell('baseline', 1)?.throughput?.samples).toBe(4);
+  });
+
+  test('takes its round from every ratio to it', () => {
+    expect(section?.cell('uring+P', 1)?.throughput?.samples).toBe(5);
+    expect(section?.cell('uring+P', 1)?.ratios.throughput?.samples).toBe(4);
+  });
+});
+
+describe('the limit of the throughput', () => {
+  const limitWith = (idle: [server: number, client: number], topology: 'loopback' | 'netns') => {
+    const sample = okSample({ topology });
+    sample.measured.cpus = idle.map((share, cpu) => ({
+      cpu,
+      userUs: 0,
+      systemUs: (1 - share) * 1e6,
+      irqUs: 0,
+      softirqUs: 0,
+      idleUs: share * 1e6,
+      stealUs: 0,
+    }));
+    const results = resultsOf([machineRecord(['loopback', 'netns']), sample]);
+    return summarize(results)[0]?.cell('baseline', 1)?.limit;
+  };
+
+  test('is the side without idle time, on separate CPUs', () => {
+    expect(limitWith([0.01, 0.3], 'netns')).toBe('server');
+    expect(limitWith([0.3, 0.01], 'netns')).toBe('client');
+    expect(limitWith([0.3, 0.3], 'netns')).toBe('nothing');
+  });
+
+  test('is the machine, on shared CPUs', () => {
+    expect(limitWith([0.01, 0.01], 'loopback')).toBe('all CPUs');
+    expect(limitWith([0.3, 0.3], 'loopback')).toBe('nothing');
+  });
+});
