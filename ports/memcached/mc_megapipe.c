@@ -18,10 +18,15 @@
  */
 #define MEGAPIPE_DIRECT_READ (16 * 1024)
 
-/* A listening socket in one worker. */
+/* A listening socket in one worker, and the connections that were accepted
+ * already when room ran out: other workers learn of that only a moment later.
+ */
 struct megapipe_listener {
     struct mp_handle *handle;
     conn *c;
+    int *waiting;
+    size_t waiting_count;
+    size_t waiting_size;
     struct megapipe_listener *next;
 };
 
@@ -358,12 +363,29 @@ static void megapipe_log_new(conn *c) {
             &c->request_addr, c->request_addr_size, c->transport, 0, c->sfd);
 }
 
-static void megapipe_accepted(LIBEVENT_THREAD *me, conn *listener, int id) {
-    if (settings.maxconns_fast && megapipe_is_full()) {
-        megapipe_reject(me, id);
-        return;
-    }
+static void megapipe_pause_accepting(void) {
+    accept_new_conns(false);
+    /* Who made room in between saw no pause that it should have ended. */
+    if (!megapipe_is_full())
+        accept_new_conns(true);
+}
 
+static void megapipe_wait_for_room(LIBEVENT_THREAD *me, struct megapipe_listener *l, int id) {
+    if (l->waiting_count == l->waiting_size) {
+        size_t size = l->waiting_size ? l->waiting_size * 2 : 16;
+        int *waiting = realloc(l->waiting, size * sizeof(*waiting));
+        if (waiting == NULL) {
+            megapipe_reject(me, id);
+            return;
+        }
+        l->waiting = waiting;
+        l->waiting_size = size;
+    }
+    l->waiting[l->waiting_count++] = id;
+    megapipe_pause_accepting();
+}
+
+static void megapipe_new_conn(LIBEVENT_THREAD *me, conn *listener, int id) {
     int number = megapipe_number(me->megapipe);
     conn *c = number < 0 ? NULL : conn_new(number, conn_new_cmd, EV_READ | EV_PERSIST,
             READ_BUFFER_CACHED, listener->transport, NULL, NULL, listener->tag, listener->protocol);
@@ -382,7 +404,28 @@ static void megapipe_accepted(LIBEVENT_THREAD *me, conn *listener, int id) {
     conn_resume(c);
 
     if (!settings.maxconns_fast && megapipe_is_full())
-        accept_new_conns(false);
+        megapipe_pause_accepting();
+}
+
+static void megapipe_accepted(LIBEVENT_THREAD *me, struct megapipe_listener *l, int id) {
+    if (!megapipe_is_full() && l->waiting_count == 0) {
+        megapipe_new_conn(me, l->c, id);
+    } else if (settings.maxconns_fast) {
+        megapipe_reject(me, id);
+    } else {
+        megapipe_wait_for_room(me, l, id);
+    }
+}
+
+/* There may be room again: in the order in which they came. */
+static void megapipe_admit_waiting(LIBEVENT_THREAD *me, struct megapipe_listener *l) {
+    size_t admitted = 0;
+    while (admitted < l->waiting_count && !megapipe_is_full())
+        megapipe_new_conn(me, l->c, l->waiting[admitted++]);
+    l->waiting_count -= admitted;
+    memmove(l->waiting, l->waiting + admitted, l->waiting_count * sizeof(*l->waiting));
+    if (l->waiting_count > 0)
+        megapipe_pause_accepting();
 }
 
 static void megapipe_accept_failed(struct megapipe_listener *l, int error) {
@@ -404,6 +447,8 @@ static void megapipe_accept_failed(struct megapipe_listener *l, int error) {
 static void megapipe_accept_worker(LIBEVENT_THREAD *me, conn *unused) {
     uint32_t count = __atomic_load_n(&accepting, __ATOMIC_ACQUIRE) ? MP_ACCEPT_ALL : 0;
     for (struct megapipe_listener *l = me->megapipe->listeners; l != NULL; l = l->next) {
+        if (count > 0 && l->waiting_count > 0)
+            megapipe_admit_waiting(me, l);
         int res = mp_accept(l->handle, count, settings.megapipe_lwsocket);
         if (res != 0)
             fprintf(stderr, "accept(): %s\n", strerror(-res));
@@ -538,7 +583,7 @@ static void megapipe_event(LIBEVENT_THREAD *me, const struct mp_event *ev) {
     if (ev->cmd == MP_ACCEPT) {
         struct megapipe_listener *l = ev->cookie;
         if (ev->result >= 0) {
-            megapipe_accepted(me, l->c, ev->result);
+            megapipe_accepted(me, l, ev->result);
         } else {
             megapipe_accept_failed(l, -ev->result);
         }

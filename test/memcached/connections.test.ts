@@ -148,7 +148,8 @@ describeEngines((engine, sanitize) => {
     let answered = 0;
     for (const answer of answers) void answer.then(() => answered++);
     await until(async () => answered >= 20);
-    expect(answered).toBeLessThan(60);
+    // Not one more than -c says, however late a worker learns that the others have filled it.
+    expect(answered).toBeLessThan(40);
     for (const [i, connection] of connections.entries()) {
       expect(await answers[i]).toMatch(/^VERSION/);
       connection.destroy();
