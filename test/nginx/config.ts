@@ -1,0 +1,76 @@
+import type { Kind } from './kinds.js';
+import type { Place } from './server.js';
+
+/** Directives, or what makes them of the server's ports and folder. */
+export type Part = string | ((place: Place) => string);
+
+export type Config = {
+  /** How many workers; 1 unless said. */
+  workers?: number;
+  /** A worker a CPU, each with its own accept queue where the event method can: worker_cpu_affinity auto. */
+  partition?: boolean;
+  lwsocket?: boolean;
+  batch?: number;
+  workerConnections?: number;
+  /** `master_process`. */
+  master?: boolean;
+  /** Directives of the main context. */
+  main?: Part;
+  /** Further directives of events. */
+  events?: Part;
+  /** Directives of http: servers, or what holds for the one that `server` describes. */
+  http?: Part;
+  /** Directives of a server on the first port, whose root is html/. */
+  server?: Part;
+  /** Directives of stream; there is no stream block without. */
+  stream?: Part;
+};
+
+const write = (part: Part | undefined, place: Place) =>
+  typeof part === 'function' ? part(place) : (part ?? '');
+
+const onOff = (isOn: boolean) => (isOn ? 'on' : 'off');
+
+function engineDirectives(kind: Kind, { lwsocket, partition = false, batch }: Config): string {
+  if (kind.engine === undefined) return '';
+  return [
+    `use megapipe; megapipe_engine ${kind.engine}; megapipe_partition ${onOff(partition)};`,
+    lwsocket === undefined ? '' : `megapipe_lwsocket ${onOff(lwsocket)};`,
+    batch === undefined ? '' : `megapipe_batch ${batch};`,
+  ].join(' ');
+}
+
+function mainDirectives(config: Config): string {
+  const { workers = 1, partition = false, master = true } = config;
+  const isRoot = process.getuid?.() === 0;
+  return `daemon off; master_process ${onOff(master)};
+    ${isRoot ? 'user nobody nogroup;' : ''}
+    pid nginx.pid; lock_file nginx.lock;
+    error_log error.log ${process.env.NGINX_TEST_LOG_LEVEL ?? 'info'};
+    env ASAN_OPTIONS; env UBSAN_OPTIONS;
+    worker_processes ${workers}; ${partition ? 'worker_cpu_affinity auto;' : ''}`;
+}
+
+const httpDirectives = `access_log off; default_type application/octet-stream;
+    client_body_temp_path tmp-body; proxy_temp_path tmp-proxy;
+    fastcgi_temp_path tmp-fastcgi; uwsgi_temp_path tmp-uwsgi; scgi_temp_path tmp-scgi;`;
+
+/** A whole nginx.conf. */
+export function nginxConfig(kind: Kind, config: Config, place: Place): string {
+  const { main, events, http, server, stream, workerConnections = 1024 } = config;
+  const serverBlock = `server { listen 127.0.0.1:${place.port}; root html; ${write(server, place)} }`;
+  return `${mainDirectives(config)}
+${write(main, place)}
+events {
+  worker_connections ${workerConnections};
+  ${engineDirectives(kind, config)}
+  ${write(events, place)}
+}
+http {
+  ${httpDirectives}
+  ${write(http, place)}
+  ${server === undefined && http !== undefined ? '' : serverBlock}
+}
+${stream === undefined ? '' : `stream { ${write(stream, place)} }`}
+`;
+}

@@ -1,0 +1,250 @@
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { execa } from 'execa';
+import { onTestFailed, onTestFinished } from 'vitest';
+import { buildDir } from '../../src/paths.js';
+import { type Connection, connect } from '../memcached/connection.js';
+import { type Config, nginxConfig } from './config.js';
+import type { Kind } from './kinds.js';
+import { isRunning, processTree, titleOf } from './processes.js';
+import { pause, until } from './waiting.js';
+
+/** Where a server is; a configuration is written for it. */
+export type Place = {
+  /** The first of its ports. */
+  port: number;
+  /** Free TCP ports, as many as were asked for. */
+  ports: number[];
+  /** A folder of its own: nginx's prefix. Served files are in its html/. */
+  directory: string;
+};
+
+export type Options = Config & {
+  /** How many ports it gets; 1 unless said. */
+  portCount?: number;
+  /** What to write under html/ first. */
+  files?: Record<string, string | Buffer>;
+  /** Lines of the error log of [alert], [emerg] or [crit] that don't fail the test. */
+  expected?: RegExp[];
+  env?: Record<string, string>;
+};
+
+export type Nginx = Place & {
+  kind: Kind;
+  url: string;
+  /** The process id of the master, as the pid file has it now. */
+  master(): number;
+  /** The process ids of the workers that have got as far as serving, of every master. */
+  workers(): number[];
+  /** Every process of this server: masters, workers, cache managers. */
+  processes(): number[];
+  /** What the error log holds: sanitizers' reports too. */
+  errorLog(): string;
+  /** Connect to the first port. The connection ends with the test. */
+  connect(port?: number): Promise<Connection>;
+  /** Write another configuration, for a reload; ports and folder stay. */
+  configure(config: Config): void;
+  signal(signal: NodeJS.Signals): void;
+  /** Stop it gracefully now, and check its log; otherwise that happens when the test ends. */
+  end(): Promise<void>;
+};
+
+/** How long anything may take before it is taken for hanging; no test is about this. */
+const patienceSeconds = 90;
+
+const usedPorts = new Set<number>();
+
+function canBind(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once('error', () => resolve(false));
+    server.listen({ port, host: '::', exclusive: true }, () => server.close(() => resolve(true)));
+  });
+}
+
+/** Ports below those that the kernel gives to clients, so that no client has one by chance. */
+async function freePorts(count: number): Promise<number[]> {
+  const ports: number[] = [];
+  while (ports.length < count) {
+    const port = 10_240 + Math.floor(Math.random() * 22_000);
+    if (usedPorts.has(port)) continue;
+    usedPorts.add(port);
+    if (await canBind(port)) ports.push(port);
+  }
+  return ports;
+}
+
+function makeFolder(files: Record<string, string | Buffer>): string {
+  const directory = mkdtempSync(join(tmpdir(), 'megapipe-nginx-'));
+  const html = join(directory, 'html');
+  mkdirSync(html);
+  // Workers are nobody's where we are root.
+  chmodSync(directory, 0o755);
+  chmodSync(html, 0o777);
+  for (const [name, content] of Object.entries(files)) writeFileSync(join(html, name), content);
+  return directory;
+}
+
+/** The server program of a kind. */
+export function binaryOf(kind: Kind): string {
+  return join(buildDir, 'nginx', `${kind.variant}${kind.sanitize ? '-sanitize' : ''}`, 'nginx');
+}
+
+function spawnServer(kind: Kind, directory: string, env: Record<string, string>) {
+  const args = ['-p', directory, '-c', join(directory, 'nginx.conf'), '-e', join(directory, 'error.log')];
+  return execa(binaryOf(kind), args, {
+    env: { ASAN_OPTIONS: 'detect_leaks=0', UBSAN_OPTIONS: 'print_stacktrace=1', ...env },
+    reject: false,
+    all: true,
+    stdin: 'ignore',
+  });
+}
+
+type ServerProcess = ReturnType<typeof spawnServer>;
+
+/** Check a configuration as `nginx -t` does. */
+export async function checkConfig(kind: Kind, config: Config) {
+  const directory = makeFolder({});
+  try {
+    const ports = await freePorts(1);
+    const file = join(directory, 'nginx.conf');
+    writeFileSync(file, nginxConfig(kind, config, { port: ports[0] as number, ports, directory }));
+    const args = ['-t', '-p', directory, '-c', file, '-e', 'stderr'];
+    return await execa(binaryOf(kind), args, { reject: false, all: true, timeout: 60_000 });
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+function readIfThere(file: string): string {
+  return existsSync(file) ? readFileSync(file, 'latin1') : '';
+}
+
+const isWorker = (pid: number) => titleOf(pid).startsWith('nginx: worker process');
+
+/** A worker has its title as soon as its event method is initialised. */
+async function untilServing(nginx: Nginx, process: ServerProcess, config: Config) {
+  const wanted = config.master === false ? 0 : (config.workers ?? 1);
+  const hasFailed = () => !isRunning(process.pid as number) || / \[emerg\] /.test(nginx.errorLog());
+  const isServing = () => existsSync(join(nginx.directory, 'nginx.pid')) && nginx.workers().length >= wanted;
+  await until('nginx serves', () => hasFailed() || isServing());
+  if (!hasFailed()) return;
+  nginx.signal('SIGKILL');
+  const { all } = await process;
+  throw new Error(`nginx did not start: ${nginx.errorLog() || all}`);
+}
+
+const fatal =
+  / \[(?:alert|emerg|crit)\] |AddressSanitizer|LeakSanitizer|(?:ngx_megapipe|libmegapipe\/)\S*: runtime error/;
+
+/** What in an error log should not be there. */
+function complaints(log: string, expected: RegExp[]): string[] {
+  const lines = log.split('\n');
+  return lines.flatMap((line, index) => {
+    if (!fatal.test(line) || expected.some((pattern) => pattern.test(line))) return [];
+    return / \[/.test(line) ? [line] : lines.slice(index, index + 30);
+  });
+}
+
+/** Ask it to stop once it has served its clients; end it by force where it does not. */
+async function stopGracefully(nginx: Nginx, process: ServerProcess): Promise<string[]> {
+  const left = () => nginx.processes().filter(isRunning);
+  const stop = () => nginx.signal('SIGQUIT');
+  stop();
+  const isGone = await until('nginx stops', () => left().length === 0, patienceSeconds).then(
+    () => true,
+    () => false,
+  );
+  const forced = left();
+  for (const pid of forced) kill(pid, 'SIGKILL');
+  await process;
+  await until('killed processes go', () => forced.every((pid) => !isRunning(pid)));
+  return isGone ? [] : [`processes ${forced} did not stop within ${patienceSeconds} s of SIGQUIT`];
+}
+
+function kill(pid: number, signal: NodeJS.Signals) {
+  try {
+    globalThis.process.kill(pid, signal);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
+}
+
+function pidIn(file: string): number[] {
+  const pid = Number(readIfThere(file));
+  return pid > 0 ? [pid] : [];
+}
+
+function makeNginx(kind: Kind, place: Place, process: ServerProcess, expected: RegExp[]): Nginx {
+  const pidFile = join(place.directory, 'nginx.pid');
+  const errorLog = () => readIfThere(join(place.directory, 'error.log'));
+  let ending: Promise<void> | undefined;
+  const nginx: Nginx = {
+    ...place,
+    kind,
+    url: `http://127.0.0.1:${place.port}`,
+    master: () => pidIn(pidFile)[0] ?? (process.pid as number),
+    processes: () =>
+      processTree([process.pid as number, ...pidIn(pidFile), ...pidIn(`${pidFile}.oldbin`)]).filter(
+        isRunning,
+      ),
+    workers: () => nginx.processes().filter(isWorker),
+    errorLog,
+    async connect(port = place.port) {
+      const connection = await connect({ port, host: '127.0.0.1' });
+      onTestFinished(() => connection.destroy());
+      return connection;
+    },
+    configure: (config) =>
+      writeFileSync(join(place.directory, 'nginx.conf'), nginxConfig(kind, config, place)),
+    signal(signal) {
+      for (const pid of new Set([nginx.master(), ...(signal === 'SIGKILL' ? nginx.processes() : [])]))
+        kill(pid, signal);
+    },
+    end() {
+      ending ??= finish();
+      return ending;
+    },
+  };
+  async function finish() {
+    const found = await stopGracefully(nginx, process);
+    found.push(...complaints(errorLog(), expected));
+    if (found.length > 0) throw new Error(`${kind.name}: ${found.join('\n')}`);
+  }
+  return nginx;
+}
+
+/**
+ * Start nginx; it ends with the test, and fails it if it does not stop when asked to, or if its error log has what
+ * should not be there.
+ *
+ * @example const nginx = await start(kind, { server: 'location / { return 200 hello; }' });
+ */
+export async function start(kind: Kind, options: Options = {}): Promise<Nginx> {
+  const { portCount = 1, files = {}, expected = [], env = {} } = options;
+  const directory = makeFolder(files);
+  onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
+  for (let tries = 1; ; tries += 1) {
+    const ports = await freePorts(portCount);
+    const place = { port: ports[0] as number, ports, directory };
+    writeFileSync(join(directory, 'nginx.conf'), nginxConfig(kind, options, place));
+    const process = spawnServer(kind, directory, env);
+    const nginx = makeNginx(kind, place, process, expected);
+    try {
+      await untilServing(nginx, process, options);
+    } catch (error) {
+      nginx.signal('SIGKILL');
+      await process;
+      const isTaken = /Address already in use/.test(nginx.errorLog());
+      if (!isTaken || tries === 5) throw error;
+      rmSync(join(directory, 'error.log'), { force: true });
+      await pause(100);
+      continue;
+    }
+    onTestFinished(() => nginx.end());
+    onTestFailed(() => console.error(`${kind.name}: ${nginx.errorLog().split('\n').slice(-60).join('\n')}`));
+    return nginx;
+  }
+}
