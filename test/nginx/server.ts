@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { onTestFailed, onTestFinished } from 'vitest';
-import { buildDir } from '../../src/paths.js';
+import { loadPort, serverBinary } from '../../src/port.js';
 import { type Connection, connect } from '../memcached/connection.js';
 import { type Config, nginxConfig } from './config.js';
 import type { Kind } from './kinds.js';
@@ -89,7 +89,7 @@ function makeFolder(files: Record<string, string | Buffer>): string {
 
 /** The server program of a kind. */
 export function binaryOf(kind: Kind): string {
-  return join(buildDir, 'nginx', `${kind.variant}${kind.sanitize ? '-sanitize' : ''}`, 'nginx');
+  return serverBinary(loadPort('nginx', process.env.NGINX_TEST_BUILDS), kind.variant, kind.sanitize);
 }
 
 function spawnServer(kind: Kind, directory: string, env: Record<string, string>) {
@@ -231,6 +231,7 @@ export async function start(kind: Kind, options: Options = {}): Promise<Nginx> {
     const place = { port: ports[0] as number, ports, directory };
     writeFileSync(join(directory, 'nginx.conf'), nginxConfig(kind, options, place));
     const process = spawnServer(kind, directory, env);
+    if (process.pid === undefined) throw new Error((await process).shortMessage);
     const nginx = makeNginx(kind, place, process, expected);
     try {
       await untilServing(nginx, process, options);
@@ -243,8 +244,13 @@ export async function start(kind: Kind, options: Options = {}): Promise<Nginx> {
       await pause(100);
       continue;
     }
-    onTestFinished(() => nginx.end());
-    onTestFailed(() => console.error(`${kind.name}: ${nginx.errorLog().split('\n').slice(-60).join('\n')}`));
+    let log = '';
+    onTestFailed(() => console.error(`the end of the error log:\n${log}`));
+    onTestFinished(async () => {
+      await nginx.end().finally(() => {
+        log = nginx.errorLog().split('\n').slice(-60).join('\n');
+      });
+    });
     return nginx;
   }
 }
