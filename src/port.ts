@@ -6,18 +6,26 @@ import { buildDir, root } from './paths.js';
 
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/, 'a sha256 is 64 hexadecimal digits');
 
+const release = z.strictObject({ version: z.string(), file: z.string(), sha256 });
+
 const portFile = z.strictObject({
   name: z.string(),
+  /** How it is configured and compiled: see `recipes` in port-build.ts. */
+  kind: z.enum(['autoconf', 'nginx']),
   version: z.string(),
   licence: z.string(),
   /** The original tarball inside the distribution's source package. */
   debian: z.strictObject({ package: z.string(), file: z.string(), sha256 }),
   /** The same release at its makers'. */
   upstream: z.strictObject({ url: z.url(), sha256 }),
+  /** Other releases of the distribution whose tarball is known. */
+  releases: z.record(z.string(), release).default({}),
   /** Arguments of configure for every variant. */
   configure: z.array(z.string()),
-  /** What the megapipe variant adds to them; the only difference between the two. */
+  /** What the megapipe variant adds to them; the only difference between the two. `{port}` is the port's folder. */
   megapipe: z.array(z.string()),
+  /** What builds with sanitizers add to them, beside the compiler's flags. */
+  sanitize: z.array(z.string()).default([]),
   /** What the build must leave behind. */
   products: z.array(z.string()).nonempty(),
 });

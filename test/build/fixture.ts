@@ -78,6 +78,7 @@ export async function makePort() {
 export function writePortFile(port: string, sum = zeros, more: object = {}): void {
   const contents = {
     name: 'hello',
+    kind: 'autoconf',
     version: '1.0',
     licence: 'MIT',
     debian: { package: 'hello', file: 'hello_1.0.orig.tar.gz', sha256: sum },

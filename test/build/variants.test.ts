@@ -1,7 +1,9 @@
 import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { execa } from 'execa';
 import { expect, test } from 'vitest';
+import { withBuildLock } from '../../src/build-lock.js';
 import { root } from '../../src/paths.js';
 import { megapipe } from '../megapipe.js';
 import { nobody, whyNotAsNobody } from '../nobody.js';
@@ -118,8 +120,20 @@ test('two builds at once take turns', async () => {
   const fixture = await makePort();
   const [first, second] = await Promise.all([build(fixture), build(fixture)]);
   expect([first.exitCode, second.exitCode]).toEqual([0, 0]);
-  expect(first.stderr + second.stderr).toContain('waiting for another build');
   expect(await says(fixture, 'megapipe')).toBe('plain\nhooked\nours');
+});
+
+test('a build beside another says that it waits, and then goes on', async () => {
+  const fixture = await makePort();
+  const waiting = await withBuildLock(async () => {
+    const process = build(fixture, '--variant', 'baseline');
+    const lines = createInterface({ input: process.stderr });
+    for await (const line of lines) if (line.includes('waiting for another build')) break;
+    return { process };
+  });
+  const { stderr, exitCode } = await waiting.process;
+  expect(stderr).toContain('waiting for another build');
+  expect(exitCode).toBe(0);
 });
 
 testUnless(whyNotAsNobody())('a folder that one may not write in is said to be so', async () => {

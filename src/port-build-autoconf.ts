@@ -1,0 +1,58 @@
+import { copyFileSync, cpSync, existsSync, readFileSync, rmSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { libmegapipeArchive, libmegapipeHeaders } from './build-native.js';
+import { patchesOf, sourcesOf } from './port.js';
+import { type Recipe, sanitizeFlags, type Target } from './port-recipe.js';
+import { treeDirectory } from './port-tree.js';
+import { runStep } from './stamp.js';
+import { runTool } from './tool.js';
+
+/** An application that patches hook our files into: each variant is compiled in a copy of the patched tree. */
+export const autoconfRecipe: Recipe = {
+  whyNoMegapipe: (port) => {
+    if (patchesOf(port).length > 0) return undefined;
+    return `the port of ${port.name} has no patches yet, so there is no megapipe variant`;
+  },
+  configure,
+  refresh: copySources,
+  make: ({ directory }) => ({ args: [], cwd: directory }),
+};
+
+async function configure(target: Target): Promise<boolean> {
+  const { port, directory } = target;
+  const args = configureArguments(target);
+  const step = {
+    stamp: `${directory}.stamp`,
+    inputs: [`${treeDirectory(port)}.stamp`],
+    parameters: args,
+    outputs: [join(directory, 'Makefile')],
+  };
+  return runStep(step, async () => {
+    rmSync(directory, { recursive: true, force: true });
+    cpSync(treeDirectory(port), directory, { recursive: true, preserveTimestamps: true });
+    copySources(target);
+    const command = ['./configure', ...args];
+    await runTool(`configure ${port.name} ${basename(directory)}`, command, { cwd: directory });
+  });
+}
+
+/** The same for both variants but for the port's own switch; pkg-config is overridden as its manual says. */
+function configureArguments({ port, variant, sanitize }: Target): string[] {
+  const library = [
+    `MEGAPIPE_CFLAGS=-I${libmegapipeHeaders}`,
+    `MEGAPIPE_LIBS=${libmegapipeArchive(sanitize)}`,
+  ];
+  return [
+    ...port.configure,
+    ...(variant === 'megapipe' ? [...port.megapipe, ...library] : []),
+    ...(sanitize ? [...port.sanitize, `CFLAGS=${sanitizeFlags}`] : []),
+  ];
+}
+
+/** Copied only when changed, so that make compiles only what did. */
+function copySources({ port, directory }: Target): void {
+  for (const source of sourcesOf(port)) {
+    const copy = join(directory, basename(source));
+    if (!existsSync(copy) || !readFileSync(copy).equals(readFileSync(source))) copyFileSync(source, copy);
+  }
+}
