@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import type { Kind } from './kinds.js';
 import type { Place } from './server.js';
 
@@ -5,7 +6,7 @@ import type { Place } from './server.js';
 export type Part = string | ((place: Place) => string);
 
 export type Config = {
-  /** How many workers; 1 unless said. */
+  /** How many workers; 1 unless said, or with a partition one for each of the first two CPUs. */
   workers?: number;
   /** A worker a CPU, each with its own accept queue where the event method can: worker_cpu_affinity auto. */
   partition?: boolean;
@@ -26,6 +27,11 @@ export type Config = {
   stream?: Part;
 };
 
+/** How many workers a configuration has. */
+export function workerCount({ workers, partition = false }: Config): number {
+  return workers ?? (partition ? Math.min(2, availableParallelism()) : 1);
+}
+
 const write = (part: Part | undefined, place: Place) =>
   typeof part === 'function' ? part(place) : (part ?? '');
 
@@ -41,14 +47,14 @@ function engineDirectives(kind: Kind, { lwsocket, partition = false, batch }: Co
 }
 
 function mainDirectives(config: Config): string {
-  const { workers = 1, partition = false, master = true } = config;
+  const { partition = false, master = true } = config;
   const isRoot = process.getuid?.() === 0;
   return `daemon off; master_process ${onOff(master)};
     ${isRoot ? 'user nobody nogroup;' : ''}
     pid nginx.pid; lock_file nginx.lock;
     error_log error.log ${process.env.NGINX_TEST_LOG_LEVEL ?? 'info'};
     env ASAN_OPTIONS; env UBSAN_OPTIONS;
-    worker_processes ${workers}; ${partition ? 'worker_cpu_affinity auto;' : ''}`;
+    worker_processes ${workerCount(config)}; ${partition ? 'worker_cpu_affinity auto;' : ''}`;
 }
 
 const httpDirectives = `access_log off; default_type application/octet-stream;

@@ -1,6 +1,5 @@
 import { renameSync, writeFileSync } from 'node:fs';
 import { Agent } from 'node:http';
-import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { execa } from 'execa';
@@ -10,10 +9,8 @@ import { describeKinds, type Kind } from './kinds.js';
 import { get, readAnswer } from './raw-answers.js';
 import { start } from './server.js';
 
-const cpus = Math.min(2, availableParallelism());
-
 const techniques = [
-  { name: 'all techniques', config: { workers: cpus, partition: true } },
+  { name: 'all techniques', config: { partition: true } },
   { name: 'no technique', config: { lwsocket: false, batch: 1 } },
 ];
 

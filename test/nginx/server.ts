@@ -6,7 +6,7 @@ import { execa } from 'execa';
 import { onTestFailed, onTestFinished } from 'vitest';
 import { loadPort, serverBinary } from '../../src/port.js';
 import { type Connection, connect } from '../memcached/connection.js';
-import { type Config, nginxConfig } from './config.js';
+import { type Config, nginxConfig, workerCount } from './config.js';
 import type { Kind } from './kinds.js';
 import { isRunning, processTree, titleOf } from './processes.js';
 import { pause, until } from './waiting.js';
@@ -26,6 +26,8 @@ export type Options = Config & {
   portCount?: number;
   /** What to write under html/ first. */
   files?: Record<string, string | Buffer>;
+  /** What else the configuration needs, made in the server's folder. */
+  prepare?: (directory: string) => unknown;
   /** Lines of the error log of [alert], [emerg] or [crit] that don't fail the test. */
   expected?: RegExp[];
   env?: Record<string, string>;
@@ -126,7 +128,7 @@ const isWorker = (pid: number) => titleOf(pid).startsWith('nginx: worker process
 
 /** A worker has its title as soon as its event method is initialised. */
 async function untilServing(nginx: Nginx, process: ServerProcess, config: Config) {
-  const wanted = config.master === false ? 0 : (config.workers ?? 1);
+  const wanted = config.master === false ? 0 : workerCount(config);
   const hasFailed = () => !isRunning(process.pid as number) || / \[emerg\] /.test(nginx.errorLog());
   const isServing = () => existsSync(join(nginx.directory, 'nginx.pid')) && nginx.workers().length >= wanted;
   await until('nginx serves', () => hasFailed() || isServing());
@@ -226,6 +228,7 @@ export async function start(kind: Kind, options: Options = {}): Promise<Nginx> {
   const { portCount = 1, files = {}, expected = [], env = {} } = options;
   const directory = makeFolder(files);
   onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
+  await options.prepare?.(directory);
   for (let tries = 1; ; tries += 1) {
     const ports = await freePorts(portCount);
     const place = { port: ports[0] as number, ports, directory };
