@@ -121,7 +121,12 @@ export async function checkConfig(kind: Kind, config: Config) {
 }
 
 function readIfThere(file: string): string {
-  return existsSync(file) ? readFileSync(file, 'latin1') : '';
+  try {
+    return readFileSync(file, 'latin1');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return '';
+    throw error;
+  }
 }
 
 const isWorker = (pid: number) => titleOf(pid).startsWith('nginx: worker process');
@@ -153,17 +158,16 @@ function complaints(log: string, expected: RegExp[]): string[] {
 /** Ask it to stop once it has served its clients; end it by force where it does not. */
 async function stopGracefully(nginx: Nginx, process: ServerProcess): Promise<string[]> {
   const left = () => nginx.processes().filter(isRunning);
-  const stop = () => nginx.signal('SIGQUIT');
-  stop();
-  const isGone = await until('nginx stops', () => left().length === 0, patienceSeconds).then(
-    () => true,
-    () => false,
-  );
+  nginx.signal('SIGQUIT');
+  const end = Date.now() + patienceSeconds * 1000;
+  while (left().length > 0 && Date.now() < end) await pause(20);
   const forced = left();
   for (const pid of forced) kill(pid, 'SIGKILL');
   await process;
   await until('killed processes go', () => forced.every((pid) => !isRunning(pid)));
-  return isGone ? [] : [`processes ${forced} did not stop within ${patienceSeconds} s of SIGQUIT`];
+  return forced.length === 0
+    ? []
+    : [`processes ${forced} did not stop within ${patienceSeconds} s of SIGQUIT`];
 }
 
 function kill(pid: number, signal: NodeJS.Signals) {
