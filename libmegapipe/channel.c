@@ -103,6 +103,7 @@ struct mp_handle *mp__handle_new(struct mp_channel *ch)
 	handle->slot = -1;
 	TAILQ_INIT(&handle->rd.ops);
 	TAILQ_INIT(&handle->wr.ops);
+	TAILQ_INIT(&handle->poll.ops);
 	LIST_INSERT_HEAD(&ch->handles, handle, link);
 	ch->stats.handles++;
 	return handle;
@@ -346,6 +347,8 @@ static void fill_event(struct mp__op *op, struct mp_event *ev)
 		ev->accept.pending = 0;
 		if (op->result >= 0 && handle->listener)
 			ev->accept.pending = --handle->listener->undelivered;
+	} else if (op->cmd == MP_POLL) {
+		handle->is_polling = false;
 	}
 }
 
@@ -408,6 +411,15 @@ int mp_dispatch(struct mp_channel *ch, struct mp_event *ev, int64_t timeout_us)
 	}
 	dispatch_one(ch, ev);
 	return 1;
+}
+
+int mp_pending(const struct mp_channel *ch)
+{
+	if (!ch)
+		return -EINVAL;
+	if (!mp__is_owner(ch))
+		return -EPERM;
+	return !TAILQ_EMPTY(&ch->completed);
 }
 
 /* After each request: push when the threshold is reached. */

@@ -47,6 +47,7 @@ struct mp__op {
 	struct iovec *iov_heap; /* the copy, where it isn't iov_inline */
 	struct iovec iov_inline[MP__IOV_INLINE];
 	int how;	   /* MP_DISCONNECT */
+	short events;	   /* MP_POLL */
 	struct msghdr msg; /* MP_*MSG: the caller's, copied; uring: of iov */
 	struct msghdr *caller_msg;
 	socklen_t addr_len; /* MP_CONNECT */
@@ -145,6 +146,8 @@ struct mp_handle {
 	unsigned int in_flight; /* what the engine still holds */
 	struct mp__lane rd;
 	struct mp__lane wr;
+	struct mp__lane poll; /* at most one, till it is dispatched: */
+	bool is_polling;
 	struct mp__listener *listener;
 	union {
 		struct mp__watch watch;

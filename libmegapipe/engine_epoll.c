@@ -7,6 +7,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -266,6 +267,18 @@ static int do_connect(struct mp__op *op)
 	return error ? -1 : 0;
 }
 
+static ssize_t do_poll(struct mp__op *op)
+{
+	struct pollfd pfd = { .fd = op->handle->fd, .events = op->events };
+	int n = poll(&pfd, 1, 0);
+
+	if (n > 0)
+		return pfd.revents;
+	if (!n)
+		errno = EAGAIN;
+	return -1;
+}
+
 static ssize_t call(struct mp__op *op)
 {
 	int fd = op->handle->fd;
@@ -285,6 +298,8 @@ static ssize_t call(struct mp__op *op)
 		return do_connect(op);
 	case MP_DISCONNECT:
 		return shutdown(fd, op->how);
+	case MP_POLL:
+		return do_poll(op);
 	case MP_CLOSE:
 		/* the open file may live on, in a child or as a duplicate */
 		epoll_detach(op->handle);
@@ -359,6 +374,19 @@ static void run_write(struct mp__watch *w, struct mp__op *op)
 	mp__op_done(op, n);
 }
 
+/* The edges of an epoll instance or a socket tell when to look again. */
+static void run_poll(struct mp__watch *w, struct mp__op *op)
+{
+	ssize_t n = attempt(op);
+
+	if (n == -EAGAIN) {
+		n = watch(w->handle->ch, w);
+		if (!n)
+			return;
+	}
+	mp__op_done(op, n);
+}
+
 static void run_accept(struct mp__watch *w)
 {
 	struct mp__queue *q = w->queue;
@@ -397,6 +425,8 @@ static void run(struct mp__watch *w)
 	}
 	if (handle->rd.busy)
 		run_read(w, TAILQ_FIRST(&handle->rd.ops));
+	if (handle->poll.busy)
+		run_poll(w, TAILQ_FIRST(&handle->poll.ops));
 	if (handle->wr.busy)
 		run_write(w, TAILQ_FIRST(&handle->wr.ops));
 }

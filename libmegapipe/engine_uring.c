@@ -306,6 +306,10 @@ static void prepare(struct io_uring_sqe *sqe, struct mp__op *op)
 		sqe->addr = (uintptr_t)&op->addr;
 		sqe->off = op->addr_len;
 		break;
+	case MP_POLL:
+		sqe->opcode = IORING_OP_POLL_ADD;
+		sqe->poll32_events = op->events;
+		break;
 	case MP_CLOSE:
 		prepare_close(sqe, op->handle->slot, op->handle->fd < 0);
 		break;

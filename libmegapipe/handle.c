@@ -218,6 +218,7 @@ static void drain(struct mp_handle *handle)
 	drop_completed(handle);
 	mp__lane_cancel(handle, &handle->rd);
 	mp__lane_cancel(handle, &handle->wr);
+	mp__lane_cancel(handle, &handle->poll);
 	if (handle->listener)
 		mp__listener_stop(handle);
 	ch->engine->quiesce(handle);
@@ -266,7 +267,8 @@ int mp_unregister(struct mp_handle *handle)
 
 static bool is_idle(const struct mp_handle *handle)
 {
-	return TAILQ_EMPTY(&handle->rd.ops) && TAILQ_EMPTY(&handle->wr.ops);
+	return TAILQ_EMPTY(&handle->rd.ops) && TAILQ_EMPTY(&handle->wr.ops) &&
+	       !handle->is_polling;
 }
 
 static bool has_completed(const struct mp_handle *handle)

@@ -62,6 +62,7 @@
  *   thing after the other in the order asked for; the lanes don't wait for
  *   each other, but reads wait for a connect. A write that fails cancels the
  *   writes queued behind it (-ECANCELED); disconnect and close still happen.
+ *   mp_poll() is in neither lane: it waits for nothing but what it asks for.
  *
  * Engines
  *
@@ -237,6 +238,7 @@ enum mp_command {
 	MP_SENDMSG,
 	MP_DISCONNECT,
 	MP_CLOSE,
+	MP_POLL,
 };
 
 /*
@@ -312,6 +314,19 @@ int mp_disconnect(struct mp_handle *handle, int how);
  */
 int mp_close(struct mp_handle *handle);
 
+/*
+ * Tell once when the file is ready for some of events: POLLIN, POLLOUT,
+ * POLLRDHUP of <poll.h>; POLLRDHUP, POLLERR and POLLHUP count always.
+ * Result: those of them that hold, as poll() would say. For files that
+ * somebody else's code reads and writes: an epoll instance, the socket of a
+ * library. What is ready when asked is told at once. Ask again after each
+ * event. Not for a handle that receives by mp_recv(): what the channel has of
+ * it already isn't seen. mp_close() ends it with -ECANCELED.
+ *   -EBUSY  asked before, and that event hasn't been dispatched yet
+ *   -EPERM  a disk file: it is always ready
+ */
+int mp_poll(struct mp_handle *handle, short events);
+
 /* --------------------------------------------------------------- events */
 
 struct mp_event {
@@ -338,6 +353,12 @@ struct mp_event {
  * 1: *ev is filled. 0: the time is over. -EINTR: a signal handler ran.
  */
 int mp_dispatch(struct mp_channel *ch, struct mp_event *ev, int64_t timeout_us);
+
+/*
+ * 1: the next mp_dispatch() finds an event in memory. 0: it would flush and
+ * fetch, so an event loop can do what else is due before that.
+ */
+int mp_pending(const struct mp_channel *ch);
 
 /* Push the collected requests to the kernel now. */
 int mp_flush(struct mp_channel *ch);

@@ -6,6 +6,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,12 +21,14 @@ struct mp__lane *mp__lane_of(struct mp__op *op)
 	case MP_RECV:
 	case MP_RECVMSG:
 		return &op->handle->rd;
+	case MP_POLL:
+		return &op->handle->poll;
 	default:
 		return &op->handle->wr;
 	}
 }
 
-/* Close waits for both lanes; reads wait for a connect. */
+/* Close waits for all lanes; reads wait for a connect. */
 static bool must_wait(struct mp_handle *handle, struct mp__lane *lane,
 		      const struct mp__op *op)
 {
@@ -137,7 +140,7 @@ void mp__op_done(struct mp__op *op, ssize_t result)
 	mp__lane_run(handle, lane);
 	if (cmd == MP_CONNECT)
 		mp__lane_run(handle, &handle->rd);
-	else if (lane == &handle->rd)
+	else if (lane != &handle->wr)
 		mp__lane_run(handle, &handle->wr);
 }
 
@@ -358,6 +361,27 @@ int mp_disconnect(struct mp_handle *handle, int how)
 	return ask(op);
 }
 
+int mp_poll(struct mp_handle *handle, short events)
+{
+	struct mp__op *op;
+	int ret = mp__check(handle);
+
+	if (ret)
+		return ret;
+	if (!events || events & ~(POLLIN | POLLOUT | POLLRDHUP))
+		return -EINVAL;
+	if (handle->kind == MP__DISK)
+		return -EPERM;
+	if (handle->is_polling)
+		return -EBUSY;
+	op = mp__op_new(handle, MP_POLL);
+	if (!op)
+		return -ENOMEM;
+	op->events = events | POLLRDHUP;
+	handle->is_polling = true;
+	return ask(op);
+}
+
 int mp_close(struct mp_handle *handle)
 {
 	struct mp__op *op;
@@ -371,6 +395,7 @@ int mp_close(struct mp_handle *handle)
 	handle->state = MP__CLOSING;
 	mp__by_fd_forget(handle);
 	mp__lane_cancel(handle, &handle->rd);
+	mp__lane_cancel(handle, &handle->poll);
 	if (handle->listener)
 		mp__listener_stop(handle);
 	handle->ch->engine->quiesce(handle);

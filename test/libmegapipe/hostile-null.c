@@ -21,6 +21,7 @@ static void check_channel_calls(int fd)
 	CHECK_IS(mp_dispatch(ch, &ev, -2), -EINVAL);
 	CHECK_IS(mp_dispatch(ch, &ev, INT64_MIN), -EINVAL);
 	CHECK_IS(mp_flush(NULL), -EINVAL);
+	CHECK_IS(mp_pending(NULL), -EINVAL);
 	CHECK_IS(mp_stats(NULL, &stats), -EINVAL);
 	CHECK_IS(mp_stats(ch, NULL), -EINVAL);
 	CHECK_IS(mp_register(NULL, fd, NULL, NULL, &h), -EINVAL);

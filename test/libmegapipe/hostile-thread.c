@@ -3,6 +3,7 @@
  * A thread that doesn't own the channel gets -EPERM from every call, and harms
  * nothing.
  */
+#include <poll.h>
 #include <pthread.h>
 
 #include "check.h"
@@ -32,6 +33,7 @@ static void check_io(void)
 	CHECK_IS(mp_sendmsg(h, &msg), -EPERM);
 	CHECK_IS(mp_disconnect(h, SHUT_RDWR), -EPERM);
 	CHECK_IS(mp_close(h), -EPERM);
+	CHECK_IS(mp_poll(h, POLLIN), -EPERM);
 	CHECK_IS(mp_release(ch, &held), -EPERM);
 }
 
@@ -46,6 +48,7 @@ static void check_rest(void)
 
 	CHECK_IS(mp_dispatch(ch, &ev, 0), -EPERM);
 	CHECK_IS(mp_flush(ch), -EPERM);
+	CHECK_IS(mp_pending(ch), -EPERM);
 	CHECK_IS(mp_stats(ch, &stats), -EPERM);
 	CHECK_IS(mp_register(ch, spare, NULL, NULL, &other), -EPERM);
 	CHECK_IS(mp_unregister(h), -EPERM);

@@ -9,15 +9,20 @@
  * asks for some operations, and then waits for all that is due. So the trace
  * says what came of the operations, not when: each lane's events in order,
  * what was received as a count and a checksum, errors by their meaning.
+ *
+ * Bells are eventfds that are watched by mp_poll() and rung from outside.
  */
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdarg.h>
+#include <sys/eventfd.h>
 
 #include "check.h"
 
 #define STEPS 40
 #define LINKS 24
+#define BELLS 3
 #define LARGE (1 << 20)	   /* never fits into the buffers of a link */
 #define UNREAD_BYTES 30000 /* ... and this does, in so many writes: */
 #define UNREAD_COUNT 16
@@ -54,11 +59,21 @@ struct end {
 	char events[2][400]; /* of this step, by lane */
 };
 
+struct bell {
+	struct mp_handle *h;
+	int fd;
+	bool is_rung;
+	bool is_watched; /* an mp_poll() is in flight */
+	bool is_closing;
+	char events[60];
+};
+
 static struct mp_channel *ch;
 static struct mp_handle *listeners[2]; /* for fds, for lwsockets */
 static int listener_fds[2];
 static struct end ends[2 * LINKS];
 static int nends;
+static struct bell bells[BELLS];
 static struct mp_event held[MOST_HELD];
 static int nheld;
 static unsigned int program, details; /* what is asked for; how it is read */
@@ -98,6 +113,11 @@ static void print_step(int step)
 			printf("%d: end %d:%s%s\n", step, i, e->events[WRITES],
 			       e->events[READS]);
 		e->events[WRITES][0] = e->events[READS][0] = '\0';
+	}
+	for (int i = 0; i < BELLS; i++) {
+		if (bells[i].events[0])
+			printf("%d: bell %d:%s\n", step, i, bells[i].events);
+		bells[i].events[0] = '\0';
 	}
 }
 
@@ -224,6 +244,9 @@ static void on_write_lane(struct end *e, struct mp_event ev)
 
 	CHECK(e->count > 0);
 	CHECK_IS(ev.cmd, a->cmd);
+	/* by the second time both sides may have ended it, or not yet */
+	if (ev.cmd == MP_DISCONNECT && e->has_shut && ev.result == -ENOTCONN)
+		ev.result = 0;
 	e->first = (e->first + 1) % MOST_QUEUED;
 	e->count--;
 	if (ev.cmd == MP_WRITE)
@@ -237,12 +260,89 @@ static void on_write_lane(struct end *e, struct mp_event ev)
 		gone(e, false);
 }
 
+/* ---------------------------------------------------------------- bells */
+
+static struct bell *bell_of(const void *cookie)
+{
+	for (int i = 0; i < BELLS; i++)
+		if (cookie == &bells[i])
+			return &bells[i];
+	return NULL;
+}
+
+static void on_bell(struct bell *b, struct mp_event ev)
+{
+	size_t used = strlen(b->events);
+
+	CHECK(b->h == ev.handle);
+	snprintf(b->events + used, sizeof(b->events) - used, " %s %zd",
+		 command_name(ev.cmd), ev.result);
+	if (ev.cmd == MP_POLL)
+		b->is_watched = false;
+	else
+		*b = (struct bell){ 0 };
+}
+
+static bool is_bell_due(const struct bell *b)
+{
+	return b->h && (b->is_closing || (b->is_watched && b->is_rung));
+}
+
+static void hang(struct bell *b)
+{
+	b->fd = SYS(eventfd(0, EFD_NONBLOCK));
+	CHECK_IS(mp_register(ch, b->fd, b, NULL, &b->h), 0);
+}
+
+static void take_down(struct bell *b)
+{
+	CHECK_IS(mp_unregister(b->h), 0);
+	SYS(close(b->fd));
+	*b = (struct bell){ 0 };
+}
+
+static void ring_or_hush(struct bell *b)
+{
+	uint64_t count = 1;
+
+	if (b->is_rung)
+		SYS(read(b->fd, &count, sizeof(count)));
+	else
+		SYS(write(b->fd, &count, sizeof(count)));
+	b->is_rung = !b->is_rung;
+}
+
+/* One thing a step: what is ready is to depend on nothing but the program. */
+static void use_bell(struct bell *b)
+{
+	unsigned int what = random_below(10);
+
+	if (!b->h) {
+		hang(b);
+	} else if (what < 4) {
+		ring_or_hush(b);
+	} else if (what < 8) {
+		CHECK_IS(mp_poll(b->h, POLLIN), b->is_watched ? -EBUSY : 0);
+		b->is_watched = true;
+	} else if (what == 8) {
+		CHECK_IS(mp_close(b->h), 0);
+		b->is_closing = true;
+	} else {
+		take_down(b);
+	}
+}
+
 /* ----------------------------------------------------- waiting for events */
 
 static void dispatched(struct mp_event ev)
 {
+	struct bell *b = bell_of(ev.cookie);
 	struct end *e = ev.cookie;
 
+	if (b) {
+		on_bell(b, ev);
+		return;
+	}
 	CHECK(e && e->h == ev.handle && !e->is_gone);
 	if (ev.cmd == MP_READ || ev.cmd == MP_RECV)
 		on_read(e, ev);
@@ -275,6 +375,9 @@ static bool anything_due(void)
 {
 	for (int i = 0; i < nends; i++)
 		if (is_due(&ends[i]))
+			return true;
+	for (int i = 0; i < BELLS; i++)
+		if (is_bell_due(&bells[i]))
 			return true;
 	return false;
 }
@@ -470,6 +573,9 @@ static void do_step(void)
 		for (int n = random_below(5); n > 0; n--)
 			ask_one(&ends[i + random_below(2)]);
 	}
+	/* last: opening a link waits for its own events only */
+	for (int i = 0; i < BELLS; i++)
+		use_bell(&bells[i]);
 }
 
 /* ------------------------------------------------------------------- run */
@@ -499,6 +605,8 @@ static void finish(void)
 		open += !ends[i].is_gone;
 		lwsockets += !ends[i].is_gone && ends[i].id >= MP_LWSOCKET_BASE;
 	}
+	for (int i = 0; i < BELLS; i++)
+		open += bells[i].h != NULL;
 	CHECK_IS(s.handles, open);
 	CHECK_IS(s.lwsockets, lwsockets);
 	CHECK_IS(s.buffers_held, 0);

@@ -135,6 +135,7 @@ const char *command_name(enum mp_command cmd)
 		[MP_SENDMSG] = "SENDMSG",
 		[MP_CLOSE] = "CLOSE",
 		[MP_DISCONNECT] = "DISCONNECT",
+		[MP_POLL] = "POLL",
 	};
 
 	return (size_t)cmd < sizeof(names) / sizeof(*names) && names[cmd] ?
