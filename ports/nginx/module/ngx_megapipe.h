@@ -1,0 +1,246 @@
+
+/*
+ * The MegaPipe event module: completions of libmegapipe under nginx's
+ * interface of readiness.
+ *
+ * The way of data:
+ *
+ *   accept   mp_accept() completes into the listener's queue, and the accept
+ *            handler of nginx takes from it by accept4()
+ *   input    mp_recv() is always in flight while nothing is unread; what it
+ *            brings waits in the channel's buffer until c->recv() copies it
+ *   output   c->send_chain() copies to segments and says that it is sent;
+ *            the segments of one round of the event loop are one mp_writev()
+ *   files    pread without blocking, or mp_pread() where that would block,
+ *            then as output
+ *   close    mp_close(), after the writes; what is kept for a connection goes
+ *            when that has completed
+ *   others   descriptors whose input and output nginx does by itself (UDP,
+ *            channels between processes, eventfds) are watched by an epoll
+ *            instance, which the channel watches
+ *
+ * Socket calls of nginx itself come to ngx_megapipe_sockets.c first.
+ */
+
+#ifndef _NGX_MEGAPIPE_H_INCLUDED_
+#define _NGX_MEGAPIPE_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+#include <megapipe.h>
+
+
+/* what a connection may have in the channel and not with the kernel yet */
+#define NGX_MEGAPIPE_OUTPUT_MAX    (256 * 1024)
+
+/* the largest segment of it */
+#define NGX_MEGAPIPE_SEGMENT_MAX   (128 * 1024 - 64)
+
+/* how long a peer may take to accept the rest of a closed connection */
+#define NGX_MEGAPIPE_CLOSE_TIMEOUT  60000
+
+
+typedef struct {
+    ngx_uint_t                engine;
+    ngx_int_t                 batch;
+    ngx_flag_t                lwsocket;
+    ngx_flag_t                partition;
+    ngx_bufs_t                buffers;
+} ngx_megapipe_conf_t;
+
+
+typedef struct ngx_megapipe_source_s    ngx_megapipe_source_t;
+typedef struct ngx_megapipe_listener_s  ngx_megapipe_listener_t;
+typedef struct ngx_megapipe_conn_s      ngx_megapipe_conn_t;
+typedef struct ngx_megapipe_read_s      ngx_megapipe_read_t;
+typedef struct ngx_megapipe_segment_s   ngx_megapipe_segment_t;
+
+
+typedef enum {
+    NGX_MEGAPIPE_CONNECTION = 0,
+    NGX_MEGAPIPE_LISTENER,
+    NGX_MEGAPIPE_FILE,
+    NGX_MEGAPIPE_READINESS
+} ngx_megapipe_kind_e;
+
+
+/* what completions belong to: the head of everything that is a cookie */
+
+struct ngx_megapipe_source_s {
+    ngx_megapipe_kind_e       kind;
+    struct mp_handle         *handle;
+    ngx_socket_t              fd;
+    void                    (*complete)(ngx_megapipe_source_t *source,
+                                  struct mp_event *ev);
+};
+
+
+struct ngx_megapipe_listener_s {
+    ngx_megapipe_source_t     source;
+    ngx_connection_t         *connection;
+
+    /* accepted, and not taken by nginx yet: a ring */
+    ngx_socket_t             *accepted;
+    ngx_uint_t                first;
+    ngx_uint_t                naccepted;
+    ngx_uint_t                size;
+
+    ngx_err_t                 error;
+    unsigned                  closed:1;
+};
+
+
+/* bytes on their way out */
+
+struct ngx_megapipe_segment_s {
+    ngx_megapipe_segment_t   *next;
+    size_t                    room;
+    size_t                    size;
+    u_char                    data[];
+};
+
+
+struct ngx_megapipe_conn_s {
+    ngx_megapipe_source_t     source;
+    ngx_connection_t         *connection;  /* NULL when nginx has closed it */
+
+    struct mp_event           input;       /* the buffer that is held */
+    u_char                   *pos;
+    u_char                   *last;
+    ngx_err_t                 input_error;
+
+    ngx_megapipe_segment_t   *in_flight;   /* one mp_writev() */
+    ngx_megapipe_segment_t   *output;      /* the next one */
+    ngx_megapipe_segment_t   *last_output;
+    size_t                    output_size; /* of both */
+    ngx_err_t                 output_error;
+    ngx_queue_t               unflushed;
+
+    ngx_megapipe_read_t      *reading;     /* of a file, for output */
+
+    ngx_event_t               close_timer;
+    ngx_megapipe_conn_t      *next;        /* of those that are free */
+
+    unsigned                  receiving:1;
+    unsigned                  held:1;
+    unsigned                  eof:1;
+    unsigned                  writing:1;
+    unsigned                  flush:1;
+    unsigned                  connecting:1;
+    unsigned                  nodelay:1;
+    unsigned                  reset:1;
+    unsigned                  closing:1;
+};
+
+
+typedef struct {
+    struct mp_channel        *channel;
+    ngx_megapipe_conf_t      *conf;
+    ngx_log_t                *log;
+    ngx_uint_t                flags;       /* of ngx_process_events() */
+    ngx_queue_t               unflushed;   /* connections with new output */
+    ngx_uint_t                nwriting;
+    ngx_array_t              *deferred;    /* completions, of struct mp_event */
+    unsigned                  paused:1;
+} ngx_megapipe_t;
+
+
+/* ngx_megapipe_module.c */
+
+extern ngx_megapipe_t   ngx_megapipe;
+extern ngx_module_t     ngx_megapipe_module;
+
+ngx_megapipe_conf_t *ngx_megapipe_used(ngx_cycle_t *cycle);
+
+/* ngx_megapipe_partition.c */
+
+ngx_int_t ngx_megapipe_steer(ngx_cycle_t *cycle);
+cpu_set_t *ngx_megapipe_cpu_mask(ngx_listening_t *ls);
+
+/* ngx_megapipe_events.c */
+
+ngx_int_t ngx_megapipe_add_event(ngx_event_t *ev, ngx_int_t event,
+    ngx_uint_t flags);
+ngx_int_t ngx_megapipe_del_event(ngx_event_t *ev, ngx_int_t event,
+    ngx_uint_t flags);
+ngx_int_t ngx_megapipe_add_connection(ngx_connection_t *c);
+ngx_int_t ngx_megapipe_del_connection(ngx_connection_t *c, ngx_uint_t flags);
+ngx_int_t ngx_megapipe_process_events(ngx_cycle_t *cycle, ngx_msec_t timer,
+    ngx_uint_t flags);
+void ngx_megapipe_ready(ngx_event_t *ev);
+void ngx_megapipe_finish(void);
+ngx_int_t ngx_megapipe_defer_until_closed(ngx_megapipe_source_t *source);
+
+/* ngx_megapipe_accept.c */
+
+ngx_int_t ngx_megapipe_listen(ngx_connection_t *c);
+ngx_int_t ngx_megapipe_stop_listening(ngx_connection_t *c, ngx_uint_t flags);
+ngx_socket_t ngx_megapipe_accept(ngx_megapipe_listener_t *l,
+    struct sockaddr *addr, socklen_t *len);
+void ngx_megapipe_resume_accepting(void);
+
+/* ngx_megapipe_connection.c */
+
+ngx_int_t ngx_megapipe_install(ngx_socket_t fd, ngx_megapipe_source_t *source);
+ngx_megapipe_source_t *ngx_megapipe_find(ngx_socket_t fd,
+    ngx_megapipe_kind_e kind);
+ngx_megapipe_conn_t *ngx_megapipe_connection(ngx_socket_t fd);
+ngx_megapipe_conn_t *ngx_megapipe_open(ngx_socket_t fd);
+int ngx_megapipe_connect(ngx_megapipe_conn_t *mc, const struct sockaddr *addr,
+    socklen_t len);
+void ngx_megapipe_close(ngx_megapipe_conn_t *mc);
+void ngx_megapipe_forget_all(void);
+
+/* ngx_megapipe_input.c */
+
+void ngx_megapipe_receive(ngx_megapipe_conn_t *mc);
+void ngx_megapipe_received(ngx_megapipe_conn_t *mc, struct mp_event *ev);
+void ngx_megapipe_release(ngx_megapipe_conn_t *mc);
+ssize_t ngx_megapipe_read(ngx_megapipe_conn_t *mc, u_char *buf, size_t size,
+    ngx_uint_t peek);
+ssize_t ngx_megapipe_recv(ngx_connection_t *c, u_char *buf, size_t size);
+ssize_t ngx_megapipe_recv_chain(ngx_connection_t *c, ngx_chain_t *in,
+    off_t limit);
+
+/* ngx_megapipe_output.c */
+
+ngx_megapipe_segment_t *ngx_megapipe_alloc_segment(size_t size);
+void ngx_megapipe_free_segment(ngx_megapipe_segment_t *segment);
+void ngx_megapipe_append(ngx_megapipe_conn_t *mc,
+    ngx_megapipe_segment_t *segment);
+void ngx_megapipe_extend(ngx_megapipe_conn_t *mc,
+    ngx_megapipe_segment_t *segment, size_t size);
+size_t ngx_megapipe_output_room(ngx_megapipe_conn_t *mc);
+void ngx_megapipe_flush_connection(ngx_megapipe_conn_t *mc);
+void ngx_megapipe_flush_all(void);
+void ngx_megapipe_written(ngx_megapipe_conn_t *mc, struct mp_event *ev);
+void ngx_megapipe_free_output(ngx_megapipe_conn_t *mc);
+ssize_t ngx_megapipe_write(ngx_megapipe_conn_t *mc, u_char *buf, size_t size);
+ssize_t ngx_megapipe_send(ngx_connection_t *c, u_char *buf, size_t size);
+ngx_chain_t *ngx_megapipe_send_chain(ngx_connection_t *c, ngx_chain_t *in,
+    off_t limit);
+
+/* ngx_megapipe_file.c */
+
+ssize_t ngx_megapipe_append_file(ngx_megapipe_conn_t *mc, ngx_buf_t *b,
+    size_t size);
+void ngx_megapipe_stop_reading(ngx_megapipe_conn_t *mc);
+void ngx_megapipe_close_file(ngx_fd_t fd);
+
+/* ngx_megapipe_readiness.c */
+
+ngx_int_t ngx_megapipe_readiness_init(ngx_log_t *log);
+void ngx_megapipe_readiness_done(void);
+ngx_int_t ngx_megapipe_watch(ngx_event_t *ev, ngx_int_t event,
+    ngx_uint_t flags);
+ngx_int_t ngx_megapipe_unwatch(ngx_event_t *ev, ngx_int_t event,
+    ngx_uint_t flags);
+ngx_int_t ngx_megapipe_watch_connection(ngx_connection_t *c);
+ngx_int_t ngx_megapipe_unwatch_connection(ngx_connection_t *c,
+    ngx_uint_t flags);
+ngx_int_t ngx_megapipe_notify(ngx_event_handler_pt handler);
+
+
+#endif /* _NGX_MEGAPIPE_H_INCLUDED_ */

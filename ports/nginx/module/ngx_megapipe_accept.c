@@ -1,0 +1,361 @@
+
+/*
+ * Listening sockets: the channel accepts, and nginx's accept handler takes.
+ */
+
+#include <ngx_megapipe.h>
+
+
+static void ngx_megapipe_accepted(ngx_megapipe_source_t *source,
+    struct mp_event *ev);
+static ngx_int_t ngx_megapipe_keep(ngx_megapipe_listener_t *l,
+    ngx_socket_t s);
+static void ngx_megapipe_take(ngx_megapipe_listener_t *l);
+
+
+static ngx_megapipe_listener_t *
+ngx_megapipe_listener(ngx_socket_t fd)
+{
+    return (ngx_megapipe_listener_t *)
+               ngx_megapipe_find(fd, NGX_MEGAPIPE_LISTENER);
+}
+
+
+static ngx_megapipe_listener_t *
+ngx_megapipe_open_listener(ngx_connection_t *c)
+{
+    int                       rc;
+    ngx_megapipe_listener_t  *l;
+
+    l = ngx_calloc(sizeof(ngx_megapipe_listener_t), c->log);
+    if (l == NULL) {
+        return NULL;
+    }
+
+    l->source.kind = NGX_MEGAPIPE_LISTENER;
+    l->source.complete = ngx_megapipe_accepted;
+
+    /* the channel closes its descriptor, and nginx its own */
+
+    l->source.fd = fcntl(c->fd, F_DUPFD_CLOEXEC, 0);
+
+    if (l->source.fd == -1) {
+        ngx_log_error(NGX_LOG_EMERG, c->log, ngx_socket_errno,
+                      "fcntl(F_DUPFD_CLOEXEC) of %V failed",
+                      &c->listening->addr_text);
+        ngx_free(l);
+        return NULL;
+    }
+
+    rc = mp_register(ngx_megapipe.channel, l->source.fd, l,
+                     ngx_megapipe_cpu_mask(c->listening), &l->source.handle);
+    if (rc < 0) {
+        ngx_log_error(NGX_LOG_EMERG, c->log, -rc, "mp_register(%V) failed",
+                      &c->listening->addr_text);
+        (void) close(l->source.fd);
+        ngx_free(l);
+        return NULL;
+    }
+
+    if (ngx_megapipe_install(c->fd, &l->source) != NGX_OK) {
+        (void) mp_unregister(l->source.handle);
+        (void) close(l->source.fd);
+        ngx_free(l);
+        return NULL;
+    }
+
+    return l;
+}
+
+
+ngx_int_t
+ngx_megapipe_listen(ngx_connection_t *c)
+{
+    int                       rc;
+    ngx_megapipe_listener_t  *l;
+
+    l = ngx_megapipe_listener(c->fd);
+
+    if (l == NULL) {
+        l = ngx_megapipe_open_listener(c);
+        if (l == NULL) {
+            return NGX_ERROR;
+        }
+    }
+
+    l->connection = c;
+
+    rc = mp_accept(l->source.handle, MP_ACCEPT_ALL,
+                   ngx_megapipe.conf->lwsocket);
+    if (rc < 0) {
+        ngx_log_error(NGX_LOG_ALERT, c->log, -rc, "mp_accept(%V) failed",
+                      &c->listening->addr_text);
+        return NGX_ERROR;
+    }
+
+    c->read->active = 1;
+
+    return NGX_OK;
+}
+
+
+/*
+ * Before a listening socket is closed, what was accepted already is served: an
+ * old worker's connections must not be lost when its configuration ends.
+ */
+
+ngx_int_t
+ngx_megapipe_stop_listening(ngx_connection_t *c, ngx_uint_t flags)
+{
+    ngx_megapipe_listener_t  *l;
+
+    c->read->active = 0;
+
+    l = ngx_megapipe_listener(c->fd);
+    if (l == NULL) {
+        return NGX_OK;
+    }
+
+    if (!(flags & NGX_CLOSE_EVENT)) {
+        (void) mp_accept(l->source.handle, 0, ngx_megapipe.conf->lwsocket);
+        return NGX_OK;
+    }
+
+    if (mp_close(l->source.handle) != 0
+        || ngx_megapipe_defer_until_closed(&l->source) != NGX_OK)
+    {
+        ngx_log_error(NGX_LOG_ALERT, c->log, 0,
+                      "the end of accepting on %V was not confirmed",
+                      &c->listening->addr_text);
+        ngx_megapipe_install(c->fd, NULL);
+        return NGX_OK;
+    }
+
+    /* the accept handler must not be stopped by an inactive event */
+
+    while (l->naccepted) {
+        ngx_megapipe_take(l);
+    }
+
+    ngx_megapipe_install(c->fd, NULL);
+    ngx_free(l->accepted);
+    ngx_free(l);
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_megapipe_accepted(ngx_megapipe_source_t *source, struct mp_event *ev)
+{
+    ngx_megapipe_listener_t *l = (ngx_megapipe_listener_t *) source;
+
+    if (ev->cmd == MP_CLOSE) {
+        l->closed = 1;
+        l->source.handle = NULL;
+        return;
+    }
+
+    if (ev->result < 0) {
+        l->error = -ev->result;
+
+    } else if (ngx_megapipe_keep(l, ev->result) != NGX_OK) {
+        return;
+    }
+
+    if (!l->connection->read->active) {
+        return;
+    }
+
+    do {
+        ngx_megapipe_take(l);
+
+    } while (l->naccepted && l->connection->read->active
+             && !ngx_megapipe.paused);
+}
+
+
+static ngx_int_t
+ngx_megapipe_keep(ngx_megapipe_listener_t *l, ngx_socket_t s)
+{
+    ngx_uint_t     i, size;
+    ngx_socket_t  *accepted;
+
+    if (l->naccepted == l->size) {
+
+        size = l->size ? 2 * l->size : 64;
+
+        accepted = ngx_alloc(size * sizeof(ngx_socket_t), ngx_megapipe.log);
+        if (accepted == NULL) {
+            return NGX_ERROR;
+        }
+
+        for (i = 0; i < l->naccepted; i++) {
+            accepted[i] = l->accepted[(l->first + i) % l->size];
+        }
+
+        if (l->accepted) {
+            ngx_free(l->accepted);
+        }
+
+        l->accepted = accepted;
+        l->first = 0;
+        l->size = size;
+    }
+
+    l->accepted[(l->first + l->naccepted++) % l->size] = s;
+
+    return NGX_OK;
+}
+
+
+/* nginx's handler accepts one connection, or all with "multi_accept" */
+
+static void
+ngx_megapipe_take(ngx_megapipe_listener_t *l)
+{
+    ngx_event_t  *rev;
+
+    rev = l->connection->read;
+    rev->ready = 1;
+    rev->handler(rev);
+}
+
+
+/* Is there a connection structure of nginx left, or one that can be had? */
+
+static ngx_uint_t
+ngx_megapipe_has_room(void)
+{
+    return ngx_cycle->free_connection_n > 0
+           || ngx_cycle->reusable_connections_n > 0;
+}
+
+
+static void
+ngx_megapipe_pause_accepting(void)
+{
+    ngx_uint_t                i;
+    ngx_listening_t          *ls;
+    ngx_megapipe_listener_t  *l;
+
+    if (!ngx_megapipe.paused) {
+        ngx_log_error(NGX_LOG_WARN, ngx_megapipe.log, 0,
+                      "%ui worker_connections are not enough, "
+                      "accepting pauses", ngx_cycle->connection_n);
+    }
+
+    ngx_megapipe.paused = 1;
+
+    ls = ngx_cycle->listening.elts;
+
+    for (i = 0; i < ngx_cycle->listening.nelts; i++) {
+        l = ngx_megapipe_listener(ls[i].fd);
+
+        if (l && !l->closed) {
+            (void) mp_accept(l->source.handle, 0,
+                             ngx_megapipe.conf->lwsocket);
+        }
+    }
+}
+
+
+void
+ngx_megapipe_resume_accepting(void)
+{
+    ngx_uint_t                i;
+    ngx_listening_t          *ls;
+    ngx_megapipe_listener_t  *l;
+
+    if (!ngx_megapipe.paused || !ngx_megapipe_has_room()) {
+        return;
+    }
+
+    ngx_megapipe.paused = 0;
+
+    ls = ngx_cycle->listening.elts;
+
+    for (i = 0; i < ngx_cycle->listening.nelts; i++) {
+        l = ngx_megapipe_listener(ls[i].fd);
+
+        if (l == NULL || l->closed || !l->connection->read->active) {
+            continue;
+        }
+
+        while (l->naccepted && !ngx_megapipe.paused) {
+            ngx_megapipe_take(l);
+        }
+
+        if (!ngx_megapipe.paused) {
+            (void) mp_accept(l->source.handle, MP_ACCEPT_ALL,
+                             ngx_megapipe.conf->lwsocket);
+        }
+    }
+}
+
+
+/* An error has ended accepting; without descriptors nginx goes on later. */
+
+static ngx_err_t
+ngx_megapipe_accept_error(ngx_megapipe_listener_t *l)
+{
+    ngx_err_t  err;
+
+    err = l->error;
+    l->error = 0;
+
+    if (err != NGX_EMFILE && err != NGX_ENFILE) {
+        (void) mp_accept(l->source.handle, MP_ACCEPT_ALL,
+                         ngx_megapipe.conf->lwsocket);
+    }
+
+    return err;
+}
+
+
+/* accept4() of nginx, with its errors */
+
+ngx_socket_t
+ngx_megapipe_accept(ngx_megapipe_listener_t *l, struct sockaddr *addr,
+    socklen_t *len)
+{
+    int                   rc;
+    ngx_socket_t          s;
+    ngx_megapipe_conn_t  *mc;
+
+    if (l->naccepted == 0) {
+        ngx_set_errno(l->error ? ngx_megapipe_accept_error(l) : NGX_EAGAIN);
+        return -1;
+    }
+
+    if (!l->closed && !ngx_megapipe_has_room()) {
+        ngx_megapipe_pause_accepting();
+        ngx_set_errno(NGX_EAGAIN);
+        return -1;
+    }
+
+    s = l->accepted[l->first];
+    l->first = (l->first + 1) % l->size;
+    l->naccepted--;
+
+    mc = ngx_megapipe_open(s);
+    if (mc == NULL) {
+        ngx_set_errno(NGX_ENOMEM);
+        return -1;
+    }
+
+    rc = mp_getpeername(mc->source.handle, addr, len);
+
+    if (rc < 0) {
+
+        /* as the kernel's accept() */
+
+        ngx_megapipe_close(mc);
+        ngx_set_errno(NGX_ECONNABORTED);
+        return -1;
+    }
+
+    ngx_megapipe_receive(mc);
+
+    return s;
+}

@@ -1,0 +1,358 @@
+
+/*
+ * Connections: from the first descriptor or lwsocket to the last completion.
+ *
+ * What the channel may still write to or tell of lives longer than nginx's
+ * connection: it goes with MP_CLOSE, the last completion of a handle, or when
+ * mp_unregister() has returned, after which there is none.
+ */
+
+#include <ngx_megapipe.h>
+
+
+static void ngx_megapipe_connection_complete(ngx_megapipe_source_t *source,
+    struct mp_event *ev);
+static void ngx_megapipe_connected(ngx_megapipe_conn_t *mc, ngx_err_t err);
+static void ngx_megapipe_abort(ngx_megapipe_conn_t *mc);
+static void ngx_megapipe_free(ngx_megapipe_conn_t *mc);
+static void ngx_megapipe_close_timed_out(ngx_event_t *ev);
+
+
+/* who owns a descriptor, and who an lwsocket: both are small numbers */
+
+typedef struct {
+    ngx_megapipe_source_t  **sources;
+    ngx_uint_t               size;
+} ngx_megapipe_table_t;
+
+
+static ngx_megapipe_table_t  ngx_megapipe_fds;
+static ngx_megapipe_table_t  ngx_megapipe_lwsockets;
+
+static ngx_megapipe_conn_t  *ngx_megapipe_free_connections;
+
+
+static ngx_megapipe_table_t *
+ngx_megapipe_table(ngx_socket_t fd, ngx_uint_t *i)
+{
+    if (fd >= MP_LWSOCKET_BASE) {
+        *i = fd - MP_LWSOCKET_BASE;
+        return &ngx_megapipe_lwsockets;
+    }
+
+    *i = fd;
+    return &ngx_megapipe_fds;
+}
+
+
+static ngx_int_t
+ngx_megapipe_grow(ngx_megapipe_table_t *table, ngx_uint_t i)
+{
+    ngx_uint_t               size;
+    ngx_megapipe_source_t  **sources;
+
+    size = ngx_max(2 * table->size, 1024);
+    while (size <= i) {
+        size *= 2;
+    }
+
+    sources = ngx_calloc(size * sizeof(ngx_megapipe_source_t *),
+                         ngx_megapipe.log);
+    if (sources == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (table->size) {
+        ngx_memcpy(sources, table->sources,
+                   table->size * sizeof(ngx_megapipe_source_t *));
+        ngx_free(table->sources);
+    }
+
+    table->sources = sources;
+    table->size = size;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_megapipe_install(ngx_socket_t fd, ngx_megapipe_source_t *source)
+{
+    ngx_uint_t             i;
+    ngx_megapipe_table_t  *table;
+
+    table = ngx_megapipe_table(fd, &i);
+
+    if (i >= table->size) {
+
+        if (source == NULL) {
+            return NGX_OK;
+        }
+
+        if (ngx_megapipe_grow(table, i) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
+
+    table->sources[i] = source;
+
+    return NGX_OK;
+}
+
+
+ngx_megapipe_source_t *
+ngx_megapipe_find(ngx_socket_t fd, ngx_megapipe_kind_e kind)
+{
+    ngx_uint_t              i;
+    ngx_megapipe_table_t   *table;
+    ngx_megapipe_source_t  *source;
+
+    if (fd < 0) {
+        return NULL;
+    }
+
+    table = ngx_megapipe_table(fd, &i);
+
+    if (i >= table->size) {
+        return NULL;
+    }
+
+    source = table->sources[i];
+
+    return (source && source->kind == kind) ? source : NULL;
+}
+
+
+ngx_megapipe_conn_t *
+ngx_megapipe_connection(ngx_socket_t fd)
+{
+    return (ngx_megapipe_conn_t *)
+               ngx_megapipe_find(fd, NGX_MEGAPIPE_CONNECTION);
+}
+
+
+/* The channel is about to end: descriptors are nginx's alone again. */
+
+void
+ngx_megapipe_forget_all(void)
+{
+    ngx_megapipe_fds.size = 0;
+    ngx_megapipe_lwsockets.size = 0;
+}
+
+
+static ngx_megapipe_conn_t *
+ngx_megapipe_alloc(void)
+{
+    ngx_megapipe_conn_t  *mc;
+
+    mc = ngx_megapipe_free_connections;
+
+    if (mc) {
+        ngx_megapipe_free_connections = mc->next;
+
+    } else {
+        mc = ngx_alloc(sizeof(ngx_megapipe_conn_t), ngx_megapipe.log);
+        if (mc == NULL) {
+            return NULL;
+        }
+    }
+
+    ngx_memzero(mc, sizeof(ngx_megapipe_conn_t));
+
+    mc->source.kind = NGX_MEGAPIPE_CONNECTION;
+    mc->source.complete = ngx_megapipe_connection_complete;
+
+    return mc;
+}
+
+
+ngx_megapipe_conn_t *
+ngx_megapipe_open(ngx_socket_t fd)
+{
+    int                   rc;
+    ngx_megapipe_conn_t  *mc;
+
+    mc = ngx_megapipe_alloc();
+    if (mc == NULL) {
+        return NULL;
+    }
+
+    mc->source.fd = fd;
+
+    rc = mp_register(ngx_megapipe.channel, fd, mc, NULL, &mc->source.handle);
+
+    if (rc < 0) {
+        ngx_log_error(NGX_LOG_ALERT, ngx_megapipe.log, -rc,
+                      "mp_register(%d) failed", fd);
+        ngx_megapipe_free(mc);
+        return NULL;
+    }
+
+    if (ngx_megapipe_install(fd, &mc->source) != NGX_OK) {
+        (void) mp_unregister(mc->source.handle);
+        ngx_megapipe_free(mc);
+        return NULL;
+    }
+
+    return mc;
+}
+
+
+/* connect() of nginx: its result comes as an event */
+
+int
+ngx_megapipe_connect(ngx_megapipe_conn_t *mc, const struct sockaddr *addr,
+    socklen_t len)
+{
+    int  rc;
+
+    rc = mp_connect(mc->source.handle, addr, len);
+
+    if (rc < 0) {
+        ngx_set_errno(-rc);
+        return -1;
+    }
+
+    mc->connecting = 1;
+
+    ngx_set_errno(NGX_EINPROGRESS);
+    return -1;
+}
+
+
+static void
+ngx_megapipe_connected(ngx_megapipe_conn_t *mc, ngx_err_t err)
+{
+    ngx_connection_t  *c;
+
+    mc->connecting = 0;
+
+    if (err) {
+        mc->input_error = err;
+        mc->output_error = err;
+
+    } else {
+        ngx_megapipe_receive(mc);
+    }
+
+    c = mc->connection;
+
+    if (c) {
+        ngx_megapipe_ready(c->write);
+    }
+}
+
+
+static void
+ngx_megapipe_connection_complete(ngx_megapipe_source_t *source,
+    struct mp_event *ev)
+{
+    ngx_megapipe_conn_t *mc = (ngx_megapipe_conn_t *) source;
+
+    switch (ev->cmd) {
+
+    case MP_RECV:
+        ngx_megapipe_received(mc, ev);
+        return;
+
+    case MP_WRITE:
+        ngx_megapipe_written(mc, ev);
+        return;
+
+    case MP_CONNECT:
+        ngx_megapipe_connected(mc, ev->result < 0 ? -ev->result : 0);
+        return;
+
+    case MP_CLOSE:
+        ngx_megapipe_free(mc);
+        return;
+
+    default: /* MP_DISCONNECT */
+        return;
+    }
+}
+
+
+/* close() of nginx */
+
+void
+ngx_megapipe_close(ngx_megapipe_conn_t *mc)
+{
+    mc->connection = NULL;
+
+    ngx_megapipe_install(mc->source.fd, NULL);
+
+    ngx_megapipe_stop_reading(mc);
+    ngx_megapipe_release(mc);
+
+    if (mc->connecting || mc->reset || mc->output_error) {
+        ngx_megapipe_abort(mc);
+        return;
+    }
+
+    ngx_megapipe_flush_connection(mc);
+
+    if (mp_close(mc->source.handle) != 0) {
+        ngx_megapipe_abort(mc);
+        return;
+    }
+
+    mc->closing = 1;
+
+    if (mc->writing) {
+        mc->close_timer.handler = ngx_megapipe_close_timed_out;
+        mc->close_timer.data = mc;
+        mc->close_timer.log = ngx_megapipe.log;
+
+        ngx_add_timer(&mc->close_timer, NGX_MEGAPIPE_CLOSE_TIMEOUT);
+    }
+}
+
+
+/* Whatever is in flight, and whatever was not sent yet. */
+
+static void
+ngx_megapipe_abort(ngx_megapipe_conn_t *mc)
+{
+    ngx_socket_t  fd;
+
+    fd = mc->source.fd;
+
+    (void) mp_unregister(mc->source.handle);
+
+    if (fd < MP_LWSOCKET_BASE) {
+        (void) close(fd);
+    }
+
+    ngx_megapipe_free(mc);
+}
+
+
+static void
+ngx_megapipe_close_timed_out(ngx_event_t *ev)
+{
+    ngx_megapipe_conn_t  *mc;
+
+    mc = ev->data;
+
+    ngx_log_error(NGX_LOG_INFO, ngx_megapipe.log, NGX_ETIMEDOUT,
+                  "peer does not take the end of a closed connection");
+
+    ngx_megapipe_abort(mc);
+}
+
+
+static void
+ngx_megapipe_free(ngx_megapipe_conn_t *mc)
+{
+    if (mc->close_timer.timer_set) {
+        ngx_del_timer(&mc->close_timer);
+    }
+
+    ngx_megapipe_release(mc);
+    ngx_megapipe_free_output(mc);
+
+    mc->next = ngx_megapipe_free_connections;
+    ngx_megapipe_free_connections = mc;
+}

@@ -1,0 +1,482 @@
+
+/*
+ * Output: bytes are copied to segments and are sent for nginx then, as by
+ * send(). All that comes in one round of the event loop is one mp_writev(),
+ * and while that is in flight, the next one collects.
+ */
+
+#include <ngx_megapipe.h>
+
+
+#define NGX_MEGAPIPE_IOVS          64
+
+/* segments are kept for the next use, by size */
+
+#define NGX_MEGAPIPE_SEGMENT_KINDS  3
+
+
+static ngx_megapipe_segment_t *ngx_megapipe_tail(ngx_megapipe_conn_t *mc,
+    size_t size);
+static void ngx_megapipe_free_chain(ngx_megapipe_segment_t **chain);
+
+
+static size_t  ngx_megapipe_rooms[NGX_MEGAPIPE_SEGMENT_KINDS] = {
+    4096 - sizeof(ngx_megapipe_segment_t),
+    32768 - sizeof(ngx_megapipe_segment_t),
+    NGX_MEGAPIPE_SEGMENT_MAX
+};
+
+/* about 2 MB of each kind */
+
+static ngx_uint_t  ngx_megapipe_keep[NGX_MEGAPIPE_SEGMENT_KINDS] = {
+    512, 64, 16
+};
+
+static ngx_uint_t  ngx_megapipe_kept[NGX_MEGAPIPE_SEGMENT_KINDS];
+
+static ngx_megapipe_segment_t
+    *ngx_megapipe_free_segments[NGX_MEGAPIPE_SEGMENT_KINDS];
+
+
+static ngx_uint_t
+ngx_megapipe_segment_kind(size_t size)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < NGX_MEGAPIPE_SEGMENT_KINDS - 1; i++) {
+        if (size <= ngx_megapipe_rooms[i]) {
+            break;
+        }
+    }
+
+    return i;
+}
+
+
+/* A segment has room for size bytes, or for as many as one can have. */
+
+ngx_megapipe_segment_t *
+ngx_megapipe_alloc_segment(size_t size)
+{
+    ngx_uint_t               i;
+    ngx_megapipe_segment_t  *segment;
+
+    i = ngx_megapipe_segment_kind(size);
+
+    segment = ngx_megapipe_free_segments[i];
+
+    if (segment) {
+        ngx_megapipe_free_segments[i] = segment->next;
+        ngx_megapipe_kept[i]--;
+
+    } else {
+        segment = ngx_alloc(sizeof(ngx_megapipe_segment_t)
+                            + ngx_megapipe_rooms[i], ngx_megapipe.log);
+        if (segment == NULL) {
+            return NULL;
+        }
+    }
+
+    segment->next = NULL;
+    segment->room = ngx_megapipe_rooms[i];
+    segment->size = 0;
+
+    return segment;
+}
+
+
+void
+ngx_megapipe_free_segment(ngx_megapipe_segment_t *segment)
+{
+    ngx_uint_t  i;
+
+    i = ngx_megapipe_segment_kind(segment->room);
+
+    if (ngx_megapipe_kept[i] == ngx_megapipe_keep[i]) {
+        ngx_free(segment);
+        return;
+    }
+
+    segment->next = ngx_megapipe_free_segments[i];
+    ngx_megapipe_free_segments[i] = segment;
+    ngx_megapipe_kept[i]++;
+}
+
+
+size_t
+ngx_megapipe_output_room(ngx_megapipe_conn_t *mc)
+{
+    return mc->output_size < NGX_MEGAPIPE_OUTPUT_MAX
+           ? NGX_MEGAPIPE_OUTPUT_MAX - mc->output_size : 0;
+}
+
+
+static void
+ngx_megapipe_added(ngx_megapipe_conn_t *mc, size_t size)
+{
+    mc->output_size += size;
+
+    if (!mc->flush && !mc->writing) {
+        ngx_queue_insert_tail(&ngx_megapipe.unflushed, &mc->unflushed);
+        mc->flush = 1;
+    }
+}
+
+
+static void
+ngx_megapipe_link(ngx_megapipe_conn_t *mc, ngx_megapipe_segment_t *segment)
+{
+    if (mc->output) {
+        mc->last_output->next = segment;
+
+    } else {
+        mc->output = segment;
+    }
+
+    mc->last_output = segment;
+}
+
+
+void
+ngx_megapipe_append(ngx_megapipe_conn_t *mc, ngx_megapipe_segment_t *segment)
+{
+    ngx_megapipe_link(mc, segment);
+    ngx_megapipe_added(mc, segment->size);
+}
+
+
+/* bytes were put behind those of the last segment */
+
+void
+ngx_megapipe_extend(ngx_megapipe_conn_t *mc, ngx_megapipe_segment_t *segment,
+    size_t size)
+{
+    segment->size += size;
+    ngx_megapipe_added(mc, size);
+}
+
+
+/* the segment that the next bytes go to */
+
+static ngx_megapipe_segment_t *
+ngx_megapipe_tail(ngx_megapipe_conn_t *mc, size_t size)
+{
+    ngx_megapipe_segment_t  *segment;
+
+    segment = mc->last_output;
+
+    if (mc->output && segment->size < segment->room) {
+        return segment;
+    }
+
+    segment = ngx_megapipe_alloc_segment(size);
+
+    if (segment) {
+        ngx_megapipe_link(mc, segment);
+    }
+
+    return segment;
+}
+
+
+/* send() on a connection of ours: bytes, or -1 and errno */
+
+ssize_t
+ngx_megapipe_write(ngx_megapipe_conn_t *mc, u_char *buf, size_t size)
+{
+    size_t                   n, sent;
+    ngx_megapipe_segment_t  *segment;
+
+    if (mc->output_error) {
+        ngx_set_errno(mc->output_error);
+        return -1;
+    }
+
+    size = ngx_min(size, ngx_megapipe_output_room(mc));
+
+    if (size == 0) {
+        ngx_set_errno(NGX_EAGAIN);
+        return -1;
+    }
+
+    for (sent = 0; sent < size; sent += n) {
+
+        segment = ngx_megapipe_tail(mc, size - sent);
+        if (segment == NULL) {
+            break;
+        }
+
+        n = ngx_min(size - sent, segment->room - segment->size);
+
+        ngx_memcpy(segment->data + segment->size, buf + sent, n);
+
+        ngx_megapipe_extend(mc, segment, n);
+    }
+
+    if (sent == 0) {
+        ngx_set_errno(NGX_ENOMEM);
+        return -1;
+    }
+
+    return sent;
+}
+
+
+void
+ngx_megapipe_flush_connection(ngx_megapipe_conn_t *mc)
+{
+    int                       rc;
+    ngx_uint_t                n;
+    struct iovec              iovs[NGX_MEGAPIPE_IOVS];
+    ngx_megapipe_segment_t   *segment, **last;
+
+    if (mc->flush) {
+        ngx_queue_remove(&mc->unflushed);
+        mc->flush = 0;
+    }
+
+    if (mc->writing || mc->output == NULL || mc->output_error) {
+        return;
+    }
+
+    last = &mc->output;
+
+    for (n = 0; *last && n < NGX_MEGAPIPE_IOVS; n++) {
+        segment = *last;
+
+        iovs[n].iov_base = segment->data;
+        iovs[n].iov_len = segment->size;
+
+        last = &segment->next;
+    }
+
+    rc = mp_writev(mc->source.handle, iovs, n);
+
+    if (rc < 0) {
+        mc->output_error = -rc;
+        return;
+    }
+
+    mc->in_flight = mc->output;
+    mc->output = *last;
+    *last = NULL;
+
+    mc->writing = 1;
+    ngx_megapipe.nwriting++;
+}
+
+
+/* before the channel is asked for completions */
+
+void
+ngx_megapipe_flush_all(void)
+{
+    ngx_queue_t  *q;
+
+    while (!ngx_queue_empty(&ngx_megapipe.unflushed)) {
+        q = ngx_queue_head(&ngx_megapipe.unflushed);
+
+        ngx_megapipe_flush_connection(ngx_queue_data(q, ngx_megapipe_conn_t,
+                                                     unflushed));
+    }
+}
+
+
+void
+ngx_megapipe_written(ngx_megapipe_conn_t *mc, struct mp_event *ev)
+{
+    ngx_event_t  *wev;
+
+    ngx_megapipe_free_chain(&mc->in_flight);
+
+    mc->writing = 0;
+    ngx_megapipe.nwriting--;
+
+    if (ev->result < 0) {
+        mc->output_error = -ev->result;
+
+    } else {
+        mc->output_size -= ev->result;
+        ngx_megapipe_flush_connection(mc);
+    }
+
+    if (mc->connection == NULL) {
+        return;
+    }
+
+    wev = mc->connection->write;
+
+    if (!wev->ready
+        && (mc->output_error
+            || mc->output_size <= NGX_MEGAPIPE_OUTPUT_MAX / 2))
+    {
+        ngx_megapipe_ready(wev);
+    }
+}
+
+
+static void
+ngx_megapipe_free_chain(ngx_megapipe_segment_t **chain)
+{
+    ngx_megapipe_segment_t  *segment;
+
+    while (*chain) {
+        segment = *chain;
+        *chain = segment->next;
+        ngx_megapipe_free_segment(segment);
+    }
+}
+
+
+void
+ngx_megapipe_free_output(ngx_megapipe_conn_t *mc)
+{
+    if (mc->flush) {
+        ngx_queue_remove(&mc->unflushed);
+        mc->flush = 0;
+    }
+
+    if (mc->writing) {
+        mc->writing = 0;
+        ngx_megapipe.nwriting--;
+    }
+
+    ngx_megapipe_free_chain(&mc->in_flight);
+    ngx_megapipe_free_chain(&mc->output);
+}
+
+
+ssize_t
+ngx_megapipe_send(ngx_connection_t *c, u_char *buf, size_t size)
+{
+    ssize_t               n;
+    ngx_err_t             err;
+    ngx_event_t          *wev;
+    ngx_megapipe_conn_t  *mc;
+
+    mc = ngx_megapipe_connection(c->fd);
+
+    if (mc == NULL) {
+        return ngx_os_io.send(c, buf, size);
+    }
+
+    wev = c->write;
+
+    n = ngx_megapipe_write(mc, buf, size);
+
+    ngx_log_debug3(NGX_LOG_DEBUG_EVENT, c->log, 0,
+                   "megapipe send: fd:%d %z of %uz", c->fd, n, size);
+
+    if (n > 0) {
+        if (n < (ssize_t) size) {
+            wev->ready = 0;
+        }
+
+        c->sent += n;
+
+        return n;
+    }
+
+    err = ngx_socket_errno;
+    wev->ready = 0;
+
+    if (err == NGX_EAGAIN) {
+        return NGX_AGAIN;
+    }
+
+    wev->error = 1;
+
+    (void) ngx_connection_error(c, err, "send() failed");
+
+    return NGX_ERROR;
+}
+
+
+/* as much of a buffer as there is room for, size at most */
+
+static ssize_t
+ngx_megapipe_send_buf(ngx_megapipe_conn_t *mc, ngx_buf_t *b, size_t size)
+{
+    ssize_t  n;
+
+    if (ngx_buf_in_memory(b)) {
+        n = ngx_megapipe_write(mc, b->pos, size);
+
+        if (n > 0) {
+            b->pos += n;
+
+            if (b->in_file) {
+                b->file_pos += n;
+            }
+        }
+
+        return n;
+    }
+
+    n = ngx_megapipe_append_file(mc, b, size);
+
+    if (n > 0) {
+        b->file_pos += n;
+    }
+
+    return n;
+}
+
+
+ngx_chain_t *
+ngx_megapipe_send_chain(ngx_connection_t *c, ngx_chain_t *in, off_t limit)
+{
+    off_t                 size;
+    ssize_t               n;
+    ngx_err_t             err;
+    ngx_megapipe_conn_t  *mc;
+
+    mc = ngx_megapipe_connection(c->fd);
+
+    if (mc == NULL) {
+        return ngx_os_io.send_chain(c, in, limit);
+    }
+
+    if (!c->write->ready) {
+        return in;
+    }
+
+    if (limit == 0) {
+        limit = NGX_MAX_OFF_T_VALUE;
+    }
+
+    while (in && limit) {
+
+        if (ngx_buf_special(in->buf) || ngx_buf_size(in->buf) == 0) {
+            in = in->next;
+            continue;
+        }
+
+        size = ngx_min(ngx_buf_size(in->buf), limit);
+        size = ngx_min(size, NGX_MEGAPIPE_OUTPUT_MAX);
+
+        n = ngx_megapipe_send_buf(mc, in->buf, (size_t) size);
+
+        ngx_log_debug3(NGX_LOG_DEBUG_EVENT, c->log, 0,
+                       "megapipe send chain: fd:%d %z of %O", c->fd, n, size);
+
+        if (n < 0) {
+            err = ngx_errno;
+            c->write->ready = 0;
+
+            if (err == NGX_EAGAIN) {
+                return in;
+            }
+
+            c->write->error = 1;
+            (void) ngx_connection_error(c, err, "send() failed");
+
+            return NGX_CHAIN_ERROR;
+        }
+
+        c->sent += n;
+        limit -= n;
+    }
+
+    return in;
+}
