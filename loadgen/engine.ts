@@ -6,7 +6,7 @@ import { buildDir } from '../src/paths.js';
 
 /** What is sent and how; loadgen/native/load.h explains the members. */
 export type Plan = {
-  protocol: 'memcached-ascii' | 'memcached-binary';
+  protocol: 'memcached-ascii' | 'memcached-binary' | 'http';
   path?: string;
   host?: string;
   port?: number;
@@ -18,7 +18,12 @@ export type Plan = {
   pipeline: number;
   multiget: number;
   resetClose: boolean;
+  /** HTTP: the last request of a connection says Connection: close. */
+  announceClose?: boolean;
   verify: boolean;
+  /** In bytes: the largest request, and a good size of buffers for answers. */
+  requestSize: number;
+  answerSize: number;
   timeoutNs: number;
   warmupNs: number;
   /** 0: until `requests` are answered. */
@@ -27,14 +32,24 @@ export type Plan = {
   requests: number;
   /** Requests of each connection, in turn; 0: no limit. */
   limits: Uint32Array;
+  /** Where in its thread's sequence each connection begins, one a limit; without: they share one walk. */
+  starts?: Uint32Array;
+  /** With starts: each connection is made once; `requests` is the sum of all limits. */
+  once?: boolean;
   /** Open loop: a thread's times between requests, in turn; empty: closed loop. */
   gapsNs: Float64Array;
   /** One sequence a thread, one behind the other: kind << 30 | item. */
   sequences: Uint32Array;
+  /** Keys; of HTTP the requests' heads. */
   keys: Uint8Array;
   keyOffsets: Uint32Array;
-  valueSizes: Uint32Array;
   pattern: Uint8Array;
+  /** memcached. */
+  valueSizes?: Uint32Array;
+  /** HTTP: three numbers an item, struct load_answer. */
+  answers?: Uint32Array;
+  /** HTTP: the body of those requests that have one. */
+  body?: Uint8Array;
 };
 
 export type ErrorCounts = {
@@ -42,6 +57,7 @@ export type ErrorCounts = {
   portExhaustion: number;
   refused: number;
   reset: number;
+  closed: number;
   timeout: number;
   protocol: number;
   server: number;
@@ -58,6 +74,9 @@ export type Counters = {
   verified: number;
   bytesSent: number;
   bytesReceived: number;
+  /** HTTP: bytes of bodies among those received, and answers by status, from 100 on. */
+  bodyBytes: number;
+  statuses: Float64Array;
   connections: number;
   /** By kind of request. */
   answered: Float64Array;
@@ -107,6 +126,9 @@ export type Snapshot = {
   threads: ThreadUsage[];
   service: Float64Array;
   corrected: Float64Array;
+  /** HTTP: from sending a request to the first byte of its answer. */
+  firstByte: Float64Array;
+  connect: Float64Array;
 };
 
 export type Notice = 'begun' | 'ended' | 'finished';

@@ -1,63 +1,66 @@
 import { constants } from 'node:os';
 import { UserError } from '../src/errors.js';
 import type { Plan } from './engine.js';
-import { makePlan, makePrefillPlan } from './memcached.js';
-import { type MemcachedOptions, memcachedOptions } from './options.js';
+import type { CommonOptions } from './options.js';
 import { type Progress, startProgress } from './progress.js';
-import { errnoName, type Given, type LoadResult, loadResult, wholeOf } from './result.js';
+import { errnoName, type Given } from './result.js';
 import { type Interval, type Outcome, runPlan } from './run.js';
-import { errorsText, portAdvice, resultTable } from './table.js';
+import { errorsText, portAdvice } from './table.js';
+
+/** One load: a plan, where it goes, and what to make of what comes back. */
+export type Load<Result> = {
+  options: CommonOptions;
+  given: Given;
+  plan: Plan;
+  /** For messages: `memcached server at 127.0.0.1:11211`. */
+  target: string;
+  /** What to do before measuring. */
+  prepare?: (signal: AbortSignal, progress: Progress) => Promise<void>;
+  result(outcome: Outcome, series: Interval[]): Omit<Result, 'interrupted'>;
+  table(result: Result): string;
+};
 
 /** What the engine refused to start with, as a sentence. */
-function startError(options: MemcachedOptions, error: unknown): unknown {
+function startError(engine: string, error: unknown): unknown {
   const code = error instanceof Error && 'code' in error ? Number(error.code) : Number.NaN;
   if (!(code < 0)) return error;
-  const name = errnoName(code);
-  return new UserError(`the load engine can't start with --engine ${options.engine}: ${name}`, {
+  return new UserError(`the load engine can't start with --engine ${engine}: ${errnoName(code)}`, {
     hint: 'megapipe doctor tells what this machine can do',
     cause: error,
   });
 }
 
+function sumOfErrors({ last }: Outcome) {
+  const phases = [last.warmup, last.measuring, last.draining].map(({ errors }) => Object.entries(errors));
+  const sums: Record<string, number> = {};
+  for (const [kind, n] of phases.flat()) sums[kind] = (sums[kind] ?? 0) + n;
+  return sums;
+}
+
 /** Why nothing could be measured. */
-function failure(options: MemcachedOptions, { last }: Outcome): UserError | undefined {
-  const where = `memcached server at ${options.server}`;
+function failure(target: string, outcome: Outcome): UserError | undefined {
+  const { last } = outcome;
   if (last.error !== 0) {
     const hint = -last.error === constants.errno.EADDRNOTAVAIL ? portAdvice : 'is it running, and reachable?';
-    return new UserError(`no connection to the ${where}: ${errnoName(last.error)}`, { hint });
+    return new UserError(`no connection to the ${target}: ${errnoName(last.error)}`, { hint });
   }
   if (last.measuring.answered.some((n) => n > 0)) return undefined;
-  const counts = [`${errorsText(wholeOf(last).errors)} errors`, last.complaint, errnoName(last.lastError)];
-  return new UserError(`nothing could be measured at the ${where}: ${counts.filter(Boolean).join(', ')}`);
+  const counts = [`${errorsText(sumOfErrors(outcome))} errors`, last.complaint, errnoName(last.lastError)];
+  return new UserError(`nothing could be measured at the ${target}: ${counts.filter(Boolean).join(', ')}`);
 }
 
-async function run(
-  options: MemcachedOptions,
+/** Carry a plan out. Throws where it can't start, or nothing could be measured. */
+export async function carryOut(
   plan: Plan,
+  target: string,
   observer: Parameters<typeof runPlan>[1],
 ): Promise<Outcome> {
-  try {
-    return await runPlan(plan, observer);
-  } catch (error) {
-    throw startError(options, error);
-  }
-}
-
-/** Set every key. Throws unless all of them were stored. */
-async function prefill(options: MemcachedOptions, plan: Plan, signal: AbortSignal, progress: Progress) {
-  progress.stage(`setting ${options.keys} keys`);
-  const outcome = await run(options, makePrefillPlan(plan), { signal });
-  const failed = failure(options, outcome);
+  const outcome = await runPlan(plan, observer).catch((error) => {
+    throw startError(plan.engine, error);
+  });
+  const failed = failure(target, outcome);
   if (failed) throw failed;
-  const whole = wholeOf(outcome.last);
-  const bad = whole.errors.server + whole.requests.failed;
-  if (bad > 0 && !signal.aborted) {
-    const why = outcome.last.complaint || errnoName(outcome.last.lastError) || 'no answer';
-    throw new UserError(`prefill: ${bad} of ${options.keys} keys could not be set: ${why}`, {
-      hint: 'does the server take values of this size? --no-prefill goes on without',
-    });
-  }
-  return whole;
+  return outcome;
 }
 
 /** The lines that tell a program, reading our stderr, when the window begins and ends. */
@@ -65,16 +68,15 @@ function event(name: 'measuring' | 'measured', at: { monotonicNs: number; wallMs
   process.stderr.write(`${JSON.stringify({ event: name, ...at })}\n`);
 }
 
-async function measure(
-  options: MemcachedOptions,
-  given: Given,
+async function measure<Result>(
+  load: Load<Result>,
   signal: AbortSignal,
   progress: Progress,
-): Promise<LoadResult> {
-  const plan = makePlan(options);
-  const filled = options.prefill ? await prefill(options, plan, signal, progress) : undefined;
+): Promise<Omit<Result, 'interrupted'> & { interrupted: boolean }> {
+  const { given } = load;
   const series: Interval[] = [];
-  const outcome = await run(options, plan, {
+  await load.prepare?.(signal, progress);
+  const outcome = await carryOut(load.plan, load.target, {
     signal,
     notice: (notice, at) => {
       if (given.events && notice === 'begun') event('measuring', at);
@@ -85,22 +87,19 @@ async function measure(
       progress.interval(interval, phase);
     },
   });
-  const failed = failure(options, outcome);
-  if (failed) throw failed;
-  return { ...loadResult(options, given, outcome, series, filled), interrupted: signal.aborted };
+  return { ...load.result(outcome, series), interrupted: signal.aborted };
 }
 
-/** `megapipe load memcached`: everything from the command line's options to the printed result. */
-export async function loadMemcached(given: Given): Promise<void> {
-  const options = await memcachedOptions(given);
+/** Load, show progress, print the result; Ctrl-C ends early. */
+export async function printLoad<Result>(load: Load<Result>): Promise<void> {
   const stop = new AbortController();
   const onSignal = () => stop.abort();
   process.once('SIGINT', onSignal).once('SIGTERM', onSignal);
-  const progress = startProgress(Boolean(given.events));
+  const progress = startProgress(Boolean(load.given.events));
   try {
-    const result = await measure(options, given, stop.signal, progress);
+    const result = (await measure(load, stop.signal, progress)) as Result;
     progress.done();
-    console.log(given.json ? JSON.stringify(result) : resultTable(result));
+    console.log(load.given.json ? JSON.stringify(result) : load.table(result));
   } finally {
     progress.done();
     process.off('SIGINT', onSignal).off('SIGTERM', onSignal);

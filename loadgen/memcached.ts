@@ -1,5 +1,7 @@
+import { shuffle } from './apportion.js';
 import type { Plan } from './engine.js';
 import { largestValue, longestKey, type MemcachedOptions } from './options.js';
+import { sharedPlan, stream } from './plan.js';
 import { type Random, seededRandom, uniformInteger } from './random.js';
 import { sampler } from './sizes.js';
 import { zipf } from './zipf.js';
@@ -14,9 +16,8 @@ const PATTERN_SLACK = 4096;
 const SEQUENCE_LEAST = 2 ** 18;
 const SEQUENCE_MOST = 2 ** 22;
 const PREFILL_PIPELINE = 64;
-
-/** Independent series of random numbers of one seed. */
-const stream = { keySizes: 0, valueSizes: 1, pattern: 2, ranks: 3, arrivals: 4, threads: 16 };
+/** An answer is its value, its key and some words. */
+const answerOverhead = 512;
 
 type Keys = Pick<Plan, 'keys' | 'keyOffsets'>;
 
@@ -56,19 +57,10 @@ function makeValueSizes(options: MemcachedOptions): Uint32Array {
 /** Keys by their popularity; the most popular ones lie anywhere among the keys. */
 function keyPicker(options: MemcachedOptions, random: Random): () => number {
   if (options.popularity.kind === 'uniform') return () => uniformInteger(random, 0, options.keys - 1);
-  const shuffled = shuffle(options.keys, seededRandom(options.seed, stream.ranks));
+  const all = Uint32Array.from({ length: options.keys }, (_, i) => i);
+  const shuffled = shuffle(all, seededRandom(options.seed, stream.ranks));
   const rank = zipf(random, options.keys, options.popularity.alpha);
   return () => shuffled[rank() - 1] ?? 0;
-}
-
-/** Fisher and Yates. */
-function shuffle(n: number, random: Random): Uint32Array {
-  const list = Uint32Array.from({ length: n }, (_, i) => i);
-  for (let i = n - 1; i > 0; i--) {
-    const j = uniformInteger(random, 0, i);
-    [list[i], list[j]] = [list[j] ?? 0, list[i] ?? 0];
-  }
-  return list;
 }
 
 /** Long enough to ask for most keys, unless there are very many. */
@@ -90,37 +82,17 @@ function makeSequences(options: MemcachedOptions): Uint32Array {
   return sequences;
 }
 
-/** A thread's times between two requests. Threads share the rate evenly. */
-function makeGaps(options: MemcachedOptions): Float64Array {
-  if (options.rate === undefined) return new Float64Array(0);
-  const mean = (1e9 * options.threads) / options.rate;
-  if (options.arrival === 'constant') return Float64Array.of(mean);
-  const random = seededRandom(options.seed, stream.arrivals);
-  return Float64Array.from({ length: 1 << 16 }, () => -mean * Math.log(1 - random()));
-}
-
 /** Everything that is sent, decided beforehand: the engine only walks it. */
 export function makePlan(options: MemcachedOptions): Plan {
   const valueSizes = makeValueSizes(options);
   const longest = valueSizes.reduce((a, b) => Math.max(a, b), 0);
   return {
+    ...sharedPlan(options),
     protocol: `memcached-${options.protocol}`,
-    ...options.address,
-    engine: options.engine,
-    batch: options.batch,
-    threads: options.threads,
-    cpus: Uint32Array.from({ length: options.threads }, (_, i) => options.cpus[i % options.cpus.length] ?? 0),
-    concurrency: options.concurrency,
-    pipeline: options.pipeline,
     multiget: options.multiget,
-    resetClose: options.close === 'rst',
-    verify: options.verify,
-    timeoutNs: options.timeout * 1e9,
-    warmupNs: options.warmup * 1e9,
-    durationNs: (options.duration ?? 0) * 1e9,
-    requests: options.requests ?? 0,
+    requestSize: longest + options.multiget * (longestKey + 1),
+    answerSize: longest + answerOverhead,
     limits: Uint32Array.of(options.requestsPerConnection ?? 0),
-    gapsNs: makeGaps(options),
     sequences: makeSequences(options),
     ...makeKeys(options),
     valueSizes,
@@ -130,7 +102,7 @@ export function makePlan(options: MemcachedOptions): Plan {
 
 /** Set every key once, in order, over few connections with many requests in flight. */
 export function makePrefillPlan(plan: Plan): Plan {
-  const items = plan.valueSizes.length;
+  const items = plan.keyOffsets.length - 1;
   return {
     ...plan,
     threads: 1,

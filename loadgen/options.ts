@@ -12,12 +12,12 @@ export const longestKey = 250;
 /** Files that node and the engine have open, generously. */
 const filesOfOurOwn = 128;
 
-const integer = (low: number, high: number) => {
+export const integer = (low: number, high: number) => {
   const message = `must be a whole number from ${low} to ${high}`;
   return z.coerce.number({ error: message }).int(message).min(low, message).max(high, message);
 };
 
-const positive = (what: string) =>
+export const positive = (what: string) =>
   z.coerce
     .number({ error: `must be ${what}` })
     .positive(`must be ${what}`)
@@ -80,12 +80,10 @@ const cpuList = z.string().transform((text, context) => {
 });
 
 /** What every load generator has, whatever it speaks. */
-const common = {
-  server: z.string(),
+export const commonOptions = {
   threads: integer(1, 1024).optional(),
   cpus: cpuList.optional(),
   concurrency: integer(1, 1_000_000),
-  requestsPerConnection: perConnection,
   close: z.enum(['rst', 'fin'], { error: 'must be rst or fin' }),
   duration: positive('a number of seconds above 0').optional(),
   requests: integer(1, 2 ** 48).optional(),
@@ -101,7 +99,9 @@ const common = {
 };
 
 const memcached = z.object({
-  ...common,
+  ...commonOptions,
+  server: z.string(),
+  requestsPerConnection: perConnection,
   getSet,
   keySize: sizes(1, longestKey),
   valueSize: sizes(0, largestValue),
@@ -114,88 +114,108 @@ const memcached = z.object({
 
 export type Address = { path: string } | { host: string; port: number };
 
-type Checked = z.output<typeof memcached>;
+type CheckedCommon = z.output<z.ZodObject<typeof commonOptions>>;
 
-/** Options as they were given, with everything left open decided. */
-export type MemcachedOptions = Omit<Checked, 'threads' | 'cpus' | 'warmup'> & {
-  threads: number;
-  cpus: number[];
-  warmup: number;
-  address: Address;
-};
+/** What was left open, decided. */
+export type Decided = { threads: number; cpus: number[]; warmup: number; duration: number | undefined };
+
+/** The options that every load generator has, with everything decided. */
+export type CommonOptions = Omit<CheckedCommon, keyof Decided> & Decided;
+
+export type MemcachedOptions = Omit<z.output<typeof memcached>, keyof Decided> &
+  Decided & { address: Address };
 
 /** As on the command line: requestsPerConnection is --requests-per-connection. */
 function optionName(path: PropertyKey[]): string {
   return `--${String(path[0]).replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
 }
 
-function usage(message: string): UserError {
-  return new UserError(message, { hint: 'see megapipe load memcached --help', exitCode: 2 });
+/** Something was asked for wrongly. */
+export function usage(message: string, command: string): UserError {
+  return new UserError(message, { hint: `see megapipe load ${command} --help`, exitCode: 2 });
 }
 
-async function resolve(host: string): Promise<string> {
+/** A host's address. */
+export async function resolve(host: string, option: string): Promise<string> {
   if (isIP(host)) return host;
   try {
     return (await lookup(host)).address;
   } catch (cause) {
-    throw new UserError(`--server: no address found for ${host}`, { cause });
+    throw new UserError(`${option}: no address found for ${host}`, { cause });
   }
+}
+
+/** A UNIX socket's address; undefined: sun_path has no room for it. */
+export function unixAddress(path: string): Address | undefined {
+  return path === '' || Buffer.byteLength(path) > 107 ? undefined : { path };
 }
 
 /** HOST:PORT, [IPV6]:PORT or unix:PATH. */
 async function parseServer(text: string): Promise<Address> {
   if (text.startsWith('unix:')) {
-    const path = text.slice('unix:'.length);
-    if (path === '' || Buffer.byteLength(path) > 107)
-      throw usage('--server: unix: needs a path of 1 to 107 bytes');
-    return { path };
+    const address = unixAddress(text.slice('unix:'.length));
+    if (!address) throw usage('--server: unix: needs a path of 1 to 107 bytes', 'memcached');
+    return address;
   }
   const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text);
   const host = match?.[1] ?? match?.[2];
   const port = Number(match?.[3]);
   if (!host || !(port >= 1 && port <= 65535)) {
-    throw usage(`--server must be HOST:PORT, [IPV6]:PORT or unix:PATH, not ${JSON.stringify(text)}`);
+    const message = `--server must be HOST:PORT, [IPV6]:PORT or unix:PATH, not ${JSON.stringify(text)}`;
+    throw usage(message, 'memcached');
   }
-  return { host: await resolve(host), port };
+  return { host: await resolve(host, '--server'), port };
 }
 
-function check(options: unknown): Checked {
-  const result = memcached.safeParse(options);
+/** Options as a schema has them. Throws a UserError that names what is wrong. */
+export function checkOptions<Schema extends z.ZodType>(
+  schema: Schema,
+  options: unknown,
+  command: string,
+): z.output<Schema> {
+  const result = schema.safeParse(options);
   if (result.success) return result.data;
   const given = options as Record<PropertyKey, unknown>;
   const complaints = result.error.issues.map(
     ({ path, message }) => `${optionName(path)} ${message}, not ${JSON.stringify(given[path[0] ?? ''])}`,
   );
-  throw usage(complaints.join('; '));
+  throw usage(complaints.join('; '), command);
 }
 
-function checkTogether(options: Checked, threads: number) {
+function checkTogether(options: CheckedCommon, threads: number, command: string) {
   const { duration, requests, concurrency } = options;
   if (duration !== undefined && requests !== undefined)
-    throw usage('give --duration or --requests, not both');
+    throw usage('give --duration or --requests, not both', command);
   if (threads > concurrency) {
-    throw usage(`--threads ${threads} need at least as many connections; --concurrency is ${concurrency}`);
+    const message = `--threads ${threads} need at least as many connections; --concurrency is ${concurrency}`;
+    throw usage(message, command);
   }
   const files = openFilesLimit() - filesOfOurOwn;
   if (concurrency > files) {
-    throw usage(`--concurrency ${concurrency} is above the limit on open files; ulimit -Hn leaves ${files}`);
+    const message = `--concurrency ${concurrency} is above the limit on open files; ulimit -Hn leaves ${files}`;
+    throw usage(message, command);
   }
-  if (options.multiget > 1 && options.getSet.get === 0) throw usage('--multiget needs gets in --get-set');
+}
+
+/** Decide what was left open. */
+export function decide(options: CheckedCommon, command: string): Decided {
+  const cpus = options.cpus ?? allowedCpus();
+  const threads = options.threads ?? Math.min(cpus.length, options.concurrency);
+  checkTogether(options, threads, command);
+  const byCount = options.requests !== undefined;
+  return {
+    cpus,
+    threads,
+    duration: byCount ? undefined : (options.duration ?? 10),
+    warmup: options.warmup ?? (byCount ? 0 : 1),
+  };
 }
 
 /** Check the command line's options, and decide what was left open. Throws a UserError that names what is wrong. */
 export async function memcachedOptions(given: unknown): Promise<MemcachedOptions> {
-  const checked = check(given);
-  const cpus = checked.cpus ?? allowedCpus();
-  const threads = checked.threads ?? Math.min(cpus.length, checked.concurrency);
-  checkTogether(checked, threads);
-  const byCount = checked.requests !== undefined;
-  return {
-    ...checked,
-    cpus,
-    threads,
-    duration: byCount ? undefined : (checked.duration ?? 10),
-    warmup: checked.warmup ?? (byCount ? 0 : 1),
-    address: await parseServer(checked.server),
-  };
+  const checked = checkOptions(memcached, given, 'memcached');
+  const decided = decide(checked, 'memcached');
+  if (checked.multiget > 1 && checked.getSet.get === 0)
+    throw usage('--multiget needs gets in --get-set', 'memcached');
+  return { ...checked, ...decided, address: await parseServer(checked.server) };
 }

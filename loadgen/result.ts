@@ -3,11 +3,13 @@ import { encodeIntoCompressedBase64 } from 'hdr-histogram-js';
 import { z } from 'zod';
 import type { Counters, Snapshot, ThreadUsage } from './engine.js';
 import { histogramOf, latencyUs } from './latency.js';
-import type { MemcachedOptions } from './options.js';
+import type { CommonOptions, MemcachedOptions } from './options.js';
 import { answeredOf, type Interval, type Outcome } from './run.js';
 
-const count = z.number().int().nonnegative();
-const latency = z
+/** A count. */
+export const count = z.number().int().nonnegative();
+/** Percentiles in microseconds; missing where nothing was measured. */
+export const latency = z
   .object({
     p50: z.number(),
     p90: z.number(),
@@ -27,13 +29,15 @@ const errors = z.object({
   refused: count,
   /** The server ended a connection that was in use. */
   reset: count,
+  /** The server said that it ends a connection while more requests were in flight on it (pipelining). */
+  closed: count,
   /** Nothing came for --timeout. */
   timeout: count,
   /** What came was no answer; the connection was given up. */
   protocol: count,
   /** The server answered with an error. */
   server: count,
-  /** A value was not what had been stored. */
+  /** A value was not what had been stored, an answer not what it must be. */
   verification: count,
   other: count,
 });
@@ -53,13 +57,15 @@ const requests = z.object({
   failed: count,
 });
 
-const traffic = z.object({
-  requests,
+/** What goes back and forth, whatever the protocol. */
+export const commonTraffic = {
   connections: count,
   bytesSent: count,
   bytesReceived: count,
   errors,
-});
+};
+
+const traffic = z.object({ requests, ...commonTraffic });
 
 const thread = z.object({
   cpu: count,
@@ -73,18 +79,14 @@ const thread = z.object({
 
 const instant = z.object({ monotonicNs: z.number(), wall: z.iso.datetime() });
 
-/** What `megapipe load … --json` prints. Numbers are of the measuring window where nothing else is said. */
-export const loadResultSchema = z.object({
+/** What every `megapipe load … --json` prints. Numbers are of the measuring window where nothing else is said. */
+export const commonResult = {
   config: z.record(z.string(), z.unknown()),
   engine: z.string(),
   /** By Ctrl-C: the window was shorter than it should have been. */
   interrupted: z.boolean(),
   window: z.object({ start: instant, end: instant, seconds: z.number() }),
   throughputRps: z.number(),
-  ...traffic.shape,
-  latencyUs: z.object({ service: latency, corrected: latency }),
-  /** Of nanoseconds; HdrHistogram V2, compressed, base64. */
-  histogram: z.object({ service: z.string(), corrected: z.string() }),
   /** Open loop only. */
   schedule: z.object({ rate: z.number(), sent: count, unsent: count }).optional(),
   clientCpu: z.object({ userSeconds: z.number(), systemSeconds: z.number() }),
@@ -106,13 +108,23 @@ export const loadResultSchema = z.object({
       latencyUs: latency,
     }),
   ),
-  /** Everything that was done to the server from start to end: prefill, warm-up, window and the rest. */
-  whole: traffic,
   /** Errno's name of the latest failed call, the server's latest error. */
   lastError: z.string().nullable(),
   serverComplaint: z.string().nullable(),
+};
+
+/** What `megapipe load memcached --json` prints. */
+export const loadResultSchema = z.object({
+  ...commonResult,
+  ...traffic.shape,
+  latencyUs: z.object({ service: latency, corrected: latency }),
+  /** Of nanoseconds; HdrHistogram V2, compressed, base64. */
+  histogram: z.object({ service: z.string(), corrected: z.string() }),
+  /** Everything that was done to the server from start to end: prefill, warm-up, window and the rest. */
+  whole: traffic,
 });
 
+type Common = z.infer<z.ZodObject<typeof commonResult>>;
 export type LoadResult = z.infer<typeof loadResultSchema>;
 type Traffic = z.infer<typeof traffic>;
 
@@ -136,7 +148,8 @@ function trafficOf(c: Counters): Traffic {
   };
 }
 
-function sum<T extends Record<string, number>>(a: T, b: T): T {
+/** Add numbers by their names. */
+export function sum<T extends Record<string, number>>(a: T, b: T): T {
   return Object.fromEntries(Object.entries(a).map(([name, n]) => [name, n + (b[name] ?? 0)])) as T;
 }
 
@@ -173,9 +186,9 @@ const saturatedShare = 0.9;
 /** With less idle time than this a thread couldn't have done more. */
 const leastIdleShare = 0.05;
 
-type Limit = Pick<LoadResult, 'clientSaturated' | 'clientLimit' | 'clientLimitReason'>;
+type Limit = Pick<Common, 'clientSaturated' | 'clientLimit' | 'clientLimitReason'>;
 
-function limitOf(threads: LoadResult['threads']): Limit {
+function limitOf(threads: Common['threads']): Limit {
   const percent = (share: number | null) => `${Math.round((share ?? 0) * 100)} %`;
   const busiest = threads.findIndex((t) => t.runningShare >= saturatedShare);
   if (busiest >= 0) {
@@ -192,14 +205,14 @@ function limitOf(threads: LoadResult['threads']): Limit {
 /** JSON has no undefined, and the parsed forms of options are ours: what was asked for, in its own words. */
 export type Given = Record<string, unknown>;
 
-function configOf(options: MemcachedOptions, given: Given): Given {
+function configOf(options: CommonOptions, given: Given): Given {
   const decided = { threads: options.threads, cpus: options.cpus, warmup: options.warmup };
   const duration = options.duration === undefined ? {} : { duration: options.duration };
   const requests = options.requests === undefined ? {} : { requests: options.requests };
-  return { protocol: 'memcached', ...given, ...decided, ...duration, ...requests };
+  return { ...given, ...decided, ...duration, ...requests };
 }
 
-function windowOf({ last, beganAtMs }: Outcome): LoadResult['window'] {
+function windowOf({ last, beganAtMs }: Outcome): Common['window'] {
   const seconds = (last.endNs - last.beginNs) / 1e9;
   return {
     start: { monotonicNs: last.beginNs, wall: new Date(beganAtMs).toISOString() },
@@ -208,11 +221,12 @@ function windowOf({ last, beganAtMs }: Outcome): LoadResult['window'] {
   };
 }
 
-function scheduleOf(rate: number | undefined, { sent, unsent }: Counters): Pick<LoadResult, 'schedule'> {
+function scheduleOf(rate: number | undefined, { sent, unsent }: Counters): Pick<Common, 'schedule'> {
   return rate === undefined ? {} : { schedule: { rate, sent, unsent } };
 }
 
-function latencies(last: Snapshot, openLoop: boolean): Pick<LoadResult, 'latencyUs' | 'histogram'> {
+/** Latencies of requests, and their histograms. */
+export function latencies(last: Snapshot, openLoop: boolean): Pick<LoadResult, 'latencyUs' | 'histogram'> {
   const service = histogramOf(last.service);
   const corrected = openLoop ? histogramOf(last.corrected) : service;
   return {
@@ -229,26 +243,21 @@ export function errnoName(error: number): string | null {
   return error === 0 ? null : getSystemErrorName(error);
 }
 
-/** Everything that is known of a run, as --json prints it. */
-export function loadResult(
-  options: MemcachedOptions,
+/** What is known of a run whatever its protocol. */
+export function commonResultOf(
+  options: CommonOptions,
   given: Given,
   outcome: Outcome,
   series: Interval[],
-  prefill: Traffic | undefined,
-): Omit<LoadResult, 'interrupted'> {
+): Omit<Common, 'interrupted'> {
   const { last } = outcome;
   const window = windowOf(outcome);
   const threads = last.threads.map(threadOf);
-  const measured = trafficOf(last.measuring);
-  const whole = wholeOf(last);
   return {
     config: configOf(options, given),
     engine: last.engine,
     window,
-    throughputRps: window.seconds > 0 ? measured.requests.total / window.seconds : 0,
-    ...measured,
-    ...latencies(last, options.rate !== undefined),
+    throughputRps: window.seconds > 0 ? answeredOf(last.measuring) / window.seconds : 0,
     ...scheduleOf(options.rate, last.measuring),
     clientCpu: {
       userSeconds: threads.reduce((total, t) => total + t.userSeconds, 0),
@@ -259,8 +268,25 @@ export function loadResult(
     kernelCrossings: last.stats.crossings,
     channel: { ...last.stats },
     series,
-    whole: prefill ? addTraffic(prefill, whole) : whole,
     lastError: errnoName(last.lastError),
     serverComplaint: last.complaint || null,
+  };
+}
+
+/** Everything that is known of a run on memcached, as --json prints it. */
+export function loadResult(
+  options: MemcachedOptions,
+  given: Given,
+  outcome: Outcome,
+  series: Interval[],
+  prefill: Traffic | undefined,
+): Omit<LoadResult, 'interrupted'> {
+  const { last } = outcome;
+  const whole = wholeOf(last);
+  return {
+    ...commonResultOf(options, { protocol: 'memcached', ...given }, outcome, series),
+    ...trafficOf(last.measuring),
+    ...latencies(last, options.rate !== undefined),
+    whole: prefill ? addTraffic(prefill, whole) : whole,
   };
 }

@@ -1,6 +1,10 @@
 import Table from 'cli-table3';
+import type { HttpResult } from './http-result.js';
 import type { LatencyUs } from './latency.js';
 import type { LoadResult } from './result.js';
+
+type Result = LoadResult | HttpResult;
+type Row = Record<string, string[]>;
 
 /** Where connects fail with EADDRNOTAVAIL. */
 export const portAdvice =
@@ -9,7 +13,7 @@ export const portAdvice =
 const number = new Intl.NumberFormat('en-US', { maximumFractionDigits: 1 });
 const show = (value: number) => number.format(value);
 
-function latencyRow(name: string, latency: LatencyUs | undefined): Record<string, string[]> {
+function latencyRow(name: string, latency: LatencyUs | undefined): Row {
   if (!latency) return { [name]: ['nothing measured'] };
   const { p50, p90, p99, p999, max } = latency;
   return {
@@ -18,12 +22,12 @@ function latencyRow(name: string, latency: LatencyUs | undefined): Record<string
 }
 
 /** Those errors that happened, by kind. */
-export function errorsText(errors: LoadResult['errors']): string {
+export function errorsText(errors: Record<string, number>): string {
   const some = Object.entries(errors).filter(([, count]) => count > 0);
   return some.length === 0 ? 'no' : some.map(([kind, count]) => `${show(count)} ${kind}`).join(', ');
 }
 
-function latencyRows({ latencyUs, schedule }: LoadResult): Record<string, string[]>[] {
+function latencyRows({ latencyUs, schedule }: Result): Row[] {
   if (!schedule) return [latencyRow('latency, us', latencyUs.service)];
   return [
     latencyRow('latency from the intended time, us', latencyUs.corrected),
@@ -37,7 +41,7 @@ function latencyRows({ latencyUs, schedule }: LoadResult): Record<string, string
 }
 
 /** What the numbers alone don't say. */
-function remarks({ serverComplaint, errors, interrupted }: LoadResult): string[] {
+function remarks({ serverComplaint, errors, interrupted }: Result): string[] {
   return [
     ...(interrupted ? ['interrupted: the window was shorter than it should have been'] : []),
     ...(serverComplaint ? [`the server said: ${serverComplaint}`] : []),
@@ -47,19 +51,14 @@ function remarks({ serverComplaint, errors, interrupted }: LoadResult): string[]
   ];
 }
 
-/** The result as people read it. */
-export function resultTable(result: LoadResult): string {
-  const { requests, clientCpu, window } = result;
+/** Rows that every result has, around those of its protocol. */
+function tableOf(result: Result, own: Row[]): string {
+  const { requests, clientCpu } = result;
   const cpu = clientCpu.userSeconds + clientCpu.systemSeconds;
   const table = new Table({ chars: { mid: '', 'left-mid': '', 'mid-mid': '', 'right-mid': '' } });
   table.push(
     { 'requests/s': [show(result.throughputRps)] },
-    { requests: [`${show(requests.get)} get, ${show(requests.set)} set in ${show(window.seconds)} s`] },
-    {
-      keys: [
-        `${show(requests.hits)} hits, ${show(requests.misses)} misses, ${show(requests.verified)} verified`,
-      ],
-    },
+    ...own,
     ...latencyRows(result),
     { errors: [errorsText(result.errors)] },
     { 'unanswered requests': [show(requests.failed)] },
@@ -73,4 +72,32 @@ export function resultTable(result: LoadResult): string {
     { 'client limit': [result.clientLimitReason ?? 'none: it had time to spare'] },
   );
   return [table.toString(), ...remarks(result)].join('\n');
+}
+
+/** A result of memcached as people read it. */
+export function resultTable(result: LoadResult): string {
+  const { requests, window } = result;
+  return tableOf(result, [
+    { requests: [`${show(requests.get)} get, ${show(requests.set)} set in ${show(window.seconds)} s`] },
+    {
+      keys: [
+        `${show(requests.hits)} hits, ${show(requests.misses)} misses, ${show(requests.verified)} verified`,
+      ],
+    },
+  ]);
+}
+
+/** A result of HTTP as people read it. */
+export function httpTable(result: HttpResult): string {
+  const { requests, window, statuses, latencyUs } = result;
+  const codes = Object.entries(statuses).map(([status, n]) => `${status}: ${show(n)}`);
+  return tableOf(result, [
+    { 'kB/s': [`${show(result.throughputKBps)} received, ${show(result.bodyKBps)} of it bodies`] },
+    {
+      requests: [`${show(requests.total)} in ${show(window.seconds)} s, ${show(requests.verified)} verified`],
+    },
+    { statuses: [codes.join(', ') || 'none'] },
+    latencyRow('connecting, us', latencyUs.connect),
+    latencyRow('to the first byte, us', latencyUs.firstByte),
+  ]);
 }

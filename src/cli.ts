@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander';
 import { addBenchCommand } from './commands/bench.js';
 import { addBuildCommand } from './commands/build.js';
 import { addDoctorCommand } from './commands/doctor.js';
+import { addFilesCommand } from './commands/files.js';
 import { addLoadCommand } from './commands/load.js';
 import { addReportCommand } from './commands/report.js';
 import { addServeCommand } from './commands/serve.js';
@@ -20,6 +21,7 @@ function buildProgram(): Command {
   addDoctorCommand(program);
   addBuildCommand(program);
   addServeCommand(program);
+  addFilesCommand(program);
   addLoadCommand(program);
   addBenchCommand(program);
   addReportCommand(program);

@@ -47,6 +47,11 @@ export const debianPackages: readonly DebianPackage[] = [
  */
 export const unpackedPackages: readonly DebianPackage[] = [
   {
+    name: 'node-llhttp',
+    purpose: 'build',
+    why: 'C sources of llhttp, node’s parser of HTTP; installing it would bring the distribution’s node',
+  },
+  {
     name: 'memcached',
     purpose: 'test',
     why: 'a server that nobody here built, to check the load generator against',

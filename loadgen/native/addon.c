@@ -18,7 +18,7 @@
 #include "load.h"
 
 /* Memory of the plan that belongs to node, and is kept for it. */
-enum { BUFFERS_MAX = 8 };
+enum { BUFFERS_MAX = 12 };
 
 struct addon_run {
 	struct load_run *run;
@@ -142,8 +142,35 @@ static void read_numbers(napi_env env, napi_value object,
 	plan->warmup_ns = (uint64_t)number(env, object, "warmupNs");
 	plan->duration_ns = (uint64_t)number(env, object, "durationNs");
 	plan->requests = (uint64_t)number(env, object, "requests");
+	plan->request_size = (uint32_t)number(env, object, "requestSize");
+	plan->answer_size = (uint32_t)number(env, object, "answerSize");
 	plan->reset_close = boolean(env, object, "resetClose");
+	plan->announce_close = boolean(env, object, "announceClose");
+	plan->once = boolean(env, object, "once");
 	plan->verify = boolean(env, object, "verify");
+}
+
+/* What belongs to one protocol alone, and may be missing. */
+static int read_items(napi_env env, struct addon_run *a, napi_value o)
+{
+	struct load_plan *plan = &a->plan;
+	uint32_t sizes, answers;
+
+	plan->value_sizes =
+		array(env, a, o, "valueSizes", napi_uint32_array, &sizes);
+	plan->pattern = array(env, a, o, "pattern", napi_uint8_array,
+			      &plan->pattern_len);
+	plan->answers =
+		array(env, a, o, "answers", napi_uint32_array, &answers);
+	plan->body =
+		array(env, a, o, "body", napi_uint8_array, &plan->body_len);
+	_Static_assert(sizeof(struct load_answer) == 3 * sizeof(uint32_t),
+		       "an answer is three numbers");
+	bool http = !strcmp(a->protocol, "http");
+
+	return http ? answers == 3 * (size_t)plan->n_items ? 0 : -EINVAL :
+	       sizes == plan->n_items ? 0 :
+					-EINVAL;
 }
 
 static int read_arrays(napi_env env, struct addon_run *a, napi_value o)
@@ -154,6 +181,8 @@ static int read_arrays(napi_env env, struct addon_run *a, napi_value o)
 	plan->cpus = array(env, a, o, "cpus", napi_uint32_array, &cpus);
 	plan->limits =
 		array(env, a, o, "limits", napi_uint32_array, &plan->n_limits);
+	plan->starts =
+		array(env, a, o, "starts", napi_uint32_array, &plan->n_starts);
 	plan->gaps_ns =
 		array(env, a, o, "gapsNs", napi_float64_array, &plan->n_gaps);
 	plan->sequences =
@@ -161,16 +190,13 @@ static int read_arrays(napi_env env, struct addon_run *a, napi_value o)
 	plan->keys = array(env, a, o, "keys", napi_uint8_array, &keys);
 	plan->key_offsets =
 		array(env, a, o, "keyOffsets", napi_uint32_array, &offsets);
-	plan->value_sizes = array(env, a, o, "valueSizes", napi_uint32_array,
-				  &plan->n_items);
-	plan->pattern = array(env, a, o, "pattern", napi_uint8_array,
-			      &plan->pattern_len);
 	if (!plan->threads || cpus != plan->threads ||
-	    sequences % plan->threads || offsets != plan->n_items + 1 ||
-	    !plan->n_items || plan->key_offsets[plan->n_items] != keys)
+	    sequences % plan->threads || offsets < 2 ||
+	    plan->key_offsets[offsets - 1] != keys)
 		return -EINVAL;
 	plan->sequence_len = sequences / plan->threads;
-	return 0;
+	plan->n_items = offsets - 1;
+	return read_items(env, a, o);
 }
 
 static int read_plan(napi_env env, struct addon_run *a, napi_value object)
@@ -244,14 +270,20 @@ static const struct field counter_fields[] = {
 	FIELD(load_counters, verified, "verified"),
 	FIELD(load_counters, bytes_sent, "bytesSent"),
 	FIELD(load_counters, bytes_received, "bytesReceived"),
+	FIELD(load_counters, body_bytes, "bodyBytes"),
 	FIELD(load_counters, connections, "connections"),
 };
 
 static const struct field error_fields[] = {
-	{ "connect", LOAD_CONNECT }, { "portExhaustion", LOAD_PORTS },
-	{ "refused", LOAD_REFUSED }, { "reset", LOAD_RESET },
-	{ "timeout", LOAD_TIMEOUT }, { "protocol", LOAD_PROTOCOL },
-	{ "server", LOAD_SERVER },   { "verification", LOAD_VERIFICATION },
+	{ "connect", LOAD_CONNECT },
+	{ "portExhaustion", LOAD_PORTS },
+	{ "refused", LOAD_REFUSED },
+	{ "reset", LOAD_RESET },
+	{ "closed", LOAD_CLOSED },
+	{ "timeout", LOAD_TIMEOUT },
+	{ "protocol", LOAD_PROTOCOL },
+	{ "server", LOAD_SERVER },
+	{ "verification", LOAD_VERIFICATION },
 	{ "other", LOAD_OTHER },
 };
 
@@ -293,6 +325,7 @@ static napi_value counters(napi_env env, const struct load_counters *c)
 
 	set(env, object, "answered", doubles(env, c->answered, LOAD_KINDS));
 	set(env, object, "items", doubles(env, c->items, LOAD_KINDS));
+	set(env, object, "statuses", doubles(env, c->statuses, LOAD_STATUSES));
 	napi_create_object(env, &errors);
 	for (size_t i = 0; i < COUNT(error_fields); i++)
 		set_number(env, errors, error_fields[i].name,
@@ -352,6 +385,9 @@ static napi_value snapshot_object(napi_env env, struct addon_run *a)
 	set(env, object, "service", doubles(env, s->service, HISTOGRAM_COUNTS));
 	set(env, object, "corrected",
 	    doubles(env, s->corrected, HISTOGRAM_COUNTS));
+	set(env, object, "firstByte",
+	    doubles(env, s->first_byte, HISTOGRAM_COUNTS));
+	set(env, object, "connect", doubles(env, s->connect, HISTOGRAM_COUNTS));
 	return object;
 }
 

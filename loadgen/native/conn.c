@@ -11,13 +11,30 @@
 #define UNLIMITED UINT32_MAX
 #define SEGMENTS_PER_WRITE 1000 /* below IOV_MAX */
 
-static uint32_t next_limit(struct worker *w)
+/* Is there a connection left to be made? */
+static bool has_connection(const struct conn *c)
 {
-	uint32_t limit = w->plan->limits[w->next_limit];
+	const struct load_plan *plan = c->worker->plan;
 
-	if (++w->next_limit == w->plan->n_limits)
-		w->next_limit = 0;
-	return limit ? limit : UNLIMITED;
+	return !plan->once || c->left || c->worker->next_limit < plan->n_limits;
+}
+
+/* What the connection is to do. One that ended early goes on. */
+static void next_connection(struct conn *c)
+{
+	struct worker *w = c->worker;
+	const struct load_plan *plan = w->plan;
+
+	if (plan->n_starts && c->left)
+		return;
+	uint32_t number = w->next_limit;
+
+	c->left = plan->limits[number] ? plan->limits[number] : UNLIMITED;
+	if (plan->n_starts)
+		c->position = plan->starts[number];
+	w->next_limit += plan->threads;
+	if (w->next_limit >= plan->n_limits && !plan->once)
+		w->next_limit = w->index % plan->n_limits;
 }
 
 /* A socket that closes as the plan wants it. */
@@ -98,17 +115,17 @@ static void conn_fail_errno(struct conn *c, int error)
 
 static void conn_reset(struct conn *c)
 {
-	struct worker *w = c->worker;
-
+	next_connection(c);
 	c->state = CONN_CONNECTING;
 	c->writing = false;
 	c->answered = false;
-	c->left = next_limit(w);
+	c->broken = false;
 	c->head = 0;
 	c->in_flight = 0;
-	c->active_ns = w->now_ns;
+	c->active_ns = c->worker->now_ns;
+	c->opened_ns = c->active_ns;
 	output_clear(&c->output);
-	parser_reset(&c->parser);
+	c->worker->protocol->reset(c);
 }
 
 /* Connect, and in a closed loop queue the first requests right behind. */
@@ -116,7 +133,7 @@ void conn_open(struct conn *c)
 {
 	struct worker *w = c->worker;
 
-	if (pace_exhausted(w)) {
+	if (pace_exhausted(w) || !has_connection(c)) {
 		c->state = CONN_RETIRED;
 		return;
 	}
@@ -157,8 +174,14 @@ static void conn_close(struct conn *c)
 
 bool conn_can_send(const struct conn *c)
 {
-	return c->state == CONN_OPEN && !c->writing && c->left &&
+	return c->state == CONN_OPEN && !c->writing && !c->broken && c->left &&
 	       c->in_flight < c->worker->plan->pipeline;
+}
+
+/* The walk through the sequence: the connection's own, or its thread's. */
+static uint32_t *conn_position(struct conn *c)
+{
+	return c->worker->plan->n_starts ? &c->position : &c->worker->position;
 }
 
 static int conn_render(struct conn *c, uint64_t intended_ns)
@@ -169,14 +192,16 @@ static int conn_render(struct conn *c, uint64_t intended_ns)
 
 	r->intended_ns = intended_ns;
 	r->sent_ns = w->now_ns;
-	r->position = w->position;
+	uint32_t *position = conn_position(c);
+
+	r->position = *position;
 	int rc = w->protocol->render(w, c, r);
 
 	if (rc)
 		return rc;
-	w->position += r->items;
-	if (w->position >= w->plan->sequence_len)
-		w->position %= w->plan->sequence_len;
+	*position += r->items;
+	if (*position >= w->plan->sequence_len)
+		*position %= w->plan->sequence_len;
 	if (!c->in_flight++)
 		c->active_ns = w->now_ns;
 	w->in_flight++;
@@ -231,7 +256,7 @@ bool conn_pump(struct conn *c)
  * over. */
 static bool conn_next(struct conn *c)
 {
-	if (c->writing || c->state != CONN_OPEN)
+	if (c->writing || c->broken || c->state != CONN_OPEN)
 		return true;
 	if (!c->left && !c->in_flight) {
 		conn_close(c);
@@ -256,7 +281,7 @@ static void conn_connected(struct conn *c, int result)
 	c->active_ns = w->now_ns;
 	BUMP(w->open, 1);
 	BUMP(w->now->connections, 1);
-	worker_connected(w);
+	worker_connected(w, c);
 	conn_next(c);
 }
 
@@ -269,7 +294,7 @@ static void conn_written(struct conn *c, ssize_t result)
 	c->writing = false;
 	output_clear(&c->output);
 	if (result < 0) {
-		c->left = 0;
+		c->broken = true;
 		return;
 	}
 	BUMP(c->worker->now->bytes_sent, (uint64_t)result);
@@ -279,10 +304,31 @@ static void conn_written(struct conn *c, ssize_t result)
 	conn_next(c);
 }
 
+/*
+ * The server ends the connection, and may: it said so in an answer, or the
+ * connection was idle. Memory that is being written is wanted back at once.
+ */
+static void conn_ended(struct conn *c)
+{
+	if (c->in_flight) {
+		conn_fail(c, LOAD_CLOSED);
+		return;
+	}
+	if (c->writing)
+		conn_drop(c);
+	else
+		conn_close(c);
+	conn_open(c);
+}
+
 static void conn_received(struct conn *c, const struct mp_event *ev)
 {
 	struct worker *w = c->worker;
 
+	if (!ev->result && w->protocol->end && w->protocol->end(w, c)) {
+		conn_ended(c);
+		return;
+	}
 	if (ev->result <= 0) {
 		conn_fail_errno(c, (int)ev->result);
 		return;
@@ -292,7 +338,9 @@ static void conn_received(struct conn *c, const struct mp_event *ev)
 	int rc = w->protocol->parse(w, c, ev->recv.data, (size_t)ev->result);
 
 	mp_release(w->ch, ev);
-	if (rc)
+	if (rc == -ESHUTDOWN)
+		conn_ended(c);
+	else if (rc)
 		conn_fail(c, rc == -EUSERS ? LOAD_REFUSED : LOAD_PROTOCOL);
 	else if (conn_next(c) && (rc = mp_recv(c->handle)))
 		conn_fail_errno(c, rc);

@@ -24,17 +24,39 @@
 #define LOAD_PIPELINE_MAX 4096
 #define LOAD_MULTIGET_MAX 65535
 
+/* Statuses of HTTP: 100 to 599. */
+#define LOAD_STATUS_FIRST 100
+#define LOAD_STATUSES 500
+
 enum load_error {
 	LOAD_CONNECT,	   /* connect() failed */
 	LOAD_PORTS,	   /* connect() found no free local port */
 	LOAD_REFUSED,	   /* the server said it has too many connections */
 	LOAD_RESET,	   /* the peer ended a connection that was in use */
+	LOAD_CLOSED,	   /* the server said that it ends a connection, with
+			      requests behind the answer that said so */
 	LOAD_TIMEOUT,	   /* nothing came for so long */
 	LOAD_PROTOCOL,	   /* what came was no answer */
 	LOAD_SERVER,	   /* the server answered with an error */
 	LOAD_VERIFICATION, /* a value was not what was stored */
 	LOAD_OTHER,	   /* any other errno */
 	LOAD_ERRORS,
+};
+
+/* How the content of an answer is checked (HTTP). */
+enum load_check { LOAD_CHECK_NOT, LOAD_CHECK_PATTERN, LOAD_CHECK_CRC32 };
+
+#define LOAD_IS_HEAD 1	  /* no body comes */
+#define LOAD_SENDS_BODY 2 /* the plan's body follows the head */
+#define LOAD_ANY_LENGTH UINT32_MAX
+
+/* What an item is, and what its answer must be (HTTP). */
+struct load_answer {
+	uint16_t status; /* 0: any */
+	uint8_t check;
+	uint8_t flags;
+	uint32_t length;  /* of the body */
+	uint32_t content; /* where in the pattern it starts, or its CRC-32 */
 };
 
 /*
@@ -60,9 +82,21 @@ struct load_plan {
 	uint64_t duration_ns; /* 0: until requests are answered */
 	uint64_t requests;    /* 0: until duration is over */
 
-	/* Requests of each connection, in turn; 0: no limit. */
+	/*
+	 * Requests of each connection, in turn; 0: no limit. Thread i has the
+	 * i-th and each threads-th after it.
+	 */
 	const uint32_t *limits;
 	uint32_t n_limits;
+
+	/*
+	 * Where in the sequence each connection begins, one a limit; none: the
+	 * connections of a thread share one walk. A connection that has such a
+	 * place and ends early goes on there as a new one.
+	 */
+	const uint32_t *starts;
+	uint32_t n_starts;
+	bool once; /* no connection twice; requests: of all limits */
 
 	/* Open loop: from one request of a thread to its next; none: closed. */
 	const double *gaps_ns;
@@ -72,7 +106,13 @@ struct load_plan {
 	const uint32_t *sequences;
 	uint32_t sequence_len;
 
-	/* Items: keys and sizes of their values (memcached). */
+	uint32_t request_size; /* the largest */
+	uint32_t answer_size;  /* the largest, or what is a good buffer */
+
+	/*
+	 * Items: keys and sizes of their values (memcached); heads of requests,
+	 * blank line included (HTTP).
+	 */
 	const uint8_t *keys;
 	const uint32_t *key_offsets; /* n_items + 1 */
 	const uint32_t *value_sizes;
@@ -80,10 +120,21 @@ struct load_plan {
 	uint32_t multiget;
 	bool verify;
 
-	/* Item i's value starts at pattern[load_value_start(i)]. */
+	/*
+	 * Item i's value starts at pattern[load_value_start(i)] (memcached).
+	 * For HTTP the pattern repeats itself; LOAD_PATTERN_RUN bytes of the
+	 * repeat are there.
+	 */
 	const uint8_t *pattern;
 	uint32_t pattern_len;
+
+	const struct load_answer *answers; /* n_items of them (HTTP) */
+	const uint8_t *body;
+	uint32_t body_len;
+	bool announce_close; /* the last request says Connection: close */
 };
+
+#define LOAD_PATTERN_RUN 65536U
 
 /* A value is a cut from the pattern; which cut tells one item from another. */
 #define LOAD_PATTERN_SLACK 4096
@@ -104,8 +155,10 @@ struct load_counters {
 	uint64_t verified;
 	uint64_t bytes_sent;
 	uint64_t bytes_received;
+	uint64_t body_bytes; /* of bytes_received (HTTP) */
 	uint64_t connections;
 	uint64_t errors[LOAD_ERRORS];
+	uint64_t statuses[LOAD_STATUSES]; /* of answers (HTTP) */
 };
 
 enum load_phase { LOAD_WARMUP, LOAD_MEASURING, LOAD_DRAINING, LOAD_PHASES };
@@ -134,6 +187,8 @@ struct load_snapshot {
 	struct mp_stats stats; /* in the measuring window */
 	uint64_t service[HISTOGRAM_COUNTS];
 	uint64_t corrected[HISTOGRAM_COUNTS];
+	uint64_t first_byte[HISTOGRAM_COUNTS]; /* from sending it (HTTP) */
+	uint64_t connect[HISTOGRAM_COUNTS];
 };
 
 struct load_run;

@@ -77,6 +77,25 @@ static inline void memcached_value_ends(struct worker *w, struct parser *p)
 	p->next++;
 }
 
+static inline void memcached_reset(struct conn *c)
+{
+	parser_reset(&c->parser);
+}
+
+/* Keys are of a length, and all of each value is in the pattern. */
+static inline bool memcached_valid(const struct load_plan *plan)
+{
+	for (uint32_t i = 0; i < plan->n_items; i++) {
+		uint32_t len = plan->key_offsets[i + 1] - plan->key_offsets[i];
+
+		if (!len || len > KEY_MAX || plan->value_sizes[i] > INT32_MAX ||
+		    plan->value_sizes[i] + LOAD_PATTERN_SLACK >
+			    plan->pattern_len)
+			return false;
+	}
+	return true;
+}
+
 static inline bool memcached_is_refusal(const uint8_t *text, size_t len)
 {
 	static const char refusal[] = "ERROR Too many open connections";

@@ -256,6 +256,8 @@ static int ascii_parse(struct worker *w, struct conn *c, const uint8_t *data,
 
 const struct protocol memcached_ascii = {
 	.name = "memcached-ascii",
+	.valid = memcached_valid,
+	.reset = memcached_reset,
 	.render = ascii_render,
 	.parse = ascii_parse,
 };

@@ -230,6 +230,8 @@ static int binary_parse(struct worker *w, struct conn *c, const uint8_t *data,
 
 const struct protocol memcached_binary = {
 	.name = "memcached-binary",
+	.valid = memcached_valid,
+	.reset = memcached_reset,
 	.render = binary_render,
 	.parse = binary_parse,
 };

@@ -9,7 +9,7 @@ static bool has_more(struct worker *w)
 {
 	if (w->allowance)
 		return true;
-	if (w->phase == LOAD_DRAINING || !w->plan->requests)
+	if (w->phase == LOAD_DRAINING || !w->plan->requests || w->plan->once)
 		return false;
 
 	int64_t left =
@@ -29,7 +29,7 @@ bool pace_exhausted(struct worker *w)
 /* Requests of the warm-up that are answered in the window count as its own. */
 void pace_begin(struct worker *w)
 {
-	if (!w->plan->requests)
+	if (!w->plan->requests || w->plan->once)
 		return;
 	w->allowance = 0;
 	__atomic_fetch_sub(&w->run->budget, (int64_t)w->in_flight,

@@ -8,8 +8,11 @@
 
 #include "worker.h"
 
-static const struct protocol *const protocols[] = { &memcached_ascii,
-						    &memcached_binary };
+static const struct protocol *const protocols[] = {
+	&memcached_ascii,
+	&memcached_binary,
+	&http,
+};
 
 static const struct protocol *find_protocol(const char *name)
 {
@@ -37,26 +40,32 @@ static bool counts_valid(const struct load_plan *plan)
 	       (plan->duration_ns || plan->requests);
 }
 
+/* A connection's walk begins within the sequence; one made once has an end. */
+static bool starts_valid(const struct load_plan *plan)
+{
+	if (plan->n_starts ? plan->n_starts != plan->n_limits : plan->once)
+		return false;
+	for (uint32_t i = 0; i < plan->n_starts; i++)
+		if (plan->starts[i] >= plan->sequence_len ||
+		    (plan->once && !plan->limits[i]))
+			return false;
+	return true;
+}
+
 /* What the walk through the plan relies on. */
 static bool plan_valid(const struct load_plan *plan)
 {
-	if (!counts_valid(plan))
-		return false;
-	for (uint32_t i = 0; i < plan->n_items; i++) {
-		uint32_t from = plan->key_offsets[i],
-			 to = plan->key_offsets[i + 1];
+	const struct protocol *protocol = find_protocol(plan->protocol);
 
-		if (to <= from || to - from > 250)
+	if (!protocol || !counts_valid(plan) || !starts_valid(plan))
+		return false;
+	for (uint32_t i = 0; i < plan->n_items; i++)
+		if (plan->key_offsets[i] > plan->key_offsets[i + 1])
 			return false;
-		if (plan->value_sizes[i] > INT32_MAX ||
-		    plan->value_sizes[i] + LOAD_PATTERN_SLACK >
-			    plan->pattern_len)
-			return false;
-	}
 	for (size_t i = 0; i < (size_t)plan->threads * plan->sequence_len; i++)
 		if ((plan->sequences[i] & LOAD_ITEM_MASK) >= plan->n_items)
 			return false;
-	return true;
+	return protocol->valid(plan);
 }
 
 static int start_thread(struct worker *w, uint32_t cpu)
@@ -160,7 +169,7 @@ static int start_threads(struct load_run *run)
 int load_start(const struct load_plan *plan, load_notify *notify, void *arg,
 	       struct load_run **out)
 {
-	if (!find_protocol(plan->protocol) || !plan_valid(plan))
+	if (!plan_valid(plan))
 		return -EINVAL;
 	struct load_run *run = make_run(plan, notify, arg);
 
@@ -228,6 +237,8 @@ static void add_worker(struct load_snapshot *s, const struct worker *w)
 	add(s->counters, w->counters, sizeof(s->counters));
 	add(s->service, w->service.counts, sizeof(s->service));
 	add(s->corrected, w->corrected.counts, sizeof(s->corrected));
+	add(s->first_byte, w->first_byte.counts, sizeof(s->first_byte));
+	add(s->connect, w->connect.counts, sizeof(s->connect));
 	s->phase = phase < s->phase ? phase : s->phase;
 	if (phase != LOAD_DRAINING)
 		return;

@@ -28,6 +28,19 @@ void worker_clock(struct worker *w)
 
 /* ------------------------------------------------------------- accounts */
 
+static void count_latency(struct histogram *histogram, uint64_t ns)
+{
+	BUMP(histogram->counts[histogram_index(ns)], 1);
+}
+
+/* The answer to the oldest request of this connection begins. */
+void worker_first_byte(struct worker *w, struct conn *c)
+{
+	if (w->phase == LOAD_MEASURING)
+		count_latency(&w->first_byte,
+			      w->now_ns - conn_oldest(c)->sent_ns);
+}
+
 /* The oldest request of this connection has its answer. */
 void worker_answered(struct worker *w, struct conn *c)
 {
@@ -36,12 +49,10 @@ void worker_answered(struct worker *w, struct conn *c)
 	BUMP(w->now->answered[r->kind], 1);
 	BUMP(w->now->items[r->kind], r->items);
 	if (w->phase == LOAD_MEASURING) {
-		BUMP(w->service.counts[histogram_index(w->now_ns - r->sent_ns)],
-		     1);
+		count_latency(&w->service, w->now_ns - r->sent_ns);
 		if (w->open_loop)
-			BUMP(w->corrected.counts[histogram_index(
-				     w->now_ns - r->intended_ns)],
-			     1);
+			count_latency(&w->corrected,
+				      w->now_ns - r->intended_ns);
 	}
 	c->head = (c->head + 1) & w->pipeline_mask;
 	c->in_flight--;
@@ -74,10 +85,12 @@ void worker_errno(struct worker *w, int error, bool connecting)
 		worker_abort(w, error);
 }
 
-void worker_connected(struct worker *w)
+void worker_connected(struct worker *w, const struct conn *c)
 {
 	bool *ever_connected = &w->run->ever_connected;
 
+	if (w->phase == LOAD_MEASURING)
+		count_latency(&w->connect, w->now_ns - c->opened_ns);
 	w->connected_ns = w->now_ns;
 	if (!__atomic_load_n(ever_connected, __ATOMIC_RELAXED))
 		__atomic_store_n(ever_connected, true, __ATOMIC_RELAXED);
@@ -256,20 +269,9 @@ static uint32_t clamp(uint32_t value, uint32_t low, uint32_t high)
 	return value < low ? low : value > high ? high : value;
 }
 
-static uint32_t largest_value(const struct load_plan *plan)
-{
-	uint32_t largest = 0;
-
-	for (uint32_t i = 0; i < plan->n_items; i++)
-		if (plan->value_sizes[i] > largest)
-			largest = plan->value_sizes[i];
-	return largest;
-}
-
 static int worker_channel(struct worker *w)
 {
-	uint32_t answer =
-		clamp(largest_value(w->plan) + 512, BUFFER_MIN, BUFFER_MAX);
+	uint32_t answer = clamp(w->plan->answer_size, BUFFER_MIN, BUFFER_MAX);
 	struct mp_options options = {
 		.engine = w->plan->engine,
 		.batch = w->plan->batch,
@@ -358,13 +360,15 @@ int worker_init(struct worker *w, struct load_run *run, uint32_t index)
 	w->protocol = run->protocol;
 	w->sequence = plan->sequences + (size_t)index * plan->sequence_len;
 	w->open_loop = plan->n_gaps > 0;
-	w->no_delay = plan->pipeline > 1 ||
-		      largest_value(plan) + plan->multiget * 251 >
-			      SEGMENT_BYTES;
+	w->no_delay = plan->pipeline > 1 || plan->request_size > SEGMENT_BYTES;
+	w->next_limit = index % plan->n_limits;
 	w->pipeline_mask = power_of_two(plan->pipeline) - 1;
 	w->n_conns = plan->concurrency / plan->threads +
 		     (index < plan->concurrency % plan->threads);
 	w->allowance = !plan->requests || plan->warmup_ns ? UINT64_MAX : 0;
+	for (uint32_t i = index; plan->once && i < plan->n_limits;
+	     i += plan->threads)
+		w->allowance += plan->limits[i];
 	worker_phase(w, LOAD_WARMUP);
 	return worker_conns(w);
 }

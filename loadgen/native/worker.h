@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <sys/uio.h>
 
+#include <llhttp.h>
+
 #include "load.h"
 
 /* In flight on a connection, oldest first. */
@@ -50,37 +52,65 @@ struct parser {
 	uint8_t line[512];
 };
 
+/* The same of HTTP, around llhttp's. */
+struct http_parser {
+	llhttp_t llhttp;
+	const char *reason; /* why it is no answer, where we found that */
+	uint64_t body_done; /* bytes of the body seen */
+	uint32_t crc;		/* of them */
+	uint32_t head_bytes;	/* of a head that came in many pieces */
+	uint32_t informational; /* answers before the answer */
+	bool in_head;
+	bool begun; /* something of the answer has come */
+	bool wrong; /* the body isn't what it should be */
+	bool last;  /* the server ends the connection */
+};
+
 struct conn {
 	struct mp_handle *handle;
 	struct worker *worker;
 	int fd;
 	enum conn_state state;
-	bool writing;	/* the channel owns output */
-	bool available; /* open loop: in the queue */
-	bool answered;	/* at least one request on this connection */
-	uint32_t left;	/* requests it may still send */
-	uint32_t head;	/* oldest request in flight */
+	bool writing;	   /* the channel owns output */
+	bool available;	   /* open loop: in the queue */
+	bool answered;	   /* at least one request on this connection */
+	bool broken;	   /* a write failed: the end is to be received */
+	uint32_t left;	   /* requests it may still send */
+	uint32_t position; /* in the sequence, where the plan has starts */
+	uint32_t head;	   /* oldest request in flight */
 	uint32_t in_flight;
 	uint64_t active_ns; /* when anything last moved */
+	uint64_t opened_ns;
 	struct request *requests;
 	struct output output;
-	struct parser parser;
+	union {
+		struct parser parser;
+		struct http_parser http;
+	};
 };
 
 struct worker;
 
 struct protocol {
 	const char *name;
-	/* Append the request at the sequence's next position. */
+	/* Is this a plan for it? The rest of the plan has been checked. */
+	bool (*valid)(const struct load_plan *plan);
+	/* A connection begins. */
+	void (*reset)(struct conn *c);
+	/* Append the request at the sequence's position. */
 	int (*render)(struct worker *w, struct conn *c, struct request *r);
 	/*
 	 * Take bytes as they come; worker_answered() for each request that
-	 * they end. -EPROTO: no answer; -EUSERS: too many connections.
+	 * they end. -EPROTO: no answer; -EUSERS: too many connections;
+	 * -ESHUTDOWN: the server said that it ends the connection.
 	 */
 	int (*parse)(struct worker *w, struct conn *c, const uint8_t *data,
 		     size_t len);
+	/* The peer has ended the connection; was it free to? NULL: never. */
+	bool (*end)(struct worker *w, struct conn *c);
 };
 
+extern const struct protocol http;
 extern const struct protocol memcached_ascii;
 extern const struct protocol memcached_binary;
 
@@ -134,6 +164,8 @@ struct worker {
 	struct load_counters counters[LOAD_PHASES];
 	struct histogram service;
 	struct histogram corrected;
+	struct histogram first_byte;
+	struct histogram connect;
 };
 
 /* The threads start together, once all have their channel; or not at all. */
@@ -192,7 +224,7 @@ int64_t pace_timeout_us(struct worker *w);
 
 /* worker.c */
 void worker_clock(struct worker *w);
-void worker_connected(struct worker *w);
+void worker_connected(struct worker *w, const struct conn *c);
 void worker_error(struct worker *w, enum load_error kind);
 void worker_errno(struct worker *w, int error, bool connecting);
 
@@ -218,6 +250,7 @@ static inline uint32_t request_item(const struct worker *w,
 }
 
 void worker_answered(struct worker *w, struct conn *c);
+void worker_first_byte(struct worker *w, struct conn *c);
 void worker_complaint(struct worker *w, const uint8_t *text, size_t len);
 
 /* output.c */

@@ -1,14 +1,14 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { loadMemcached } from '../../loadgen/load.js';
+import { loadHttp } from '../../loadgen/http-load.js';
+import { loadMemcached } from '../../loadgen/memcached-load.js';
+import { workloadNames } from '../../loadgen/workloads.js';
 
 /** Options of every load generator. */
 function addCommonOptions(command: Command): Command {
   return command
-    .requiredOption('--server <address>', 'HOST:PORT, [IPV6]:PORT or unix:PATH')
     .option('--threads <n>', 'threads, each pinned to a CPU (default: one a CPU)')
     .option('--cpus <list>', "thread i runs on the list's i-th CPU (default: this process's CPUs)")
     .option('--concurrency <n>', 'connections, all threads together', '256')
-    .option('--requests-per-connection <n>', 'number, or unlimited', 'unlimited')
     .option('--close <how>', 'rst or fin; with fin local ports stay taken for a while', 'rst')
     .option('--duration <s>', 'measure for so many seconds (default: 10)')
     .option('--requests <n>', 'measure until so many requests are answered, instead')
@@ -27,15 +27,13 @@ function addCommonOptions(command: Command): Command {
     );
 }
 
-/** `megapipe load memcached`. */
-export function addLoadCommand(program: Command) {
-  const load = program
-    .command('load')
-    .description('load a server that runs, and measure')
-    .action((_options, command: Command) => {
-      throw new InvalidArgumentError(`load what? ${command.commands.map((c) => c.name()).join(', ')}`);
-    });
-  addCommonOptions(load.command('memcached').description('load a memcached server'))
+function addMemcached(load: Command) {
+  const command = load
+    .command('memcached')
+    .description('load a memcached server')
+    .requiredOption('--server <address>', 'HOST:PORT, [IPV6]:PORT or unix:PATH')
+    .option('--requests-per-connection <n>', 'number, or unlimited', 'unlimited');
+  addCommonOptions(command)
     .option('--get-set <ratio>', 'gets to sets', '9:1')
     .option('--key-size <sizes>', 'fixed:N, uniform:A-B, normal:MU,SIGMA, fb-etc, fb-usr', 'fixed:64')
     .option('--value-size <sizes>', 'as --key-size; each key keeps its size', 'fixed:1024')
@@ -46,4 +44,46 @@ export function addLoadCommand(program: Command) {
     .option('--prefill', 'set all keys first', true)
     .option('--no-prefill', "don't")
     .action(loadMemcached);
+}
+
+const another = (value: string, before: string[]) => [...before, value];
+
+function addHttp(load: Command) {
+  const command = load
+    .command('http')
+    .description('load an HTTP/1.1 server')
+    .argument('<URL...>', 'what to ask for, one after the other; all of one server')
+    .option('--unix <path>', 'connect to this UNIX socket; the URL still says host and path')
+    .option(
+      '--requests-per-connection <n>',
+      'number, unlimited, uniform:A-B, zipf:S,MAX, zipf:Q,S,MAX, histogram:N=WEIGHT,… or a workload’s (default: unlimited)',
+    )
+    .option('--announce-close', 'the last request of a connection says Connection: close');
+  addCommonOptions(command)
+    .option('--method <name>', 'method (default: GET, with a body POST)')
+    .option('--header <line>', 'a header like "Accept: text/html"; may be given again', another, [])
+    .option('--body <text>', 'body of the requests')
+    .option('--body-file <path>', 'the same from a file')
+    .option('--weights <list>', 'of the URLs, which are then mixed, like 3,1')
+    .option('--workload <name>', `${workloadNames.join(', ')}: its files below the URL; see megapipe files`)
+    .option('--trace <path>', 'replay this file; see loadgen/README.md')
+    .option(
+      '--expect-status <n>',
+      'another status is a verification error (default: from 400 on a server error)',
+    )
+    .option('--expect-length <bytes>', 'another length of a body is a verification error')
+    .option('--expect-crc32 <hex>', 'another CRC-32 of a body is a verification error')
+    .action((urls: string[], options: object) => loadHttp({ ...options, urls }));
+}
+
+/** `megapipe load memcached` and `megapipe load http`. */
+export function addLoadCommand(program: Command) {
+  const load = program
+    .command('load')
+    .description('load a server that runs, and measure')
+    .action((_options, command: Command) => {
+      throw new InvalidArgumentError(`load what? ${command.commands.map((c) => c.name()).join(', ')}`);
+    });
+  addMemcached(load);
+  addHttp(load);
 }

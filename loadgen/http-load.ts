@@ -1,0 +1,35 @@
+import { makeHttpPlan, makeScript } from './http.js';
+import { type HttpOptions, httpOptions } from './http-options.js';
+import { type HttpResult, httpResult } from './http-result.js';
+import type { Script } from './http-script.js';
+import { printLoad } from './load.js';
+import { usage } from './options.js';
+import type { Given } from './result.js';
+import { httpTable } from './table.js';
+
+/** A trace of connections is replayed once, unless it is said how long. */
+function replayed(options: HttpOptions, given: Given, script: Script): HttpOptions & { once: boolean } {
+  if (!script.starts) return { ...options, once: false };
+  if (options.requestsPerConnection)
+    throw usage('--requests-per-connection is in the trace: it has a column connection', 'http');
+  if (given.duration !== undefined || given.requests !== undefined) return { ...options, once: false };
+  if (given.warmup !== undefined && options.warmup > 0)
+    throw usage('--warmup with --trace needs --duration or --requests', 'http');
+  const requests = script.limits.reduce((a, b) => a + b, 0);
+  return { ...options, requests, duration: undefined, warmup: 0, once: true };
+}
+
+/** `megapipe load http`: everything from the command line's options to the printed result. */
+export async function loadHttp(given: Given): Promise<void> {
+  const asked = await httpOptions(given);
+  const script = makeScript(asked);
+  const { once, ...options } = replayed(asked, given, script);
+  await printLoad<HttpResult>({
+    options,
+    given,
+    plan: { ...makeHttpPlan(options, script), once },
+    target: `HTTP server at ${options.unix ?? options.host}`,
+    result: (outcome, series) => httpResult(options, given, outcome, series),
+    table: httpTable,
+  });
+}

@@ -1,0 +1,124 @@
+import { z } from 'zod';
+import type { Counters, Snapshot } from './engine.js';
+import type { HttpOptions } from './http-options.js';
+import { histogramOf, latencyUs } from './latency.js';
+import {
+  commonResult,
+  commonResultOf,
+  commonTraffic,
+  count,
+  type Given,
+  latencies,
+  latency,
+  sum,
+} from './result.js';
+import { answeredOf, type Interval, type Outcome } from './run.js';
+
+const traffic = z.object({
+  requests: z.object({
+    /** Answered, whatever the answer was. */
+    total: count,
+    /** Answers that were compared with what they must be, and right. */
+    verified: count,
+    /** Sent, but never answered. */
+    failed: count,
+  }),
+  /** Answers by their status; 1xx before an answer are not counted. */
+  statuses: z.record(z.string(), count),
+  /** Bytes of bodies among bytesReceived, without chunks' frames. */
+  bodyBytes: count,
+  ...commonTraffic,
+});
+
+/** What `megapipe load http --json` prints. Numbers are of the measuring window where nothing else is said. */
+export const httpResultSchema = z.object({
+  ...commonResult,
+  ...traffic.shape,
+  /** Thousands of bytes received a second, all of them and bodies alone. */
+  throughputKBps: z.number(),
+  bodyKBps: z.number(),
+  latencyUs: z.object({
+    /** From sending a request to its whole answer. */
+    service: latency,
+    /** From the time it was due (open loop). */
+    corrected: latency,
+    /** From sending a request to the first byte of its answer. */
+    firstByte: latency,
+    /** From asking for a connection to having it. */
+    connect: latency,
+  }),
+  /** Of nanoseconds; HdrHistogram V2, compressed, base64. */
+  histogram: z.object({ service: z.string(), corrected: z.string() }),
+  /** Everything that was done to the server from start to end: warm-up, window and the rest. */
+  whole: traffic,
+});
+
+export type HttpResult = z.infer<typeof httpResultSchema>;
+type Traffic = z.infer<typeof traffic>;
+
+const firstStatus = 100;
+
+function statusesOf(counts: Float64Array): Record<string, number> {
+  const some = [...counts.entries()].filter(([, n]) => n > 0);
+  return Object.fromEntries(some.map(([i, n]) => [String(i + firstStatus), n]));
+}
+
+function trafficOf(c: Counters): Traffic {
+  return {
+    requests: { total: answeredOf(c), verified: c.verified, failed: c.failed },
+    statuses: statusesOf(c.statuses),
+    bodyBytes: c.bodyBytes,
+    connections: c.connections,
+    bytesSent: c.bytesSent,
+    bytesReceived: c.bytesReceived,
+    errors: { ...c.errors },
+  };
+}
+
+function addStatuses(a: Record<string, number>, b: Record<string, number>): Record<string, number> {
+  const names = [...new Set([...Object.keys(a), ...Object.keys(b)])].sort();
+  return Object.fromEntries(names.map((name) => [name, (a[name] ?? 0) + (b[name] ?? 0)]));
+}
+
+function addTraffic(a: Traffic, b: Traffic): Traffic {
+  return {
+    requests: sum(a.requests, b.requests),
+    statuses: addStatuses(a.statuses, b.statuses),
+    bodyBytes: a.bodyBytes + b.bodyBytes,
+    connections: a.connections + b.connections,
+    bytesSent: a.bytesSent + b.bytesSent,
+    bytesReceived: a.bytesReceived + b.bytesReceived,
+    errors: sum(a.errors, b.errors),
+  };
+}
+
+/** All that a run did, whatever its phase. */
+export function wholeOf({ warmup, measuring, draining }: Snapshot): Traffic {
+  return [warmup, measuring, draining].map(trafficOf).reduce(addTraffic);
+}
+
+/** Everything that is known of a run on HTTP, as --json prints it. */
+export function httpResult(
+  options: HttpOptions,
+  given: Given,
+  outcome: Outcome,
+  series: Interval[],
+): Omit<HttpResult, 'interrupted'> {
+  const { last } = outcome;
+  const common = commonResultOf(options, { protocol: 'http', ...given }, outcome, series);
+  const perSecond = (bytes: number) => (common.window.seconds > 0 ? bytes / 1000 / common.window.seconds : 0);
+  const { latencyUs: latency, histogram } = latencies(last, options.rate !== undefined);
+  return {
+    ...common,
+    ...trafficOf(last.measuring),
+    throughputKBps: perSecond(last.measuring.bytesReceived),
+    bodyKBps: perSecond(last.measuring.bodyBytes),
+    latencyUs: {
+      ...latency,
+      firstByte: latencyUs(histogramOf(last.firstByte)),
+      connect: latencyUs(histogramOf(last.connect)),
+    },
+    histogram,
+    whole: wholeOf(last),
+  };
+}

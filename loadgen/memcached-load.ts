@@ -1,0 +1,50 @@
+import { UserError } from '../src/errors.js';
+import type { Plan } from './engine.js';
+import { carryOut, printLoad } from './load.js';
+import { makePlan, makePrefillPlan } from './memcached.js';
+import { type MemcachedOptions, memcachedOptions } from './options.js';
+import type { Progress } from './progress.js';
+import { errnoName, type Given, type LoadResult, loadResult, wholeOf } from './result.js';
+import { resultTable } from './table.js';
+
+type Prefilled = ReturnType<typeof wholeOf>;
+
+/** Set every key. Throws unless all of them were stored. */
+async function prefill(
+  options: MemcachedOptions,
+  plan: Plan,
+  target: string,
+  signal: AbortSignal,
+  progress: Progress,
+): Promise<Prefilled> {
+  progress.stage(`setting ${options.keys} keys`);
+  const { last } = await carryOut(makePrefillPlan(plan), target, { signal });
+  const whole = wholeOf(last);
+  const bad = whole.errors.server + whole.requests.failed;
+  if (bad > 0 && !signal.aborted) {
+    const why = last.complaint || errnoName(last.lastError) || 'no answer';
+    throw new UserError(`prefill: ${bad} of ${options.keys} keys could not be set: ${why}`, {
+      hint: 'does the server take values of this size? --no-prefill goes on without',
+    });
+  }
+  return whole;
+}
+
+/** `megapipe load memcached`: everything from the command line's options to the printed result. */
+export async function loadMemcached(given: Given): Promise<void> {
+  const options = await memcachedOptions(given);
+  const plan = makePlan(options);
+  const target = `memcached server at ${options.server}`;
+  let filled: Prefilled | undefined;
+  await printLoad<LoadResult>({
+    options,
+    given,
+    plan,
+    target,
+    prepare: async (signal, progress) => {
+      if (options.prefill) filled = await prefill(options, plan, target, signal, progress);
+    },
+    result: (outcome, series) => loadResult(options, given, outcome, series, filled),
+    table: resultTable,
+  });
+}

@@ -1,0 +1,50 @@
+import type { Plan } from './engine.js';
+import type { Address, CommonOptions } from './options.js';
+import { seededRandom } from './random.js';
+
+/** Independent series of random numbers of one seed. */
+export const stream = {
+  keySizes: 0,
+  valueSizes: 1,
+  pattern: 2,
+  ranks: 3,
+  arrivals: 4,
+  limits: 5,
+  order: 6,
+  threads: 16,
+};
+
+type Shared = Omit<
+  Plan,
+  'protocol' | 'limits' | 'sequences' | 'keys' | 'keyOffsets' | 'pattern' | 'requestSize' | 'answerSize'
+>;
+
+/** A thread's times between two requests. Threads share the rate evenly. */
+function makeGaps(options: CommonOptions): Float64Array {
+  if (options.rate === undefined) return new Float64Array(0);
+  const mean = (1e9 * options.threads) / options.rate;
+  if (options.arrival === 'constant') return Float64Array.of(mean);
+  const random = seededRandom(options.seed, stream.arrivals);
+  return Float64Array.from({ length: 1 << 16 }, () => -mean * Math.log(1 - random()));
+}
+
+/** What a plan has of the options that every load generator has. */
+export function sharedPlan(options: CommonOptions & { address: Address }): Shared {
+  return {
+    ...options.address,
+    engine: options.engine,
+    batch: options.batch,
+    threads: options.threads,
+    cpus: Uint32Array.from({ length: options.threads }, (_, i) => options.cpus[i % options.cpus.length] ?? 0),
+    concurrency: options.concurrency,
+    pipeline: options.pipeline,
+    multiget: 1,
+    resetClose: options.close === 'rst',
+    verify: options.verify,
+    timeoutNs: options.timeout * 1e9,
+    warmupNs: options.warmup * 1e9,
+    durationNs: (options.duration ?? 0) * 1e9,
+    requests: options.requests ?? 0,
+    gapsNs: makeGaps(options),
+  };
+}
