@@ -55,8 +55,8 @@ struct parser {
 /* The same of HTTP, around llhttp's. */
 struct http_parser {
 	llhttp_t llhttp;
-	const char *reason; /* why it is no answer, where we found that */
-	uint64_t body_done; /* bytes of the body seen */
+	const char *reason;	/* why it is no answer, where we found that */
+	uint64_t body_done;	/* bytes of the body seen */
 	uint32_t crc;		/* of them */
 	uint32_t head_bytes;	/* of a head that came in many pieces */
 	uint32_t informational; /* answers before the answer */
