@@ -4,19 +4,29 @@ import { UserError } from './errors.js';
 import { buildDir } from './paths.js';
 import { runTool } from './tool.js';
 
+/** An original tarball in a Debian source package. */
+export type OriginalTarball = { version: string; file: string; sha256: string };
+
+type Mirror = { uri: string; release: string; component: string; trust: string; origin: string };
+
 /**
  * Fetch the original tarball of a Debian source package from the mirrors this machine already uses. The lists of
  * sources that this needs are kept under build/apt: the machine's own configuration is only read.
+ *
+ * @param release the Debian release to take it from, instead of those that this machine uses
  */
-export async function downloadSource(name: string, version: string, file: string, to: string): Promise<void> {
-  const apt = join(buildDir, 'apt');
-  const options = await privateApt(apt);
-  await runTool('list the source packages', ['apt-get', ...options, 'update']);
+export async function downloadSource(
+  name: string,
+  { version, file }: Pick<OriginalTarball, 'version' | 'file'>,
+  to: string,
+  release?: string,
+): Promise<void> {
+  const options = await updateLists(release);
   const revision = await findRevision(options, name, version);
   mkdirSync(dirname(to), { recursive: true });
-  const scratch = mkdtempSync(join(apt, 'source-'));
+  const scratch = mkdtempSync(join(aptFolder(release), 'source-'));
   try {
-    const command = ['apt-get', ...options, 'source', '--download-only', `${name}=${revision}`];
+    const command = ['apt-get', ...options, 'source', '--download-only', '--tar-only', `${name}=${revision}`];
     await runTool(`fetch the source of ${name}`, command, { cwd: scratch });
     if (!existsSync(join(scratch, file)))
       throw new UserError(`source package ${name} ${revision} has no ${file}`);
@@ -26,37 +36,76 @@ export async function downloadSource(name: string, version: string, file: string
   }
 }
 
-/** apt's own tool lists the mirrors, whatever format they are configured in; we ask them for sources too. */
-async function privateApt(apt: string): Promise<string[]> {
-  const format = '$(REPO_URI) $(RELEASE) $(COMPONENT) signed-by=$(SIGNED_BY)';
-  const query = ['apt-get', 'indextargets', '--format', format, 'Created-By: Packages'];
-  const targets = await runTool('ask apt for its mirrors', query);
+/** What a Debian release has of a source package now, as its signed index says. */
+export async function findOriginal(name: string, release: string): Promise<OriginalTarball> {
+  const options = await updateLists(release);
+  const revision = await findRevision(options, name);
+  const command = ['apt-cache', ...options, 'showsrc', '--only-source', name];
+  const stanzas = (await runTool(`look the source of ${name} up`, command)).split('\n\n');
+  const stanza = stanzas.find((text) => text.includes(`\nVersion: ${revision}\n`)) ?? '';
+  const line = /^ (?<sha256>[0-9a-f]{64}) \d+ (?<file>\S+\.orig\.tar\.\w+)$/m.exec(stanza);
+  if (!line?.groups) throw new UserError(`source package ${name} ${revision} has no original tarball`);
+  const { sha256, file } = line.groups as { sha256: string; file: string };
+  return { version: revision.replace(/-[^-]*$/, ''), file, sha256 };
+}
+
+function aptFolder(release?: string): string {
+  return join(buildDir, release === undefined ? 'apt' : `apt-${release}`);
+}
+
+/** Options for apt's tools that make them use lists and mirrors of our own. */
+async function updateLists(release?: string): Promise<string[]> {
+  const apt = aptFolder(release);
+  const mirrors = await askForMirrors();
   mkdirSync(join(apt, 'lists/partial'), { recursive: true });
   mkdirSync(join(apt, 'cache/archives/partial'), { recursive: true });
-  const lines = [...new Set(targets.split('\n').filter(Boolean))].map(sourceLine);
-  writeFileSync(join(apt, 'sources.list'), `${lines.join('\n')}\n`);
-  return [
+  const wanted = release === undefined ? mirrors : mirrorsOf(release, mirrors);
+  const lines = new Set(wanted.map((m) => `deb-src ${m.trust}${m.uri} ${m.release} ${m.component}`));
+  writeFileSync(join(apt, 'sources.list'), `${[...lines].join('\n')}\n`);
+  const options = [
     ...['-o', `Dir::Etc::SourceList=${join(apt, 'sources.list')}`, '-o', 'Dir::Etc::SourceParts=/dev/null'],
     ...['-o', `Dir::State::Lists=${join(apt, 'lists')}`, '-o', `Dir::Cache=${join(apt, 'cache')}`],
     // Our files need not be readable by apt's own user.
     ...['-o', 'APT::Sandbox::User=root', '-o', 'Acquire::Languages=none', '-q'],
   ];
+  await runTool('list the source packages', ['apt-get', ...options, 'update']);
+  return options;
 }
 
-function sourceLine(target: string): string {
-  const [uri, release, component, signedBy] = target.split(' ') as [string, string, string, string];
+/** apt's own tool lists the mirrors, whatever format they are configured in. */
+async function askForMirrors(): Promise<Mirror[]> {
+  const format = '$(REPO_URI) $(RELEASE) $(COMPONENT) signed-by=$(SIGNED_BY) $(ORIGIN)';
+  const query = ['apt-get', 'indextargets', '--format', format, 'Created-By: Packages'];
+  const targets = await runTool('ask apt for its mirrors', query);
+  return targets.split('\n').filter(Boolean).map(parseMirror);
+}
+
+function parseMirror(target: string): Mirror {
+  const [uri = '', release = '', component = '', signedBy = '', origin = ''] = target.split(' ');
   // apt leaves the word as it is where the mirror names no key of its own.
   const trust = signedBy.includes('$(') || signedBy === 'signed-by=' ? '' : `[${signedBy}] `;
-  return `deb-src ${trust}${uri} ${release} ${component}`;
+  return { uri, release, component, trust, origin };
+}
+
+/** Debian's mirrors serve every release side by side; those of updates and other makers are left out. */
+function mirrorsOf(release: string, mirrors: Mirror[]): Mirror[] {
+  const debian = mirrors.filter(
+    (m) => m.origin === 'Debian' && m.component === 'main' && !/[-/]/.test(m.release),
+  );
+  if (debian.length > 0) return debian.map((mirror) => ({ ...mirror, release }));
+  throw new UserError('apt on this machine uses no mirror of Debian', {
+    hint: 'run apt-get update if it never was, or give the tarball with --source',
+  });
 }
 
 /** The newest packaging of a version: a security update keeps the original tarball and replaces the old packaging. */
-async function findRevision(options: string[], name: string, version: string): Promise<string> {
+async function findRevision(options: string[], name: string, version?: string): Promise<string> {
   const table = await runTool(`look ${name} up`, ['apt-cache', ...options, 'madison', name]);
   const revisions = table.split('\n').map((line) => line.split('|')[1]?.trim() ?? '');
-  const revision = revisions.find((candidate) => candidate.startsWith(`${version}-`));
+  const found = revisions.filter(Boolean);
+  const revision = found.find((candidate) => version === undefined || candidate.startsWith(`${version}-`));
   if (revision) return revision;
-  throw new UserError(`the mirrors of this machine have no source package ${name} ${version}`, {
-    hint: `give the tarball with --source; they have: ${revisions.filter(Boolean).join(', ') || 'none'}`,
+  throw new UserError(`the mirrors have no source package ${name}${version ? ` ${version}` : ''}`, {
+    hint: `give the tarball with --source; they have: ${found.join(', ') || 'none'}`,
   });
 }

@@ -2,20 +2,29 @@ import { withBuildLock } from './build-lock.js';
 import { libraryTask } from './build-native.js';
 import { loadPort, type Port, type Variant, variants } from './port.js';
 import { buildVariant, whyUnavailable } from './port-build.js';
+import { portForRelease } from './port-release.js';
 import { fetchSource, type Source, type SourceChoice } from './port-source.js';
 import { makeTree } from './port-tree.js';
 import { outcomeOf, runTasks, type Task } from './progress.js';
 
 /** What to build of an application. */
-export type BuildChoice = SourceChoice & { variant: Variant | 'all'; sanitize?: boolean; output?: string };
+export type BuildChoice = SourceChoice & {
+  variant: Variant | 'all';
+  /** The distribution's release to take the source from. */
+  release?: string;
+  sanitize?: boolean;
+  output?: string;
+};
 
 /** Build an application's variants, showing each step; what is up to date is left alone. */
 export async function buildApplication(name: string, choice: BuildChoice): Promise<void> {
-  const port = loadPort(name, choice.output);
-  const library = libraryTask(choice.sanitize);
-  const needsLibrary = chosenVariants(choice).includes('megapipe') && !whyUnavailable(port, 'megapipe');
-  const tasks = needsLibrary ? [library] : [];
-  await withBuildLock(() => runTasks([...tasks, ...portTasks(port, choice)]));
+  const usual = loadPort(name, choice.output);
+  await withBuildLock(async () => {
+    const port = choice.release ? await portForRelease(usual, choice.release) : usual;
+    const needsLibrary = chosenVariants(choice).includes('megapipe') && !whyUnavailable(port, 'megapipe');
+    const tasks = needsLibrary ? [libraryTask(choice.sanitize)] : [];
+    await runTasks([...tasks, ...portTasks(port, choice)]);
+  });
 }
 
 /** An application's source, patched tree and variants. */

@@ -1,8 +1,8 @@
-import { copyFileSync, cpSync, existsSync, readFileSync, rmSync } from 'node:fs';
+import { copyFileSync, cpSync, existsSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { libmegapipeArchive, libmegapipeHeaders } from './build-native.js';
 import { patchesOf, sourcesOf } from './port.js';
-import { type Recipe, sanitizeFlags, type Target } from './port-recipe.js';
+import { productsOf, type Recipe, sanitizeFlags, type Target } from './port-recipe.js';
 import { treeDirectory } from './port-tree.js';
 import { runStep } from './stamp.js';
 import { runTool } from './tool.js';
@@ -14,7 +14,10 @@ export const autoconfRecipe: Recipe = {
     return `the port of ${port.name} has no patches yet, so there is no megapipe variant`;
   },
   configure,
-  refresh: copySources,
+  refresh: (target) => {
+    copySources(target);
+    if (target.variant === 'megapipe') relinkIfLibraryIsNewer(target);
+  },
   make: ({ directory }) => ({ args: [], cwd: directory }),
 };
 
@@ -54,5 +57,15 @@ function copySources({ port, directory }: Target): void {
   for (const source of sourcesOf(port)) {
     const copy = join(directory, basename(source));
     if (!existsSync(copy) || !readFileSync(copy).equals(readFileSync(source))) copyFileSync(source, copy);
+  }
+}
+
+/** The application's makefile does not know that it depends on our archive. */
+function relinkIfLibraryIsNewer(target: Target): void {
+  const archive = libmegapipeArchive(target.sanitize);
+  for (const product of productsOf(target)) {
+    if (existsSync(product) && existsSync(archive) && statSync(archive).mtimeMs > statSync(product).mtimeMs) {
+      rmSync(product);
+    }
   }
 }

@@ -1,6 +1,6 @@
 import { existsSync, rmSync } from 'node:fs';
-import { basename, join, relative } from 'node:path';
-import { libmegapipeArchive, libmegapipeHeaders } from './build-native.js';
+import { basename, dirname, join, relative } from 'node:path';
+import { libmegapipeArchive } from './build-native.js';
 import type { Port } from './port.js';
 import { type Recipe, sanitizeFlags, sanitizers, type Target } from './port-recipe.js';
 import { treeDirectory } from './port-tree.js';
@@ -11,8 +11,9 @@ import { runTool } from './tool.js';
 const poolFlags = '-DNGX_DEBUG_PALLOC=1 -DNGX_DEBUG_MALLOC=1';
 
 /**
- * nginx with a module of ours: the variants are compiled out of one tree, each with a build folder of its own. Paths
- * in configure's arguments are relative to the tree, as `nginx -V` tells them to everybody.
+ * nginx with a module of ours: the variants are compiled out of one tree, each with a build folder of its own. The
+ * module's config finds libmegapipe by pkg-config, and makes the makefile depend on it and on all our files. Paths in
+ * configure's arguments are relative to the tree, as `nginx -V` tells them to everybody.
  */
 export const nginxRecipe: Recipe = {
   whyNoMegapipe: (port) => {
@@ -20,7 +21,6 @@ export const nginxRecipe: Recipe = {
     return `the port of ${port.name} has no module yet, so there is no megapipe variant`;
   },
   configure,
-  refresh: () => {},
   make: ({ port, directory }) => {
     const tree = treeDirectory(port);
     return { args: ['-f', join(relative(tree, directory), 'Makefile'), 'build'], cwd: tree };
@@ -36,6 +36,7 @@ async function configure(target: Target): Promise<boolean> {
   const { port, variant, sanitize, directory } = target;
   const tree = treeDirectory(port);
   const args = configureArguments(target);
+  const library = dirname(libmegapipeArchive(sanitize));
   const step = {
     stamp: `${directory}.stamp`,
     inputs: [`${tree}.stamp`, ...(variant === 'megapipe' ? [moduleConfig(port)] : [])],
@@ -44,17 +45,9 @@ async function configure(target: Target): Promise<boolean> {
   };
   return runStep(step, async () => {
     rmSync(directory, { recursive: true, force: true });
-    const options = { cwd: tree, env: libraryPlace(sanitize) };
+    const options = { cwd: tree, env: { PKG_CONFIG_PATH: library } };
     await runTool(`configure ${port.name} ${basename(directory)}`, [script(tree), ...args], options);
   });
-}
-
-/** The module's config asks pkg-config only where these are not set; the archive by its name is linked statically. */
-function libraryPlace(sanitize: boolean): Record<string, string> {
-  return {
-    MEGAPIPE_CFLAGS: `-I${libmegapipeHeaders}`,
-    MEGAPIPE_LIBS: libmegapipeArchive(sanitize),
-  };
 }
 
 /** A release has it at the top, nginx's repository has not. */

@@ -1,7 +1,6 @@
-import { existsSync, rmSync, statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { basename } from 'node:path';
-import { libmegapipeArchive } from './build-native.js';
 import { UserError } from './errors.js';
 import type { Port, Variant } from './port.js';
 import { autoconfRecipe } from './port-build-autoconf.js';
@@ -24,23 +23,12 @@ export async function buildVariant(port: Port, variant: Variant, sanitize = fals
   const target = targetOf(port, variant, sanitize);
   const configured = await recipe.configure(target);
   const before = productTimes(target);
-  recipe.refresh(target);
-  if (variant === 'megapipe') relinkIfLibraryIsNewer(target);
+  recipe.refresh?.(target);
   const { args, cwd } = recipe.make(target);
   const what = `compile ${port.name} ${basename(target.directory)}`;
   await runTool(what, ['make', `-j${availableParallelism()}`, ...args], { cwd });
   checkProducts(target);
   return configured || productTimes(target) !== before;
-}
-
-/** The application's makefile does not know that it depends on our archive. */
-function relinkIfLibraryIsNewer(target: Target): void {
-  const archive = libmegapipeArchive(target.sanitize);
-  for (const product of productsOf(target)) {
-    if (existsSync(product) && existsSync(archive) && statSync(archive).mtimeMs > statSync(product).mtimeMs) {
-      rmSync(product);
-    }
-  }
 }
 
 function productTimes(target: Target): string {

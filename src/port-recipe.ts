@@ -11,7 +11,7 @@ export type Recipe = {
   /** Configure, unless that was done with the same inputs; true if it ran. */
   configure: (target: Target) => Promise<boolean>;
   /** Do what make's own rules do not know to be needed. */
-  refresh: (target: Target) => void;
+  refresh?: (target: Target) => void;
   /** Where make runs, and on what. */
   make: (target: Target) => { args: string[]; cwd: string };
 };

@@ -46,8 +46,9 @@ export async function fetchSource(port: Port, choice: SourceChoice = {}): Promis
 
 async function fetchDebian(port: Port): Promise<Source> {
   const path = join(port.buildDirectory, 'download', port.debian.file);
-  if (!existsSync(path)) await downloadSource(port.debian.package, port.version, port.debian.file, path);
-  await verify(path, [port.debian.sha256]);
+  const { version, release, debian } = port;
+  if (!existsSync(path)) await downloadSource(debian.package, { version, file: debian.file }, path, release);
+  await verify(path, [debian.sha256]);
   return { kind: 'tarball', path };
 }
 

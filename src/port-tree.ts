@@ -1,5 +1,5 @@
 import { cpSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { basename, join, relative, sep } from 'node:path';
 import { ExecaError, execa } from 'execa';
 import { UserError } from './errors.js';
 import { type Port, patchesOf } from './port.js';
@@ -10,10 +10,8 @@ import { runTool } from './tool.js';
 /** Unpack the source and apply the port's patches; true if the tree was made anew. */
 export async function makeTree(port: Port, source: Source): Promise<boolean> {
   const tree = treeDirectory(port);
-  // What is in somebody's own tree may change at any time without a sign.
-  if (source.kind === 'tree') rmSync(`${tree}.stamp`, { force: true });
   const patches = patchesOf(port);
-  const inputs = source.kind === 'tree' ? patches : [source.path, ...patches];
+  const inputs = [...(source.kind === 'tree' ? filesOf(source.path) : [source.path]), ...patches];
   return runStep({ stamp: `${tree}.stamp`, inputs, outputs: [tree] }, async () => {
     const scratch = `${tree}.new`;
     rmSync(scratch, { recursive: true, force: true });
@@ -32,6 +30,17 @@ export function treeDirectory(port: Port): string {
   return join(port.buildDirectory, 'tree');
 }
 
+/** Somebody's own tree may change at any time. */
+function filesOf(folder: string): string[] {
+  const entries = readdirSync(folder, { recursive: true, withFileTypes: true });
+  const files = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
+  return files.filter((file) => !isGits(relative(folder, file))).sort();
+}
+
+function isGits(path: string): boolean {
+  return path.split(sep)[0] === '.git';
+}
+
 async function unpack(source: Source, to: string): Promise<void> {
   if (source.kind === 'tree') {
     if (to.startsWith(`${source.path}/`)) {
@@ -40,7 +49,7 @@ async function unpack(source: Source, to: string): Promise<void> {
         exitCode: 2,
       });
     }
-    cpSync(source.path, to, { recursive: true, filter: (path) => basename(path) !== '.git' });
+    cpSync(source.path, to, { recursive: true, filter: (path) => !isGits(relative(source.path, path)) });
     return;
   }
   mkdirSync(to, { recursive: true });

@@ -31,7 +31,12 @@ const portFile = z.strictObject({
 });
 
 /** An application ported to MegaPipe: ports/<name>/, as its port.json describes it. */
-export type Port = z.infer<typeof portFile> & { directory: string; buildDirectory: string };
+export type Port = z.infer<typeof portFile> & {
+  directory: string;
+  buildDirectory: string;
+  /** The distribution's release that the source is taken from, if not the one that this machine runs. */
+  release?: string;
+};
 
 export const variants = ['baseline', 'megapipe'] as const;
 export type Variant = (typeof variants)[number];

@@ -6,6 +6,7 @@ import { portNames, variants } from '../port.js';
 type BuildOptions = {
   source?: string;
   sha256?: string;
+  release?: string;
   variant: (typeof variants)[number] | 'all';
   sanitize: boolean;
   output?: string;
@@ -19,6 +20,11 @@ export function addBuildCommand(program: Command): void {
     .argument('<application>', `one of: ${portNames().join(', ')}; or the folder of a port of yours (./…)`)
     .option('--source <path|url>', 'take this tarball or tree instead of the distribution’s source package')
     .option('--sha256 <sum>', 'what the tarball given with --source must be')
+    .addOption(
+      new Option('--release <name>', 'take what another Debian release has, such as trixie').conflicts(
+        'source',
+      ),
+    )
     .addOption(new Option('--variant <which>', 'what to build').choices([...variants, 'all']).default('all'))
     .option('--sanitize', 'build with AddressSanitizer and UndefinedBehaviorSanitizer', false)
     .option('--output <folder>', 'build below this folder instead of build/')
