@@ -2,10 +2,11 @@
 /*
  * The cheapest client that can be written on libmegapipe: one thread, one
  * request of fixed bytes, answers of a known length that nobody looks at, no
- * latencies. The load engine's cost is measured against it (loadgen/cost.ts).
+ * latencies. The load engine's cost is measured against it
+ * (test/loadgen/measure-cost.ts).
  *
  *   cheapest HOST PORT ENGINE CONNECTIONS REQUESTS_PER_CONNECTION SECONDS CPU
- * KEY VALUE_SIZE
+ * REQUEST ANSWER_BYTES
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -27,7 +28,7 @@ struct conn {
 
 static struct mp_channel *ch;
 static struct sockaddr_in address;
-static char request[512];
+static const char *request;
 static size_t request_len, answer_len;
 static uint32_t per_connection;
 
@@ -142,17 +143,16 @@ static void stay_on(int number)
 	check(sched_setaffinity(0, sizeof(cpu), &cpu) ? -errno : 0, "affinity");
 }
 
-static void prepare(const char *host, const char *port, const char *key,
-		    const char *value_size)
+static void prepare(const char *host, const char *port, const char *text,
+		    const char *answer_bytes)
 {
 	address =
 		(struct sockaddr_in){ .sin_family = AF_INET,
 				      .sin_port = htons((uint16_t)atoi(port)) };
 	inet_pton(AF_INET, host, &address.sin_addr);
-	request_len =
-		(size_t)snprintf(request, sizeof(request), "get %s\r\n", key);
-	answer_len = strlen("VALUE  0 \r\n\r\nEND\r\n") + strlen(key) +
-		     strlen(value_size) + (size_t)atoi(value_size);
+	request = text;
+	request_len = strlen(text);
+	answer_len = (size_t)atoi(answer_bytes);
 }
 
 int main(int argc, char **argv)

@@ -184,13 +184,16 @@ static int on_message_begin(llhttp_t *parser)
 	return 0;
 }
 
+/* 1: no body follows, whatever length the head says. */
 static int on_headers_complete(llhttp_t *parser)
 {
 	struct conn *c = parser->data;
+	unsigned int status = parser->status_code;
 
 	c->http.in_head = false;
-	return !is_informational(parser) &&
-	       answer_of(c->worker, conn_oldest(c))->flags & LOAD_IS_HEAD;
+	if (status / 100 == 1 || status == 204 || status == 304)
+		return 1;
+	return answer_of(c->worker, conn_oldest(c))->flags & LOAD_IS_HEAD;
 }
 
 static int on_body(llhttp_t *parser, const char *data, size_t len)

@@ -1,19 +1,38 @@
 import { join } from 'node:path';
 import { execa } from 'execa';
+import { type HttpResult, httpResultSchema } from '../../loadgen/http-result.js';
 import { type LoadResult, loadResultSchema } from '../../loadgen/result.js';
 import { root } from '../../src/paths.js';
 
 type Environment = Record<string, string>;
 
+function runGenerator(protocol: string, args: string[], env: Environment) {
+  const command = [join(root, 'dist/src/cli.js'), 'load', protocol, ...args];
+  return execa(process.execPath, command, { reject: false, stdin: 'ignore', timeout: 90_000, env });
+}
+
+async function jsonOf(running: ReturnType<typeof runGenerator>): Promise<unknown> {
+  const { stdout, stderr, exitCode } = await running;
+  if (exitCode !== 0) throw new Error(`exit status ${exitCode}: ${stderr}`);
+  return JSON.parse(String(stdout));
+}
+
 /** Run `megapipe load memcached` with the compiled command line; never throws for its exit status. */
 export function runLoad(args: string[], env: Environment = {}) {
-  const command = [join(root, 'dist/src/cli.js'), 'load', 'memcached', ...args];
-  return execa(process.execPath, command, { reject: false, stdin: 'ignore', timeout: 90_000, env });
+  return runGenerator('memcached', args, env);
 }
 
 /** Run it with --json. Throws unless that is what it prints. */
 export async function load(args: string[], env: Environment = {}): Promise<LoadResult> {
-  const { stdout, stderr, exitCode } = await runLoad([...args, '--json'], env);
-  if (exitCode !== 0) throw new Error(`exit status ${exitCode}: ${stderr}`);
-  return loadResultSchema.parse(JSON.parse(stdout));
+  return loadResultSchema.parse(await jsonOf(runLoad([...args, '--json'], env)));
+}
+
+/** Run `megapipe load http`; never throws for its exit status. */
+export function runHttpLoad(args: string[], env: Environment = {}) {
+  return runGenerator('http', args, env);
+}
+
+/** Run it with --json. Throws unless that is what it prints. */
+export async function loadHttp(args: string[], env: Environment = {}): Promise<HttpResult> {
+  return httpResultSchema.parse(await jsonOf(runHttpLoad([...args, '--json'], env)));
 }
