@@ -24,7 +24,14 @@ static uint32_t lwsockets_left(const struct mp_channel *ch)
 /*
  * Accepting until told otherwise can take the queue's whole backlog, and what
  * comes meanwhile, before we see the first: that many lwsockets are reserved.
- *
+ */
+static bool is_room_for_all(const struct mp__queue *q)
+{
+	return !q->handle->listener->is_lwsocket ||
+	       lwsockets_left(q->handle->ch) > 2 * q->backlog;
+}
+
+/*
  * Only a clone may be accepted from that way. The kernel wakes one of those
  * who wait at a shared queue, always the one who came first: he would get all
  * connections. Who asks for one at a time goes to the end of the line.
@@ -33,9 +40,7 @@ static bool can_be_multi(const struct mp__queue *q)
 {
 	const struct mp__listener *l = q->handle->listener;
 
-	return q->is_clone && l->wanted == MP_ACCEPT_ALL &&
-	       (!l->is_lwsocket ||
-		lwsockets_left(q->handle->ch) > 2 * q->backlog);
+	return q->is_clone && l->wanted == MP_ACCEPT_ALL && is_room_for_all(q);
 }
 
 static void arm_one(struct mp__queue *q)
@@ -138,8 +143,8 @@ static void deliver(struct mp_handle *handle, struct mp__op *op)
 	struct mp__listener *l = handle->listener;
 
 	if (op->result >= 0)
-		l->undelivered++;
-	if (op->result >= 0 && l->wanted != MP_ACCEPT_ALL)
+		handle->undelivered++;
+	if (op->result >= 0 && l->wanted && l->wanted != MP_ACCEPT_ALL)
 		l->wanted--;
 	mp__deliver(op);
 }
@@ -167,6 +172,19 @@ static void discard(struct mp_channel *ch, int id)
 		close(id);
 }
 
+/* Nobody can be told of this connection any more. */
+void mp__accepted_discard(struct mp__op *op)
+{
+	discard(op->handle->ch, op->result);
+	mp__op_free(op);
+}
+
+/* Asked for; or the last ones, for whoever closes is told of them, too. */
+static bool is_wanted(const struct mp_handle *handle)
+{
+	return handle->listener->wanted || handle->state == MP__CLOSING;
+}
+
 static void report(struct mp__queue *q, int result)
 {
 	struct mp_handle *handle = q->handle;
@@ -178,7 +196,7 @@ static void report(struct mp__queue *q, int result)
 		return;
 	}
 	op->result = result;
-	if (result >= 0 && !handle->listener->wanted)
+	if (result >= 0 && !is_wanted(handle))
 		TAILQ_INSERT_TAIL(&handle->listener->early, op, link);
 	else
 		deliver(handle, op);
@@ -208,6 +226,54 @@ static bool is_tight(const struct mp__queue *q)
 		       ch->options.max_lwsockets;
 }
 
+/* ------------------------------------------------------------- closing */
+
+/*
+ * What waits in a clone is reset when the clone is closed: it is accepted
+ * before. The socket itself may have other owners, who go on accepting.
+ */
+static bool can_drain(const struct mp__queue *q)
+{
+	const struct mp_channel *ch = q->handle->ch;
+
+	const struct mp__listener *l = q->handle->listener;
+
+	return q->is_clone && !q->is_drained && l->was_asked &&
+	       q->handle->state == MP__CLOSING &&
+	       (!l->is_lwsocket || lwsockets_left(ch));
+}
+
+static void drain(struct mp__queue *q)
+{
+	q->draining = true;
+	q->multi = is_room_for_all(q);
+	arm_one(q);
+}
+
+/* Until there is nothing left (-EAGAIN), or it fails. */
+static void go_on_draining(struct mp__queue *q, int result)
+{
+	if (result < 0)
+		q->is_drained = true;
+	if (can_drain(q))
+		drain(q);
+}
+
+/* True: there may be connections, so closing has to wait. */
+bool mp__listener_drain(struct mp_handle *handle)
+{
+	struct mp__listener *l = handle->listener;
+	bool is_waiting = false;
+
+	for (unsigned int i = 0; l && i < l->nqueues; i++) {
+		if (!can_drain(&l->queues[i]))
+			continue;
+		drain(&l->queues[i]);
+		is_waiting = true;
+	}
+	return is_waiting;
+}
+
 /* The engine has a connection, or can't go on; more: it goes on. */
 void mp__accepted(struct mp__queue *q, int result, bool more)
 {
@@ -228,6 +294,8 @@ void mp__accepted(struct mp__queue *q, int result, bool more)
 	} else if (is_tight(q)) {
 		stop(q);
 	}
+	if (q->draining && !q->armed)
+		go_on_draining(q, result);
 	if (handle->state == MP__OPEN && l->wanted)
 		arm(q);
 	if (!handle->in_flight)
@@ -283,8 +351,7 @@ void mp__listener_free(struct mp_handle *handle)
 	handle->listener = NULL;
 	while ((op = TAILQ_FIRST(&l->early))) {
 		TAILQ_REMOVE(&l->early, op, link);
-		discard(handle->ch, op->result);
-		mp__op_free(op);
+		mp__accepted_discard(op);
 	}
 	mp__partition_end(l);
 	free(l->queues);
@@ -296,10 +363,17 @@ static void deliver_early(struct mp_handle *handle)
 	struct mp__listener *l = handle->listener;
 	struct mp__op *op;
 
-	while (l->wanted && (op = TAILQ_FIRST(&l->early))) {
+	while (is_wanted(handle) && (op = TAILQ_FIRST(&l->early))) {
 		TAILQ_REMOVE(&l->early, op, link);
 		deliver(handle, op);
 	}
+}
+
+/* Who closes is told of what has been accepted by then. */
+void mp__listener_close(struct mp_handle *handle)
+{
+	mp__listener_stop(handle);
+	deliver_early(handle);
 }
 
 static void want(struct mp__listener *l, uint32_t count)
@@ -326,8 +400,10 @@ int mp_accept(struct mp_handle *handle, uint32_t count, bool is_lwsocket)
 	if (count && l->is_lwsocket != is_lwsocket &&
 	    (handle->in_flight || !TAILQ_EMPTY(&l->early)))
 		return -EBUSY;
-	if (count)
+	if (count) {
 		l->is_lwsocket = is_lwsocket;
+		l->was_asked = true;
+	}
 	want(l, count);
 	if (l->wanted) {
 		deliver_early(handle);

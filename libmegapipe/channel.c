@@ -345,8 +345,8 @@ static void fill_event(struct mp__op *op, struct mp_event *ev)
 		}
 	} else if (op->cmd == MP_ACCEPT) {
 		ev->accept.pending = 0;
-		if (op->result >= 0 && handle->listener)
-			ev->accept.pending = --handle->listener->undelivered;
+		if (op->result >= 0)
+			ev->accept.pending = --handle->undelivered;
 	} else if (op->cmd == MP_POLL) {
 		handle->is_polling = false;
 	}

@@ -116,6 +116,8 @@ struct mp__queue {
 	uint32_t armed; /* accepts that the engine has */
 	bool multi;	/* ... one, until told otherwise */
 	bool stopping;	/* ... and was told */
+	bool draining;	/* ... but only of what it holds: closing */
+	bool is_drained;
 	unsigned int backlog;
 	unsigned int reserved; /* lwsockets that it may take before we know */
 	struct mp__watch watch;
@@ -127,8 +129,8 @@ struct mp__listener {
 	uint32_t wanted; /* connections, or MP_ACCEPT_ALL */
 	bool is_lwsocket;
 	bool is_paused;	      /* all lwsockets are in use */
+	bool was_asked;	      /* for connections, ever */
 	struct mp__ops early; /* accepted, and not asked for (any more) */
-	uint32_t undelivered; /* MP_ACCEPT events not dispatched yet */
 	uint64_t group;	      /* key of the claim on CPUs, or 0 */
 	cpu_set_t claim;
 	LIST_ENTRY(mp_handle) link;
@@ -144,6 +146,7 @@ struct mp_handle {
 	enum mp__state state;
 	bool connecting;
 	unsigned int in_flight; /* what the engine still holds */
+	uint32_t undelivered;	/* MP_ACCEPT events not dispatched yet */
 	struct mp__lane rd;
 	struct mp__lane wr;
 	struct mp__lane poll; /* at most one, till it is dispatched: */
@@ -290,6 +293,9 @@ void mp__by_fd_forget(struct mp_handle *handle);
 int mp__listener_new(struct mp_handle *handle, const cpu_set_t *cpu_mask);
 void mp__listener_free(struct mp_handle *handle);
 void mp__listener_stop(struct mp_handle *handle);
+void mp__listener_close(struct mp_handle *handle);
+bool mp__listener_drain(struct mp_handle *handle);
+void mp__accepted_discard(struct mp__op *op);
 void mp__accepted(struct mp__queue *queue, int result, bool more);
 void mp__accept_resume(struct mp_channel *ch);
 

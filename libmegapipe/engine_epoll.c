@@ -401,7 +401,7 @@ static void run_accept(struct mp__watch *w)
 		}
 		ch->stats.crossings++;
 		fd = accept4(q->fd, NULL, NULL, SOCK_CLOEXEC);
-		if (fd < 0 && errno == EAGAIN) {
+		if (fd < 0 && errno == EAGAIN && !q->draining) {
 			w->readable = false;
 			break;
 		}
@@ -450,6 +450,8 @@ static void epoll_accept(struct mp__queue *q)
 		watch_init(&q->watch, q->handle, q);
 		make_nonblocking(ch, q->fd);
 	}
+	if (q->draining)
+		q->watch.readable = true;
 	ch->unflushed++;
 	enqueue(ch, &q->watch);
 }

@@ -451,6 +451,9 @@ static void uring_accept(struct mp__queue *q)
 		sqe->file_index = IORING_FILE_INDEX_ALLOC;
 	else
 		sqe->accept_flags = SOCK_CLOEXEC;
+	/* What is there is accepted at once; then it would wait for more. */
+	if (q->draining)
+		mp__uring_cancel(ch, q, MP__TAG_QUEUE);
 }
 
 static void uring_accept_stop(struct mp__queue *q)

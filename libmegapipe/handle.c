@@ -203,10 +203,34 @@ static void drop_completed(struct mp_handle *handle)
 			continue;
 		TAILQ_REMOVE(&ch->completed, op, link);
 		if (op->cmd == MP_ACCEPT && op->result >= 0)
-			TAILQ_INSERT_TAIL(&handle->listener->early, op, link);
+			mp__accepted_discard(op);
 		else
 			mp__deliver(op);
 	}
+}
+
+/*
+ * A request that the kernel is about to try again is not found by the cancel,
+ * and may wait for long after it: so it is asked for again from time to time.
+ */
+#define CANCEL_AGAIN_US 10000
+
+static void cancel_again(struct mp_handle *handle)
+{
+	struct mp__lane *lanes[] = { &handle->rd, &handle->wr, &handle->poll };
+
+	for (size_t i = 0; i < sizeof(lanes) / sizeof(*lanes); i++)
+		if (lanes[i]->busy)
+			handle->ch->engine->cancel(TAILQ_FIRST(&lanes[i]->ops));
+}
+
+static void await_end(struct mp_handle *handle)
+{
+	struct mp_channel *ch = handle->ch;
+
+	while (handle->in_flight)
+		if (ch->engine->fetch(ch, CANCEL_AGAIN_US) == -ETIME)
+			cancel_again(handle);
 }
 
 /* End all that is in flight, and wait for it. */
@@ -222,8 +246,7 @@ static void drain(struct mp_handle *handle)
 	if (handle->listener)
 		mp__listener_stop(handle);
 	ch->engine->quiesce(handle);
-	while (handle->in_flight)
-		ch->engine->fetch(ch, -1);
+	await_end(handle);
 }
 
 /* The slot may come again as soon as it is closed: the handle forgets it. */

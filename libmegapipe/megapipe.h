@@ -201,8 +201,10 @@ int mp_engine_probe(const char *engine, struct mp_engine_info *info);
  * then stay on their core. A CPU that no mask holds is served by a queue
  * that the kernel's hash picks, the socket's own included. What is in the
  * socket's own queue, from before or by hash, goes to any of the handles.
- * Connections that wait in the handle's queue are reset when it is closed or
- * unregistered.
+ * Connections that wait in the handle's queue when it is unregistered are
+ * reset. mp_close() accepts them first, if any were ever asked for; only one
+ * that comes in that moment is reset (none where the sysctl
+ * net.ipv4.tcp_migrate_req is 1).
  *   -EBUSY       a CPU of the mask is taken by another handle of this process
  *   -EADDRINUSE  the socket has connections from before and was bound without
  *                SO_REUSEADDR, or another user listens on its port
@@ -307,9 +309,11 @@ int mp_disconnect(struct mp_handle *handle, int how);
 
 /*
  * Close the file after the writes asked for before, and leave the channel.
- * Reads in flight end with -ECANCELED, accepting stops. Nothing may be asked of
- * the handle any more (-EBADF); the MP_CLOSE event is its last, and the memory
- * of the cookie may go then. To give up on writes that a peer doesn't take, use
+ * Reads in flight end with -ECANCELED. Accepting stops, and no connection that
+ * was accepted is lost: MP_ACCEPT events still come for them, and for those
+ * that mp_accept() with count 0 has kept. Nothing may be asked of the handle
+ * any more (-EBADF); the MP_CLOSE event is its last, and the memory of the
+ * cookie may go then. To give up on writes that a peer doesn't take, use
  * mp_unregister().
  */
 int mp_close(struct mp_handle *handle);

@@ -34,7 +34,8 @@ static bool must_wait(struct mp_handle *handle, struct mp__lane *lane,
 {
 	if (lane == &handle->rd)
 		return handle->connecting;
-	return op->cmd == MP_CLOSE && handle->in_flight;
+	return op->cmd == MP_CLOSE &&
+	       (handle->in_flight || mp__listener_drain(handle));
 }
 
 void mp__lane_run(struct mp_handle *handle, struct mp__lane *lane)
@@ -397,7 +398,7 @@ int mp_close(struct mp_handle *handle)
 	mp__lane_cancel(handle, &handle->rd);
 	mp__lane_cancel(handle, &handle->poll);
 	if (handle->listener)
-		mp__listener_stop(handle);
+		mp__listener_close(handle);
 	handle->ch->engine->quiesce(handle);
 	return ask(op);
 }

@@ -40,6 +40,7 @@ void test(void)
 
 	for (int i = 0; i < CLIENTS; i++)
 		clients[i] = connect_to(listener);
+	wait_queued(listener, CLIENTS);
 	EXPECT_NONE(ch);
 	CHECK_IS(mp_accept(h, 2, false), 0);
 	accept_events(ch, h, 2);

@@ -41,6 +41,7 @@ void test(void)
 
 	for (int i = 0; i < CLIENTS; i++)
 		clients[i] = connect_to(listener);
+	wait_queued(listener, CLIENTS);
 	CHECK_IS(mp_accept(h, MP_ACCEPT_ALL, false), 0);
 	for (; got < CLIENTS; fetches++)
 		got += 1 + dispatch_pending(ch, dispatch_accept(ch));

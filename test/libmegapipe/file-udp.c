@@ -11,8 +11,10 @@ void test(void)
 	struct mp_handle *h;
 	struct mp_event ev;
 	char text[16];
-	int pair[2];
+	int pair[2], cpu;
 
+	CHECK_IS(allowed_cpus(&cpu, 1), 1);
+	pin_to(cpu); /* from two CPUs they may come in another order */
 	udp_pair(pair);
 	h = make_handle(ch, pair[0]);
 	SYS(send(pair[1], "one", 3, 0));

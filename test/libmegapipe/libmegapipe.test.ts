@@ -76,7 +76,7 @@ async function buildAll({ libraryDir, testDir, flags }: Build) {
 
 async function runProgram(path: string, args: string[]) {
   const env = { TMPDIR: scratch, ASAN_OPTIONS: 'detect_leaks=1', UBSAN_OPTIONS: 'print_stacktrace=1' };
-  return execa(path, args, { env, reject: false, timeout: 90_000, all: true });
+  return execa(path, args, { env, reject: false, timeout: 330_000, all: true });
 }
 
 /** The names that megapipe.h declares, comments aside. */

@@ -89,19 +89,30 @@ static void run_clients(struct mp_channel *ch, int listener)
 	}
 }
 
+static void serve_the_rest(struct mp_channel *ch)
+{
+	struct mp_event ev;
+
+	for (;;) {
+		while (stats_of(ch).handles > 1)
+			handle(ch, NEXT(ch));
+		if (mp_dispatch(ch, &ev, 200 * 1000) != 1)
+			return;
+		handle(ch, ev);
+	}
+}
+
 static void check_server(bool is_lwsocket)
 {
 	struct mp_channel *ch = make_channel_with((struct mp_options){
 		.buffers = 8, .max_lwsockets = 16, .buffer_size = 512 });
 	int listener = listen_tcp(AF_INET), fds = open_fds();
 	struct mp_handle *h = make_handle(ch, listener);
-	struct mp_event ev;
 
 	closed = 0;
 	CHECK_IS(mp_accept(h, MP_ACCEPT_ALL, is_lwsocket), 0);
 	run_clients(ch, listener);
-	while (mp_dispatch(ch, &ev, 200 * 1000) == 1)
-		handle(ch, ev);
+	serve_the_rest(ch);
 	CHECK_IS(stats_of(ch).handles, 1);
 	CHECK_IS(stats_of(ch).lwsockets, 0);
 	CHECK_IS(stats_of(ch).buffers_held, 0);

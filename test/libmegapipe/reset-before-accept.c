@@ -7,38 +7,49 @@
 
 #define RESETS 20
 
-static bool is_dead(struct mp_channel *ch, int id)
-{
-	struct mp_handle *h = make_handle(ch, id);
-	char text[8];
-	struct mp_event ev;
+static char texts[RESETS + 1][8];
+static int accepted, ended;
 
-	CHECK_IS(mp_read(h, text, sizeof(text)), 0);
-	ev = NEXT(ch);
-	CHECK_IS(mp_unregister(h), 0);
+/* Accepted ones are read from, to their end; true: this was the live one. */
+static bool handle(struct mp_channel *ch, struct mp_event ev)
+{
+	int id;
+
+	if (ev.cmd == MP_ACCEPT) {
+		CHECK(ev.result >= 0 && accepted <= RESETS);
+		CHECK_IS(mp_read(make_handle(ch, ev.result), texts[accepted++],
+				 sizeof(texts[0])),
+			 0);
+		return false;
+	}
+	CHECK(ev.cmd == MP_READ && (ev.result <= 0 || ev.result == 5));
+	id = mp_handle_id(ev.handle);
+	CHECK_IS(mp_unregister(ev.handle), 0);
 	if (id < MP_LWSOCKET_BASE)
 		SYS(close(id));
-	CHECK(ev.result <= 0 || ev.result == 5);
-	return ev.result <= 0;
+	ended++;
+	return ev.result == 5;
 }
 
-/* What is accepted of the connections, at least the live one. */
-static int accept_all(struct mp_channel *ch, int ids[RESETS + 1])
+/* How many live ones there are, the last of all being one of them. */
+static int serve(struct mp_channel *ch)
 {
 	struct mp_event ev;
-	int count = 0;
+	int alive = 0;
 
-	while (mp_dispatch(ch, &ev, QUIET_US) == 1) {
-		CHECK(ev.cmd == MP_ACCEPT && ev.result >= 0);
-		CHECK(count <= RESETS);
-		ids[count++] = ev.result;
+	accepted = ended = 0;
+	for (;;) {
+		while (alive == 0 || ended < accepted)
+			alive += handle(ch, NEXT(ch));
+		if (mp_dispatch(ch, &ev, QUIET_US) != 1)
+			return alive;
+		alive += handle(ch, ev);
 	}
-	return count;
 }
 
 static void check_resets(struct mp_channel *ch, bool is_lwsocket)
 {
-	int listener = listen_tcp(AF_INET), ids[RESETS + 1], client, alive = 0;
+	int listener = listen_tcp(AF_INET), client;
 	struct mp_handle *h = make_handle(ch, listener);
 
 	for (int i = 0; i < RESETS; i++)
@@ -46,9 +57,7 @@ static void check_resets(struct mp_channel *ch, bool is_lwsocket)
 	client = connect_to(listener);
 	send_all(client, "hello", 5);
 	CHECK_IS(mp_accept(h, MP_ACCEPT_ALL, is_lwsocket), 0);
-	for (int i = accept_all(ch, ids) - 1; i >= 0; i--)
-		alive += !is_dead(ch, ids[i]);
-	CHECK_IS(alive, 1);
+	CHECK_IS(serve(ch), 1);
 	receive_end(client);
 	SYS(close(client));
 	CHECK_IS(mp_unregister(h), 0);

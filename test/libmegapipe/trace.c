@@ -388,7 +388,8 @@ static void settle(void)
 	int r;
 
 	do {
-		r = mp_dispatch(ch, &ev, anything_due() ? 5000000 : SILENCE_US);
+		r = mp_dispatch(ch, &ev,
+				anything_due() ? PATIENCE_US : SILENCE_US);
 		CHECK(r >= 0);
 		if (r == 1)
 			dispatched(ev);

@@ -20,6 +20,7 @@ static int full_listener(int fillers[FILLERS])
 		(void)!connect(fillers[i], (struct sockaddr *)&a.storage,
 			       a.len);
 	}
+	wait_queued(fd, 1);
 	return fd;
 }
 

@@ -16,7 +16,7 @@
 #include "megapipe.h"
 
 /* Long enough for any machine; only a failing test ever waits so long. */
-#define PATIENCE_US (20 * 1000 * 1000)
+#define PATIENCE_US (120 * 1000 * 1000)
 /* To see that nothing comes. Too short a time can't make a test fail. */
 #define QUIET_US (30 * 1000)
 
@@ -110,6 +110,12 @@ void udp_pair(int pair[2]);
  * defaults are.
  */
 void small_buffers(int pair[2]);
+
+/*
+ * A client's connect() may be over before its connection waits at the
+ * listener: until so many do. For listeners of which nobody accepts.
+ */
+void wait_queued(int listener, unsigned int count);
 
 /* Blocking; all of it, or the test fails. */
 void send_all(int fd, const void *data, size_t size);

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/resource.h>
 #include <time.h>
@@ -52,6 +53,18 @@ int connect_to(int fd)
 
 	SYS(connect(client, (struct sockaddr *)&a.storage, a.len));
 	return client;
+}
+
+void wait_queued(int listener, unsigned int count)
+{
+	struct tcp_info info;
+	socklen_t len = sizeof(info);
+
+	for (;; SYS(poll(NULL, 0, 1))) {
+		SYS(getsockopt(listener, IPPROTO_TCP, TCP_INFO, &info, &len));
+		if (info.tcpi_unacked >= count) /* of a listener: who waits */
+			return;
+	}
 }
 
 void tcp_pair(int pair[2])
