@@ -196,21 +196,13 @@ describeKinds((kind) => {
 
       test('curl, many at a time', async () => {
         const nginx = await start(kind, { ...config, files });
-        const urls = Array.from({ length: 300 }, (_, i) => `${nginx.url}/large.txt?[${i}-${i}]`);
-        const write = '%{http_code} %{size_download}\\n';
+        const args = ['-sS', '-Z', '--parallel-max', '50', '-w', '%{http_code} %{size_download}\\n'];
         const { stdout } = await execa(
           'curl',
-          [
-            '-sS',
-            '--no-progress-meter',
-            '-Z',
-            '--parallel-max',
-            '50',
-            '-w',
-            write,
-            ...urls.flatMap((url) => ['-o', '/dev/null', url]),
-          ],
-          { timeout: 100_000 },
+          [...args, '-o', '/dev/null', `${nginx.url}/large.txt?[1-300]`],
+          {
+            timeout: 100_000,
+          },
         );
         expect(stdout.split('\n').filter((line) => line === `200 ${large.length}`)).toHaveLength(300);
       });
