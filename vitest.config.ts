@@ -6,9 +6,11 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     fileParallelism: false,
-    testTimeout: 120_000,
-    hookTimeout: 300_000,
-    teardownTimeout: 30_000,
+    // Limits end what hangs; no test is about them, on however slow a machine.
+    testTimeout: 360_000,
+    hookTimeout: 600_000,
+    teardownTimeout: 120_000,
+    expect: { poll: { timeout: 120_000 } },
     reporters: ['default', skipsAndTotals],
   },
 });

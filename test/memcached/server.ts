@@ -6,6 +6,7 @@ import { describe, onTestFinished } from 'vitest';
 import { buildDir } from '../../src/paths.js';
 import { loadPort, serverBinary, type Variant } from '../../src/port.js';
 import { testUnless } from '../skip.js';
+import { untilDone } from '../waiting.js';
 import { type Connection, connect } from './connection.js';
 
 const port = loadPort('memcached');
@@ -60,22 +61,16 @@ export function run(variant: Variant, args: string[], options: Options = {}) {
   const all = ['-u', userInfo().username, ...args];
   return execa(serverBinary(port, variant), all, {
     reject: false,
-    timeout: 10_000,
+    timeout: 120_000,
     stdin: 'ignore',
     ...options,
   });
 }
 
 async function untilReady<T>(process: ServerProcess, probe: () => T | Promise<T>): Promise<T> {
-  for (let tries = 0; ; tries++) {
-    try {
-      return await probe();
-    } catch (error) {
-      if (process.exitCode !== null && process.exitCode !== undefined) throw new Error((await process).all);
-      if (tries === 500) throw error;
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
-  }
+  return untilDone(probe, async () => {
+    if (process.exitCode !== null || process.signalCode !== null) throw new Error((await process).all);
+  });
 }
 
 function readPort(file: string, transport: 'TCP' | 'UDP'): number {
@@ -111,10 +106,10 @@ export async function start(options: Arguments = {}): Promise<Server> {
     const complaint = all.search(/mc_megapipe\S*: runtime error|ERROR: (?:Address|Leak)Sanitizer/);
     if (complaint >= 0) throw new Error(all.slice(complaint));
   });
+  // The file is there when the server listens. No connection to find that out: it would be among what tests count.
   const tcpPort = unix ? 0 : await untilReady(process, () => readPort(portFile, 'TCP'));
   const target = unix ? { path: socketFile } : { port: tcpPort, host: '127.0.0.1' };
-  const first = await untilReady(process, () => connect(target));
-  first.destroy();
+  if (unix) (await untilReady(process, () => connect(target))).destroy();
   return {
     process,
     port: tcpPort,

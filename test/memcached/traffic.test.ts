@@ -124,7 +124,7 @@ describeEngines((engine, sanitize) => {
 
       test('memjs gets what it has set', async () => {
         const server = await start({ sanitize, args: on });
-        const client = memjs.Client.create(server.address);
+        const client = memjs.Client.create(server.address, { timeout: 120, conntimeout: 120 });
         const value = pattern(50_000, 3);
         await client.set('memjs', value, {});
         expect((await client.get('memjs')).value?.equals(value)).toBe(true);
@@ -137,8 +137,8 @@ describeEngines((engine, sanitize) => {
         const server = await start({ sanitize, args: on });
         const { exitCode, all } = await execa(
           'memccapable',
-          ['-h', '127.0.0.1', '-p', String(server.port), '-t', '10'],
-          { all: true, reject: false, timeout: 60_000 },
+          ['-h', '127.0.0.1', '-p', String(server.port), '-t', '120'],
+          { all: true, reject: false, timeout: 300_000 },
         );
         expect(all).not.toMatch(/\[FAIL\]/);
         expect(exitCode).toBe(0);
