@@ -2,10 +2,12 @@ import { appendFileSync, mkdirSync, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { z } from 'zod';
 import { UserError } from './errors.js';
+import { fromFormat1 } from './results-format-1.js';
 
-// A results file is NDJSON: one `machine` line, one `skip` line for each thing that could not be measured here, one
-// `sample` line for each sample, failed ones too, and an `end` line. Measuring writes it, reporting reads it, and
-// neither knows the other. Quantities are raw (counts, microseconds): what follows from them is the report's business.
+// A results file is NDJSON, of one run for each application measured: a `machine` line, a `skip` line for each thing that
+// could not be measured here, a `sample` line for each sample, failed ones too, and an `end` line. Measuring writes it,
+// reporting reads it, and neither knows the other. Quantities are raw (counts, microseconds): what follows from them is
+// the report's business.
 
 export const engineName = z.enum(['kernel', 'uring', 'epoll']);
 export const techniqueName = z.enum(['partition', 'batch', 'lwsocket']);
@@ -17,17 +19,32 @@ export type TechniqueName = z.infer<typeof techniqueName>;
 export type TopologyName = z.infer<typeof topologyName>;
 export type RequestsPerConnection = z.infer<typeof requestsPerConnection>;
 
+/** The format that is written; older ones are read. */
+export const format = 2;
+
 const count = z.int().nonnegative();
 const us = z.number().nonnegative();
 
 const variant = z.strictObject({
-  /** `baseline`, or the engine and the techniques' letters: `uring+PBL`. */
+  /** `baseline`, `reuseport`, or the engine and the techniques' letters: `uring+PBL`. */
   id: z.string(),
+  /** Stock I/O or MegaPipe. */
   server: z.enum(['baseline', 'megapipe']),
+  /** Stock I/O with an accept queue a worker (SO_REUSEPORT), where the application has that: MegaPipe's rival. */
+  reuseport: z.boolean(),
   engine: engineName.nullable(),
   techniques: z.array(techniqueName),
-  /** Requests that the channel collects before it enters the kernel; 1 without batching, null for the baseline. */
+  /** Requests that the channel collects before it enters the kernel; 1 without batching, null for stock I/O. */
   batch: z.int().positive().nullable(),
+});
+
+/** What is varied within a run, beside the variant. */
+const point = z.strictObject({
+  workload: z.string(),
+  /** Null where the workload has a distribution of them. */
+  requestsPerConnection: requestsPerConnection.nullable(),
+  /** The server's CPUs, and its workers. */
+  cores: z.int().positive(),
 });
 
 const host = z.strictObject({
@@ -48,7 +65,7 @@ const topology = z.strictObject({
 
 const machine = z.strictObject({
   type: z.literal('machine'),
-  format: z.literal(1),
+  format: z.literal(format),
   startedAt: z.iso.datetime(),
   kernel: z.string(),
   distribution: z.string(),
@@ -115,7 +132,7 @@ const measured = z.strictObject({
   clientEngine: engineName,
 });
 
-/** What the server says of its own channels over the window; null for the baseline, which has none. */
+/** What the server says of its own channels over the window; null where it has none, or does not tell. */
 const channels = z.strictObject({
   engine: engineName,
   techniques: z.array(techniqueName),
@@ -131,7 +148,7 @@ const sampleHead = {
   startedAt: z.iso.datetime(),
   topology: topologyName,
   variant,
-  requestsPerConnection,
+  point,
   /** Variants of one point are measured one after another in a round: the pairs that are compared. */
   round: count,
   /** `timed` samples have no tracing; `traced` ones count system calls and are worth nothing as timings. */
@@ -143,7 +160,7 @@ const okSample = z.strictObject({
   status: z.literal('ok'),
   measured,
   channels: channels.nullable(),
-  /** System calls of the server process over the window; null where they were not counted. */
+  /** System calls of the server's processes over the window; null where they were not counted. */
   systemCalls: count.nullable(),
 });
 
@@ -161,6 +178,7 @@ const end = z.strictObject({
 const resultRecord = z.union([machine, skip, okSample, failedSample, end]);
 
 export type Variant = z.infer<typeof variant>;
+export type Point = z.infer<typeof point>;
 export type Host = z.infer<typeof host>;
 export type TopologyRecord = z.infer<typeof topology>;
 export type MachineRecord = z.infer<typeof machine>;
@@ -202,20 +220,43 @@ export function writing(file: string, write: () => void): void {
 }
 
 /** Read and validate a results file; the error names the line that is wrong. */
-export function readResults(file: string): Results {
-  const records = readLines(file).map((line, index) => parseLine(file, line, index + 1));
-  const machines = records.filter((record) => record.type === 'machine');
-  if (machines.length !== 1 || records[0]?.type !== 'machine') {
-    throw new UserError(`${file} has ${machines.length} machine records, not one at its start`, {
+export function readResults(file: string): Results[] {
+  const lines = readLines(file);
+  const upgrade = upgraderOf(lines[0]);
+  const records = lines.map((line, index) => parseLine(file, line, index + 1, upgrade));
+  if (records[0]?.type !== 'machine') {
+    throw new UserError(`${file} has no machine record at its start`, {
       hint: 'give a file that megapipe bench wrote',
     });
   }
-  return {
-    machine: machines[0] as MachineRecord,
-    skips: records.filter((record) => record.type === 'skip'),
-    samples: records.filter((record) => record.type === 'sample'),
-    end: records.find((record) => record.type === 'end'),
-  };
+  return runsOf(records);
+}
+
+/** A machine record begins a run. */
+function runsOf(records: ResultRecord[]): Results[] {
+  const starts = records.flatMap((record, index) => (record.type === 'machine' ? [index] : []));
+  return starts.map((start, run) => {
+    const own = records.slice(start, starts[run + 1]);
+    return {
+      machine: own[0] as MachineRecord,
+      skips: own.filter((record) => record.type === 'skip'),
+      samples: own.filter((record) => record.type === 'sample'),
+      end: own.find((record) => record.type === 'end'),
+    };
+  });
+}
+
+type Upgrade = (record: unknown) => unknown;
+
+/** What brings the records of a file to today's format, judged by its first line; what is wrong with that is told later. */
+function upgraderOf(first: string | undefined): Upgrade {
+  try {
+    const parsed: unknown = JSON.parse(first ?? '');
+    const head = z.looseObject({ type: z.literal('machine'), format: z.literal(1) }).safeParse(parsed);
+    return head.success ? fromFormat1(head.data) : (record) => record;
+  } catch {
+    return (record) => record;
+  }
 }
 
 function readLines(file: string): string[] {
@@ -228,12 +269,21 @@ function readLines(file: string): string[] {
   }
 }
 
-function parseLine(file: string, line: string, number: number): ResultRecord {
+function parseLine(file: string, line: string, number: number, upgrade: Upgrade): ResultRecord {
   try {
-    return schemaOf(JSON.parse(line)).parse(JSON.parse(line));
+    const record = upgrade(JSON.parse(line));
+    refuseNewer(record);
+    return schemaOf(record).parse(record);
   } catch (error) {
     const why = error instanceof z.ZodError ? z.prettifyError(error) : (error as Error).message;
     throw new UserError(`${file}, line ${number}, is not a result record: ${why}`, { cause: error });
+  }
+}
+
+function refuseNewer(record: unknown): void {
+  const head = z.looseObject({ type: z.literal('machine'), format: z.number() }).safeParse(record);
+  if (head.success && head.data.format !== format) {
+    throw new Error(`it is of format ${head.data.format}, and this megapipe reads 1 and ${format}`);
   }
 }
 

@@ -3,7 +3,12 @@ import { UserError } from './errors.js';
 import type { Host } from './results.js';
 
 /** Two namespaces joined by a veth pair. */
-export type Namespaces = { names: Record<Side, string>; remove(): Promise<void> };
+export type Namespaces = {
+  names: Record<Side, string>;
+  /** Have the packets that reach a side handled on these CPUs. */
+  steer(side: Side, cpus: number[]): Promise<void>;
+  remove(): Promise<void>;
+};
 
 type Side = 'server' | 'client';
 const sides: readonly Side[] = ['server', 'client'];
@@ -58,7 +63,11 @@ export async function makeNamespaces(hosts: Record<Side, Host>): Promise<Namespa
     await removeNamespaces(Object.values(names));
     throw error;
   }
-  return { names, remove: () => removeNamespaces(Object.values(names)) };
+  return {
+    names,
+    steer: (side, cpus) => steer(names[side], cpus),
+    remove: () => removeNamespaces(Object.values(names)),
+  };
 }
 
 function nameOf(side: Side): string {
@@ -69,8 +78,12 @@ async function bringUp(namespace: string, host: Host): Promise<void> {
   await ip('-n', namespace, 'address', 'add', `${host.address}/24`, 'dev', link);
   await ip('-n', namespace, 'link', 'set', 'lo', 'up');
   await ip('-n', namespace, 'link', 'set', link, 'up');
-  const steer = `for queue in /sys/class/net/${link}/queues/rx-*; do echo ${cpuMask(host.cpus)} > "$queue/rps_cpus" || exit; done`;
-  await ip('netns', 'exec', namespace, 'sh', '-c', steer);
+  await steer(namespace, host.cpus);
+}
+
+async function steer(namespace: string, cpus: number[]): Promise<void> {
+  const script = `for queue in /sys/class/net/${link}/queues/rx-*; do echo ${cpuMask(cpus)} > "$queue/rps_cpus" || exit; done`;
+  await ip('netns', 'exec', namespace, 'sh', '-c', script);
 }
 
 /** The kernel's mask format: hexadecimal words of 32 CPUs, the highest first. */

@@ -8,6 +8,8 @@ export type Topology = {
   /** The command line that runs a command as the server's, or the client's, host. The process keeps its pid. */
   onServer(command: string[]): string[];
   onClient(command: string[]): string[];
+  /** Have the packets that reach the server's host handled on these of its CPUs, where that can be chosen. */
+  steerServer(cpus: number[]): Promise<void>;
   remove(): Promise<void>;
 };
 
@@ -45,6 +47,7 @@ export async function makeTopology(name: TopologyName): Promise<Topology> {
     record,
     onServer: on('server', record.server),
     onClient: on('client', record.client),
+    steerServer: async (cpus) => namespaces?.steer('server', cpus),
     remove: async () => namespaces?.remove(),
   };
 }

@@ -1,16 +1,28 @@
 import { UserError } from '../errors.js';
-import type { Channels, Measured, RequestsPerConnection, Variant } from '../results.js';
+import type {
+  Channels,
+  EngineName,
+  Measured,
+  Point,
+  RequestsPerConnection,
+  TopologyName,
+  Variant,
+} from '../results.js';
 import { memcached } from './memcached.js';
+import { nginx } from './nginx.js';
 
-/** Where a server listens, and with how many threads. */
-export type ServerPlace = { address: string; port: number; threads: number };
+/** Where a server listens, and with how many workers on which CPUs. */
+export type ServerPlace = { address: string; port: number; workers: number; cpus: number[] };
+
+/** A server's folders: one of its own, empty when it starts and gone after it, and one with what it serves. */
+export type ServerFolders = { scratch: string; content: string };
 
 /** How to load a server, for one sample. */
 export type Load = {
   address: string;
   port: number;
   threads: number;
-  requestsPerConnection: RequestsPerConnection;
+  point: Point;
   durationMs: number;
   warmupMs: number;
 };
@@ -23,24 +35,73 @@ export type LoadOutcome = {
   faults: string[];
 };
 
+/** Says words to the server and resolves to all that it answers; the words must make it close the connection. */
+export type Ask = (words: string) => Promise<string>;
+
+/** What a server says it runs as; null for stock I/O. */
+export type Identity = Pick<Channels, 'engine' | 'techniques' | 'batch'> | null;
+
+/** The last of a server's complaints, and whether with them it cannot serve. */
+export type Complaints = { words: string; fatal: boolean };
+
+/** The server's CPUs that are used: all of those that it has, each number of them from 1, or these numbers. */
+export type Cores = 'all' | 'each' | number[];
+
+/** What is varied; a point is taken for each combination. */
+export type Axes = {
+  workloads: string[];
+  cores: Cores;
+  requestsPerConnection: (RequestsPerConnection | null)[];
+};
+
+/** What to measure on one topology, whatever the machine. */
+export type PhaseSpec = { topology: TopologyName; variants: Variant[]; axes: Axes; samples: number };
+
+/** What a preset measures, and how long each sample takes. */
+export type Preset = { phases: PhaseSpec[]; durationMs: number; warmupMs: number };
+
+/** What all of a run's servers serve, and what of it is said in a report. */
+export type Content = {
+  folder: string;
+  parameters: Record<string, string | number>;
+  remove(): void;
+};
+
 /** An application under test. Everything else in bench/ is the same for all of them. */
 export type Application = {
   name: string;
   workload: string;
   parameters: Record<string, string | number>;
   concurrency: number;
-  /** What is passed to every server, whatever its variant. */
+  /** The names of its workloads. */
+  workloads: readonly string[];
+  /** What a run varies beside the variant: the x axis of its figures. */
+  axis: 'requestsPerConnection' | 'cores';
+  /** What is told to every server, whatever its variant. */
   commonArguments: string[];
-  serverCommand(variant: Variant, place: ServerPlace): string[];
+  /** The variants over stock I/O; the first is what all ratios are to. */
+  stock: readonly [Variant, ...Variant[]];
+  defaultPort: number;
+  preset(name: 'quick' | 'full', engines: EngineName[]): Preset;
+  /** Make what these workloads ask for. */
+  prepareContent(workloads: readonly string[], signal: AbortSignal): Promise<Content>;
+  serverCommand(variant: Variant, place: ServerPlace, folders: ServerFolders): string[];
+  /** Processes of a server that is up: more than one where workers are processes. */
+  processes(place: ServerPlace): number;
+  /** What ends it, with all its processes, when this process dies: the kernel tells the one that was started. */
+  orphaned: 'KILL' | 'TERM';
   /** Words that a ready server answers, closing the connection. */
   ready: { words: string; answer: RegExp };
-  /** Words that make a server tell of its channels, and how to read what it tells; null where it has none. */
-  channels: { words: string; read(answer: string): Channels | null };
+  identify(ask: Ask, folders: ServerFolders): Promise<Identity>;
+  /** What the server's channels have done so far; null where it does not tell. */
+  readChannels(ask: Ask): Promise<Channels | null>;
+  /** What a server complained of in files of its own, if it did. */
+  complaints(folders: ServerFolders): Complaints;
   loadCommand(load: Load): string[];
   readLoad(output: string): LoadOutcome;
 };
 
-const applications: Record<string, Application> = { memcached };
+const applications: Record<string, Application> = { memcached, nginx };
 
 export const applicationNames = Object.keys(applications);
 

@@ -1,49 +1,94 @@
 import { existsSync } from 'node:fs';
 import { Listr, PRESET_TIMER } from 'listr2';
 import { UserError } from '../errors.js';
-import { appendResult } from '../results.js';
+import { appendResult, format } from '../results.js';
 import { describeTopology } from '../topology.js';
-import type { Application } from './application.js';
+import type { Application, Content } from './application.js';
 import { describeMachine } from './machine.js';
 import { ordersOf, type Plan } from './plan.js';
 import { type Named, type Prepared, preparePlan } from './prepare.js';
 import { describeProgress } from './progress-line.js';
-import { startRun } from './run.js';
+import { type Run, startRun } from './run.js';
 import { whyNoTracing } from './trace.js';
 
-/** What to measure, and where the results go. */
-export type BenchChoices = { application: Application; plan: Plan; named: Named; file: string };
+/** What to measure of one application. */
+export type BenchChoices = { application: Application; plan: Plan; named: Named };
 
-/** Measure. The file is a complete account at every moment; an abort ends it as interrupted and is thrown on. */
-export async function runBench(choices: BenchChoices, signal: AbortSignal): Promise<void> {
-  const { application, plan, named, file } = choices;
+/** An application that could not be measured, and why. */
+export type BenchFailure = { application: string; error: UserError };
+
+/**
+ * Measure one application after another. The file is a complete account at every moment; an abort ends it as interrupted
+ * and is thrown on. An application that cannot be measured does not keep the others from it.
+ */
+export async function runBench(
+  all: BenchChoices[],
+  file: string,
+  signal: AbortSignal,
+): Promise<BenchFailure[]> {
   if (existsSync(file)) {
     throw new UserError(`${file} exists already`, { hint: 'give another name to --out', exitCode: 2 });
   }
-  const prepared = await preparePlan(plan, application, named, signal);
+  const failures: BenchFailure[] = [];
+  for (const choices of all) {
+    try {
+      await measureApplication(choices, file, signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!(error instanceof UserError)) throw error;
+      failures.push({ application: choices.application.name, error });
+    }
+  }
+  return failures;
+}
+
+async function measureApplication(choices: BenchChoices, file: string, signal: AbortSignal): Promise<void> {
+  const { application, plan } = choices;
+  const workloads = new Set(plan.phases.flatMap(({ points }) => points.map(({ workload }) => workload)));
+  const content = await application.prepareContent([...workloads], signal);
+  try {
+    await measureWith(content, choices, file, signal);
+  } finally {
+    content.remove();
+  }
+}
+
+async function measureWith(
+  content: Content,
+  choices: BenchChoices,
+  file: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const { application, plan, named } = choices;
+  const prepared = await preparePlan(plan, application, content, named, signal);
   const noTracing = await whyNoTracing();
-  await writeHead(choices, prepared);
+  await writeHead(application, content, prepared, file);
   if (noTracing) appendResult(file, { type: 'skip', what: 'counting system calls', reason: noTracing });
   let outcome: 'complete' | 'interrupted' = 'interrupted';
   try {
-    await measureAll(application, prepared.plan, file, noTracing === undefined, signal);
+    await measureAll({ application, content, plan: prepared.plan, trace: !noTracing, file, signal });
     outcome = 'complete';
   } finally {
     appendResult(file, { type: 'end', endedAt: new Date().toISOString(), outcome });
   }
 }
 
-async function writeHead({ application, file }: BenchChoices, { plan, skips }: Prepared): Promise<void> {
+async function writeHead(
+  application: Application,
+  content: Content,
+  { plan, skips }: Prepared,
+  file: string,
+): Promise<void> {
   appendResult(file, {
     type: 'machine',
-    format: 1,
+    format,
     startedAt: new Date().toISOString(),
     ...(await describeMachine(application.name)),
     topologies: plan.phases.map(({ topology }) => describeTopology(topology)),
     workload: {
       application: application.name,
       description: application.workload,
-      parameters: application.parameters,
+      parameters: { ...application.parameters, ...content.parameters },
       serverArguments: application.commonArguments,
     },
     plan: {
@@ -56,20 +101,14 @@ async function writeHead({ application, file }: BenchChoices, { plan, skips }: P
   for (const skip of skips) appendResult(file, skip);
 }
 
-async function measureAll(
-  application: Application,
-  plan: Plan,
-  file: string,
-  trace: boolean,
-  signal: AbortSignal,
-): Promise<void> {
-  const run = startRun({ application, plan, trace, file, signal });
+async function measureAll(run: Run): Promise<void> {
+  const { measure } = startRun(run);
   const failures: unknown[] = [];
-  const tasks = plan.phases.map((phase) => ({
-    title: `Measure ${application.name}, ${phase.topology}: ${ordersOf(phase, plan, trace).length} samples`,
+  const tasks = run.plan.phases.map((phase) => ({
+    title: `Measure ${run.application.name}, ${phase.topology}: ${ordersOf(phase, run.plan, run.trace).length} samples`,
     task: async (_context: unknown, task: { output: string }) => {
       try {
-        await run.measure(phase, (progress) => {
+        await measure(phase, (progress) => {
           task.output = describeProgress(progress);
         });
       } catch (error) {

@@ -22,7 +22,7 @@ export function loadCommand(load: Load): string[] {
     join(root, 'dist/src/cli.js'),
     ...['load', 'memcached', '--server', `${load.address}:${load.port}`, '--json', '--events'],
     ...['--threads', String(load.threads), '--concurrency', String(parameters.connections)],
-    ...['--requests-per-connection', String(load.requestsPerConnection), '--close', parameters.close],
+    ...['--requests-per-connection', String(load.point.requestsPerConnection), '--close', parameters.close],
     ...['--duration', seconds(load.durationMs), '--warmup', seconds(load.warmupMs)],
     ...['--keys', String(parameters.keys), '--get-set', parameters.getsToSets],
     ...['--key-size', `fixed:${parameters.keyBytes}`, '--value-size', `fixed:${parameters.valueBytes}`],

@@ -1,10 +1,10 @@
 import { UserError } from '../errors.js';
 import type { SkipRecord, TopologyName, Variant } from '../results.js';
-import { makeTopology, type Topology, whyNoTopology } from '../topology.js';
-import type { Application } from './application.js';
+import { makeTopology, whyNoTopology } from '../topology.js';
+import type { Application, Content } from './application.js';
 import type { Plan } from './plan.js';
-import { checkChannels } from './sample.js';
-import { startServer } from './server.js';
+import { checkIdentity } from './sample.js';
+import { type ServerContext, startServer } from './server.js';
 
 /** A plan that this machine can carry out, and what had to be left out of it, each with its reason. */
 export type Prepared = { plan: Plan; skips: SkipRecord[] };
@@ -16,13 +16,15 @@ export type Named = { variants: boolean; topologies: boolean };
 export async function preparePlan(
   plan: Plan,
   application: Application,
+  content: Content,
   named: Named,
   signal: AbortSignal,
 ): Promise<Prepared> {
-  const variants = await tryVariants(plan, application, signal);
+  const context = { application, content, signal, topology: await makeTopology('loopback') };
+  const variants = await tryVariants(plan, context);
   const topologies = await tryTopologies(plan);
   const baseline = variants.get('baseline');
-  if (baseline) throw new UserError(`the baseline does not work here: ${baseline}`);
+  if (baseline) throw new UserError(`the baseline of ${application.name} does not work here: ${baseline}`);
   if (named.variants) refuse('variant', variants, 'leave it out of --variants or --engines');
   if (named.topologies) refuse('topology', topologies, 'use --topology loopback');
   const phases = plan.phases
@@ -37,31 +39,27 @@ export async function preparePlan(
 /** Why something does not work here, by its name. */
 type Faults = Map<string, string>;
 
-async function tryVariants(plan: Plan, application: Application, signal: AbortSignal): Promise<Faults> {
+async function tryVariants(plan: Plan, context: ServerContext): Promise<Faults> {
   const faults: Faults = new Map();
   const variants = new Map(plan.phases.flatMap((phase) => phase.variants).map((one) => [one.id, one]));
-  const topology = await makeTopology('loopback');
   for (const variant of variants.values()) {
-    const why = await whyNoVariant(variant, application, topology, signal);
+    const why = await whyNoVariant(variant, context);
     if (why) faults.set(variant.id, why);
   }
   return faults;
 }
 
-async function whyNoVariant(
-  variant: Variant,
-  application: Application,
-  topology: Topology,
-  signal: AbortSignal,
-): Promise<string | undefined> {
+async function whyNoVariant(variant: Variant, context: ServerContext): Promise<string | undefined> {
   try {
-    const server = await startServer(application, variant, topology, signal);
-    const channels = application.channels.read(await server.ask(application.channels.words));
-    await server.stop();
-    checkChannels(variant, channels);
+    const server = await startServer(context, variant, context.topology.record.server.cpus.length);
+    try {
+      checkIdentity(variant, await server.identify());
+    } finally {
+      await server.stop();
+    }
     return undefined;
   } catch (error) {
-    signal.throwIfAborted();
+    context.signal.throwIfAborted();
     return (error as Error).message;
   }
 }

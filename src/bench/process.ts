@@ -13,16 +13,20 @@ const childOptions = {
   forceKillAfterDelay: 3_000,
 } as const;
 
-/**
- * Start a server or a client. setpriv has the kernel kill it when this process dies without a chance to.
- *
- * @param timeoutMs after which it is killed; 0: never
- */
-export function startChild(command: string[], signal: AbortSignal, timeoutMs = 0) {
-  return execa('setpriv', ['--pdeathsig', 'KILL', '--', ...command], {
+/** How a child ends where nobody waits for it. */
+export type Ending = {
+  /** After which it is killed; never where this is not given. */
+  timeoutMs?: number;
+  /** What the kernel sends it when this process dies without a chance to: TERM lets it take its own children along. */
+  orphaned?: 'KILL' | 'TERM';
+};
+
+/** Start a server or a client. */
+export function startChild(command: string[], signal: AbortSignal, ending: Ending = {}) {
+  return execa('setpriv', ['--pdeathsig', ending.orphaned ?? 'KILL', '--', ...command], {
     ...childOptions,
     cancelSignal: signal,
-    timeout: timeoutMs,
+    timeout: ending.timeoutMs ?? 0,
   });
 }
 

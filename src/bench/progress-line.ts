@@ -1,4 +1,4 @@
-import type { SampleRecord } from '../results.js';
+import type { Point, SampleRecord } from '../results.js';
 import type { Progress } from './run.js';
 
 /** One line on where a run stands: the sample in hand, the last one's throughput, and how long it will go on. */
@@ -6,7 +6,7 @@ export function describeProgress({ order, done, all, failed, leftMs, last }: Pro
   return [
     `${done + 1} of ${all}`,
     `about ${describeTime(leftMs)} left`,
-    `${order.variant.id}, ${describeRequests(order.requestsPerConnection)}${order.kind === 'traced' ? ', traced' : ''}`,
+    `${order.variant.id}, ${describePoint(order.point)}${order.kind === 'traced' ? ', traced' : ''}`,
     ...(last ? [`last: ${describeSample(last)}`] : []),
     ...(failed > 0 ? [`${failed} failed`] : []),
   ].join(' · ');
@@ -19,7 +19,8 @@ function describeSample(sample: SampleRecord): string {
   return `${what} ${thousands.toFixed(1)}k requests/s`;
 }
 
-function describeRequests(requests: number | 'unlimited'): string {
+function describePoint({ requestsPerConnection: requests, workload, cores }: Point): string {
+  if (requests === null) return `${workload} on ${cores} ${cores === 1 ? 'core' : 'cores'}`;
   return requests === 1 ? '1 request a connection' : `${requests} requests a connection`;
 }
 

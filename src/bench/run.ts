@@ -1,6 +1,6 @@
 import { appendResult, type SampleRecord } from '../results.js';
 import { makeTopology, type Topology } from '../topology.js';
-import type { Application } from './application.js';
+import type { Application, Content } from './application.js';
 import { ordersOf, type Phase, type Plan } from './plan.js';
 import { type SampleOrder, takeSample } from './sample.js';
 
@@ -18,6 +18,7 @@ export type Progress = {
 
 export type Run = {
   application: Application;
+  content: Content;
   plan: Plan;
   /** Whether system calls can be counted. */
   trace: boolean;

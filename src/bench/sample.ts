@@ -1,17 +1,16 @@
-import type { Channels, RequestsPerConnection, SampleRecord, Variant } from '../results.js';
-import type { Topology } from '../topology.js';
-import type { Application, Load } from './application.js';
+import type { Channels, Point, SampleRecord, Variant } from '../results.js';
+import type { Application, Identity, Load } from './application.js';
 import { cpusBetween } from './cpu-time.js';
 import { type Child, startChild } from './process.js';
-import { type RunningServer, startServer } from './server.js';
+import { type RunningServer, type ServerContext, startServer } from './server.js';
 import { countSystemCalls, type SystemCallCounter } from './trace.js';
 import { baseline, megapipe } from './variant.js';
-import { type Reading, watchWindow } from './window.js';
+import { checkProcesses, type Reading, watchWindow } from './window.js';
 
 /** One sample to take: one point of one variant, once. */
 export type SampleOrder = {
   variant: Variant;
-  requestsPerConnection: RequestsPerConnection;
+  point: Point;
   round: number;
   kind: 'timed' | 'traced';
   durationMs: number;
@@ -21,18 +20,16 @@ export type SampleOrder = {
 /** For storing the values before the window and ending after it; a generator that takes longer hangs. */
 const patienceMs = 30_000;
 
-export type SampleContext = { application: Application; topology: Topology; signal: AbortSignal };
-
 type OkPart = Pick<Extract<SampleRecord, { status: 'ok' }>, 'measured' | 'channels' | 'systemCalls'>;
 
 /** Take a sample with a server and a client of its own. What goes wrong in it makes a failed sample, not an exception. */
-export async function takeSample(order: SampleOrder, context: SampleContext): Promise<SampleRecord> {
+export async function takeSample(order: SampleOrder, context: ServerContext): Promise<SampleRecord> {
   const head = {
     type: 'sample' as const,
     startedAt: new Date().toISOString(),
     topology: context.topology.record.name,
     variant: order.variant,
-    requestsPerConnection: order.requestsPerConnection,
+    point: order.point,
     round: order.round,
     kind: order.kind,
   };
@@ -44,43 +41,54 @@ export async function takeSample(order: SampleOrder, context: SampleContext): Pr
   }
 }
 
-async function measure(order: SampleOrder, context: SampleContext): Promise<OkPart> {
-  const server = await startServer(context.application, order.variant, context.topology, context.signal);
-  const counter = order.kind === 'traced' ? countSystemCalls(server.pid) : undefined;
-  let part: OkPart;
+async function measure(order: SampleOrder, context: ServerContext): Promise<OkPart> {
+  const server = await startServer(context, order.variant, order.point.cores);
   try {
-    part = await loadServer(server, order, context, counter);
+    checkIdentity(order.variant, await server.identify());
+    return await traced(server, order, context);
+  } catch (error) {
+    throw new Error(server.explain(error as Error), { cause: error });
   } finally {
-    counter?.abandon();
     await server.stop();
   }
-  checkChannels(order.variant, part.channels);
-  return part;
+}
+
+async function traced(server: RunningServer, order: SampleOrder, context: ServerContext): Promise<OkPart> {
+  const counter =
+    order.kind === 'traced' ? countSystemCalls(server.processes.map(({ pid }) => pid)) : undefined;
+  try {
+    return await loadServer(server, order, context, counter);
+  } finally {
+    counter?.abandon();
+  }
 }
 
 async function loadServer(
   server: RunningServer,
   order: SampleOrder,
-  { application, topology, signal }: SampleContext,
+  { application, topology, signal }: ServerContext,
   counter: SystemCallCounter | undefined,
 ): Promise<OkPart> {
-  const command = topology.onClient(application.loadCommand(loadOf(server, order, topology)));
-  const client = startChild(command, signal, order.warmupMs + order.durationMs + patienceMs);
+  const load = loadOf(server, order, topology.record.client.threads);
+  const command = topology.onClient(application.loadCommand(load));
+  const client = startChild(command, signal, { timeoutMs: order.warmupMs + order.durationMs + patienceMs });
   try {
     const window = await watchWindow(client, { server, application, counter });
-    return evaluate(application, await client, window);
+    const part = evaluate(application, await client, window);
+    checkProcesses(server);
+    return part;
   } finally {
     client.kill('SIGKILL');
     await client;
   }
 }
 
-function loadOf(server: RunningServer, order: SampleOrder, topology: Topology): Load {
+function loadOf(server: RunningServer, order: SampleOrder, threads: number): Load {
   return {
     address: server.address,
     port: server.port,
-    threads: topology.record.client.threads,
-    requestsPerConnection: order.requestsPerConnection,
+    threads,
+    point: order.point,
     durationMs: order.durationMs,
     warmupMs: order.warmupMs,
   };
@@ -110,9 +118,13 @@ function evaluate(application: Application, client: Awaited<Child>, [begin, end]
   };
 }
 
-/** What was measured must be what was asked for. */
-export function checkChannels(variant: Variant, channels: Channels | null): void {
-  const ran = channels ? megapipe(channels.engine, channels.techniques, channels.batch) : baseline;
+/** What is measured must be what was asked for. */
+export function checkIdentity(variant: Variant, identity: Identity): void {
+  if (variant.server === 'baseline') {
+    if (identity) throw new Error(`the server ran on channels, not as ${variant.id}`);
+    return;
+  }
+  const ran = identity ? megapipe(identity.engine, identity.techniques, identity.batch) : baseline;
   if (ran.id === variant.id && ran.batch === variant.batch) return;
   throw new Error(
     `the server ran as ${ran.id} (batch ${ran.batch}), not as ${variant.id} (batch ${variant.batch})`,

@@ -1,69 +1,144 @@
+import { rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Variant } from '../results.js';
 import type { Topology } from '../topology.js';
-import type { Application } from './application.js';
+import { pinned } from '../topology.js';
+import type { Application, Ask, Content, Identity, ServerFolders } from './application.js';
 import { dialogue } from './dialogue.js';
+import { makeFolder } from './folders.js';
 import { type Child, freePort, startChild } from './process.js';
+import { killAll, type ProcessId, processTree } from './processes.js';
 
 /** A server that answers. */
 export type RunningServer = {
-  pid: number;
+  /** All that run for it; the first is the one that was started. */
+  processes: ProcessId[];
   address: string;
   port: number;
-  ask(words: string): Promise<string>;
+  ask: Ask;
+  /** What it says it runs as. */
+  identify(): Promise<Identity>;
+  /** What went wrong, and what the server itself wrote of it. */
+  explain(error: Error): string;
   /** End it; throws where it had died before. */
   stop(): Promise<void>;
 };
 
-const readyWithinMs = 10_000;
+/** Which server, and where. */
+export type ServerContext = {
+  application: Application;
+  topology: Topology;
+  content: Content;
+  signal: AbortSignal;
+};
 
-/** Start a server on the topology's server host and wait until it answers. */
+const readyWithinMs = 30_000;
+
+/** Start a server on so many of the CPUs of the topology's server host, and wait until it answers. */
 export async function startServer(
-  application: Application,
+  context: ServerContext,
   variant: Variant,
-  topology: Topology,
-  signal: AbortSignal,
+  cores: number,
 ): Promise<RunningServer> {
-  const { address, threads } = topology.record.server;
-  const port = await freePort();
-  const command = application.serverCommand(variant, { address, port, threads });
-  const child = startChild(topology.onServer(command), signal);
-  const ask = (words: string) => dialogue(topology.onServer, address, port, words);
+  const folders = { scratch: makeFolder(tmpdir()), content: context.content.folder };
   try {
-    await untilReady(child, application, ask);
+    return await startIn(folders, context, variant, cores);
   } catch (error) {
-    child.kill('SIGKILL');
-    await child;
+    rmSync(folders.scratch, { recursive: true, force: true });
     throw error;
   }
-  return { pid: child.pid as number, address, port, ask, stop: () => stopServer(child) };
+}
+
+async function startIn(
+  folders: ServerFolders,
+  { application, topology, signal }: ServerContext,
+  variant: Variant,
+  cores: number,
+): Promise<RunningServer> {
+  const { address } = topology.record.server;
+  const cpus = topology.record.server.cpus.slice(0, cores);
+  const place = { address, port: await freePort(), workers: cpus.length, cpus };
+  await topology.steerServer(cpus);
+  const command = pinned(cpus, application.serverCommand(variant, place, folders));
+  const child = startChild(topology.onServer(command), signal, { orphaned: application.orphaned });
+  const ask: Ask = (words) => dialogue(topology.onServer, address, place.port, words);
+  const complain = () => application.complaints(folders).words;
+  let processes: ProcessId[] = processTree(child.pid ?? 0);
+  try {
+    await untilReady(child, application, ask, folders);
+    processes = await untilComplete(child, application.processes(place));
+  } catch (error) {
+    await killAll(processTree(child.pid ?? 0));
+    await child;
+    throw new Error(explain(error as Error, complain()), { cause: error });
+  }
+  return {
+    processes,
+    address,
+    port: place.port,
+    ask,
+    identify: () => application.identify(ask, folders),
+    explain: (error) => explain(error, complain()),
+    stop: () => stopServer(child, processes, folders, complain),
+  };
 }
 
 async function untilReady(
   child: Child,
-  { ready }: Application,
-  ask: (words: string) => Promise<string>,
+  { ready, complaints }: Application,
+  ask: Ask,
+  folders: ServerFolders,
 ): Promise<void> {
   const deadline = Date.now() + readyWithinMs;
   while (Date.now() < deadline) {
     const answer = await Promise.race([child.then(describeEnd), ask(ready.words).catch(() => '')]);
     if (ready.answer.test(answer)) return;
-    if (child.exitCode !== null || child.signalCode !== null) throw new Error(describeEnd(await child));
+    if (hasEnded(child)) throw new Error(describeEnd(await child));
+    if (complaints(folders).fatal) throw new Error('the server cannot serve');
     await sleep(20);
   }
   throw new Error(`the server did not answer within ${readyWithinMs / 1000} s`);
 }
 
+/** The first worker may answer before the last one is there. */
+async function untilComplete(child: Child, count: number): Promise<ProcessId[]> {
+  const deadline = Date.now() + readyWithinMs;
+  for (;;) {
+    const processes = processTree(child.pid ?? 0);
+    if (processes.length === count) return processes;
+    if (hasEnded(child)) throw new Error(describeEnd(await child));
+    if (Date.now() > deadline) throw new Error(`the server has ${processes.length} processes, not ${count}`);
+    await sleep(5);
+  }
+}
+
 /** Outright: there is nothing to save, and memcached takes up to a second to end in order. */
-async function stopServer(child: Child): Promise<void> {
-  const died = child.exitCode !== null || child.signalCode !== null;
-  child.kill('SIGKILL');
+async function stopServer(
+  child: Child,
+  processes: ProcessId[],
+  { scratch }: ServerFolders,
+  complain: () => string,
+): Promise<void> {
+  const died = hasEnded(child);
+  const now = died ? [] : processTree(child.pid ?? 0);
+  await killAll([...now, ...processes]);
   const result = await child;
-  if (died && !result.isCanceled) throw new Error(describeEnd(result));
+  const complaints = complain();
+  rmSync(scratch, { recursive: true, force: true });
+  if (died && !result.isCanceled) throw new Error(explain(new Error(describeEnd(result)), complaints));
+}
+
+function hasEnded(child: Child): boolean {
+  return child.exitCode !== null || child.signalCode !== null;
 }
 
 function describeEnd({ exitCode, signal, stderr }: Awaited<Child>): string {
   const how = signal ? `was killed by ${signal}` : `ended with status ${exitCode}`;
   const said = stderr.trim().split('\n').slice(-3).join('; ');
   return `the server ${how}${said ? `: ${said}` : ''}`;
+}
+
+function explain({ message }: Error, complaints: string): string {
+  return complaints === '' || message.includes(complaints) ? message : `${message}; its log: ${complaints}`;
 }

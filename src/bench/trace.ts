@@ -3,7 +3,7 @@ import { type ExecaError, execa } from 'execa';
 
 const tracepoint = 'raw_syscalls:sys_enter';
 
-/** Counts the system calls of a process, between start and stop. */
+/** Counts the system calls of processes, between start and stop. */
 export type SystemCallCounter = { start(): Promise<void>; stop(): Promise<number>; abandon(): void };
 
 /** Why system calls can't be counted here, or undefined: found out by counting some. */
@@ -18,11 +18,11 @@ export async function whyNoTracing(): Promise<string | undefined> {
   }
 }
 
-/** Attach perf to a process, counting nothing yet; perf obeys over a pipe and acknowledges over another. */
-export function countSystemCalls(pid: number): SystemCallCounter {
+/** Attach perf to processes, counting nothing yet; perf obeys over a pipe and acknowledges over another. */
+export function countSystemCalls(pids: number[]): SystemCallCounter {
   const perf = execa(
     'perf',
-    ['stat', '-x', ',', '-e', tracepoint, '-p', String(pid), '--delay=-1', '--control', 'fd:3,4'],
+    ['stat', '-x', ',', '-e', tracepoint, '-p', pids.join(','), '--delay=-1', '--control', 'fd:3,4'],
     { stdio: ['ignore', 'ignore', 'pipe', 'pipe', 'pipe'], reject: false },
   );
   const [commands, answers] = [perf.stdio[3] as Duplex, perf.stdio[4] as Duplex];

@@ -11,13 +11,13 @@ const letters: readonly [letter: string, technique: TechniqueName][] = [
 /** libmegapipe's default threshold. */
 export const defaultBatch = 32;
 
-export const baseline: Variant = {
-  id: 'baseline',
-  server: 'baseline',
-  engine: null,
-  techniques: [],
-  batch: null,
-};
+const stock = { server: 'baseline' as const, engine: null, techniques: [], batch: null };
+
+/** Stock I/O as the paper measured it: one accept queue for all workers. */
+export const baseline: Variant = { ...stock, id: 'baseline', reuseport: false };
+
+/** Stock I/O with an accept queue a worker, as one would run it today. */
+export const reuseport: Variant = { ...stock, id: 'reuseport', reuseport: true };
 
 /**
  * MegaPipe on an engine with some of its techniques.
@@ -37,7 +37,16 @@ export function megapipe(
     engine,
     techniques: own.map(([, technique]) => technique),
     batch: techniques.includes('batch') ? batch : 1,
+    reuseport: false,
   };
+}
+
+/** All techniques: what a user would run. */
+export function whole(engine: EngineName): Variant {
+  return megapipe(
+    engine,
+    letters.map(([, technique]) => technique),
+  );
 }
 
 /** The techniques accumulated in the paper's order: +P, +PB, +PBL. */
@@ -50,15 +59,16 @@ export function accumulated(engine: EngineName): Variant[] {
   );
 }
 
-/** A variant from its id, as the command line gives it: `baseline`, `uring`, `uring+P`, `epoll+PBL`. */
+/** A variant from its id, as the command line gives it: `baseline`, `reuseport`, `uring`, `uring+P`, `epoll+PBL`. */
 export function parseVariant(id: string): Variant {
-  if (id === 'baseline') return baseline;
+  const own = [baseline, reuseport].find((variant) => variant.id === id);
+  if (own) return own;
   const [, engine, suffix = ''] = /^([a-z]+)(?:\+([A-Z]+))?$/.exec(id) ?? [];
   const known = engineName.safeParse(engine);
   const techniques = [...suffix].map((letter) => letters.find(([own]) => own === letter)?.[1]);
   if (!known.success || techniques.includes(undefined)) {
     throw new UserError(`there is no variant "${id}"`, {
-      hint: `a variant is baseline, or an engine (${engineName.options.join(', ')}) with techniques: uring+PBL, epoll+P, uring`,
+      hint: `a variant is baseline, reuseport, or an engine (${engineName.options.join(', ')}) with techniques: uring+PBL, epoll+P, uring`,
       exitCode: 2,
     });
   }

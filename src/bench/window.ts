@@ -3,6 +3,7 @@ import type { Channels, CpuUse } from '../results.js';
 import type { Application } from './application.js';
 import { processCpuUs, readCpus } from './cpu-time.js';
 import type { Child } from './process.js';
+import { type ProcessId, processTree } from './processes.js';
 import type { RunningServer } from './server.js';
 import type { SystemCallCounter } from './trace.js';
 
@@ -48,13 +49,27 @@ async function takeReading(
 ): Promise<Reading> {
   const times = {
     atUs: Number(process.hrtime.bigint() / 1000n),
-    serverCpuUs: processCpuUs(server.pid),
+    serverCpuUs: serverCpuUs(server.processes),
     clientCpuUs: processCpuUs(client.pid as number),
     cpus: readCpus(),
   };
   const systemCalls = await count();
-  const channels = application.channels.read(await server.ask(application.channels.words));
+  const channels = await application.readChannels(server.ask);
   return { ...times, systemCalls, channels };
+}
+
+/** Of all its processes: where workers are processes, they are the server. */
+function serverCpuUs(processes: ProcessId[]): number {
+  return processes.reduce((sum, { pid }) => sum + processCpuUs(pid), 0);
+}
+
+/** A worker that died and was replaced took its time with it, and the connections that it had. */
+export function checkProcesses({ processes }: RunningServer): void {
+  const names = (all: ProcessId[]) => all.map(({ pid, startedAt }) => `${pid} ${startedAt}`).sort();
+  const [first] = processes;
+  const now = first ? processTree(first.pid) : [];
+  if (names(now).join() === names(processes).join()) return;
+  throw new Error('processes of the server ended, or began, while it was measured');
 }
 
 async function begin(counter: SystemCallCounter | undefined): Promise<number | null> {

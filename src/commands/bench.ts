@@ -1,8 +1,8 @@
 import { join, relative } from 'node:path';
 import { Argument, type Command, Option } from 'commander';
 import { applicationNames, findApplication } from '../bench/application.js';
-import { type BenchChoices, runBench } from '../bench/bench.js';
-import { makePlan, parsePoints } from '../bench/plan.js';
+import { type BenchChoices, type BenchFailure, runBench } from '../bench/bench.js';
+import { makePlan, parseCores, parsePoints } from '../bench/plan.js';
 import { parseVariant } from '../bench/variant.js';
 import { UserError } from '../errors.js';
 import { root } from '../paths.js';
@@ -15,6 +15,8 @@ type BenchOptions = {
   engines?: string;
   variants?: string;
   requestsPerConnection?: string;
+  workloads?: string;
+  cores?: string;
   topology?: string;
   samples?: string;
   duration?: string;
@@ -26,15 +28,22 @@ type BenchOptions = {
 export function addBenchCommand(program: Command): void {
   program
     .command('bench')
-    .description('measure an application over stock I/O and over MegaPipe, and report')
+    .description('measure applications over stock I/O and over MegaPipe, and report')
     .addArgument(
-      new Argument('[application]', 'what to measure').choices(applicationNames).default('memcached'),
+      new Argument('[application]', 'what to measure (default: all, one after the other)').choices(
+        applicationNames,
+      ),
     )
     .addOption(new Option('--quick', 'the essence of everything, in minutes (default)').conflicts('full'))
-    .option('--full', 'every point and variant, in under an hour and a half')
+    .option('--full', 'every point and variant, in hours')
     .option('--engines <list>', `of ${engineName.options.join(', ')} (default: those that work here)`)
-    .option('--variants <list>', 'baseline, or an engine with techniques: uring+PBL, epoll+P, uring')
-    .option('--requests-per-connection <list>', 'whole numbers, or unlimited')
+    .option(
+      '--variants <list>',
+      'baseline, reuseport (nginx), or an engine with techniques: uring+PBL, epoll+P, uring',
+    )
+    .option('--requests-per-connection <list>', 'memcached: whole numbers, or unlimited')
+    .option('--workloads <list>', 'nginx: specweb, yahoo, yahoo/2')
+    .option('--cores <list>', 'nginx: on how many CPUs the server runs: numbers, all, or each')
     .option('--topology <list>', `of ${topologyName.options.join(', ')}`)
     .option('--samples <n>', 'rounds, each with a fresh server and client for every variant')
     .option('--duration <s>', 'of one sample’s measuring window')
@@ -43,32 +52,52 @@ export function addBenchCommand(program: Command): void {
     .action(bench);
 }
 
-async function bench(name: string, options: BenchOptions): Promise<void> {
-  const choices = choose(name, options);
+async function bench(name: string | undefined, options: BenchOptions): Promise<void> {
+  const all = (name ? [name] : applicationNames).map((one) => choose(one, options));
+  const file = options.out ?? newFile(name ?? 'bench', options.full ? 'full' : 'quick');
   if (options.setup) await setUp('bench');
+  let failures: BenchFailure[] = [];
   await untilInterrupted(
-    (signal) => runBench(choices, signal),
+    async (signal) => {
+      failures = await runBench(all, file, signal);
+    },
     () =>
-      `the samples that were taken are in ${shown(choices.file)}; to see them: npx megapipe report ${shown(choices.file)}`,
+      `the samples that were taken are in ${shown(file)}; to see them: npx megapipe report ${shown(file)}`,
   );
   // Drawing takes long to load: not for every command, and the load generator is one.
   const { publishReport } = await import('../report/publish.js');
-  publishReport(choices.file);
+  if (failures.length < all.length) publishReport(file);
+  complain(failures, all.length);
+}
+
+/** What was measured has been shown; that something was not is still an error. */
+function complain(failures: BenchFailure[], all: number): void {
+  const [first] = failures;
+  if (!first) return;
+  if (all === 1) throw first.error;
+  const names = failures.map(({ application }) => application).join(' and ');
+  throw new UserError(`${names} could not be measured: ${first.error.message}`, {
+    ...(first.error.hint ? { hint: first.error.hint } : {}),
+    cause: first.error,
+  });
 }
 
 /** From words to a plan; what is wrong is said before anything is built or measured. */
 function choose(name: string, options: BenchOptions): BenchChoices {
   const application = findApplication(name);
-  const preset = options.full ? 'full' : 'quick';
-  const plan = makePlan({
-    preset,
+  const plan = makePlan(application, {
+    preset: options.full ? 'full' : 'quick',
     engines: options.engines
       ? parseNames('--engines', options.engines, engineName.options)
       : ['uring', 'epoll'],
     topologies: options.topology
       ? parseNames('--topology', options.topology, topologyName.options)
       : undefined,
-    points: options.requestsPerConnection ? parsePoints(options.requestsPerConnection) : undefined,
+    requestsPerConnection: options.requestsPerConnection
+      ? parsePoints(options.requestsPerConnection)
+      : undefined,
+    workloads: options.workloads?.split(','),
+    cores: options.cores ? parseCores(options.cores) : undefined,
     variants: options.variants?.split(',').map(parseVariant),
     samples: options.samples ? parsePositive('--samples', options.samples, Number.isInteger) : undefined,
     durationMs: options.duration
@@ -79,7 +108,7 @@ function choose(name: string, options: BenchOptions): BenchChoices {
     variants: Boolean(options.variants || options.engines),
     topologies: Boolean(options.topology),
   };
-  return { application, plan, named, file: options.out ?? newFile(name, preset) };
+  return { application, plan, named };
 }
 
 function newFile(name: string, preset: string): string {

@@ -1,21 +1,22 @@
 import { Argument, type Command, Option } from 'commander';
-import { applicationNames, findApplication } from '../bench/application.js';
-import { baseline, defaultBatch, megapipe } from '../bench/variant.js';
+import { type Application, applicationNames, findApplication } from '../bench/application.js';
+import { baseline, defaultBatch, megapipe, reuseport } from '../bench/variant.js';
 import { UserError } from '../errors.js';
 import { type EngineName, engineName, type TechniqueName, type Variant } from '../results.js';
 import { serveInForeground } from '../serve.js';
 import { allowedCpus, parseCpuList } from '../topology.js';
 
 type ServeOptions = {
-  variant: 'baseline' | 'megapipe';
+  variant: 'baseline' | 'reuseport' | 'megapipe';
   engine?: EngineName;
   batch?: string;
   lwsocket: boolean;
   partition: boolean;
   threads?: string;
   address: string;
-  port: string;
+  port?: string;
   cpus?: string;
+  workloads?: string;
 };
 
 /** `megapipe serve`: one server as the benchmark runs it, in the foreground. */
@@ -25,8 +26,8 @@ export function addServeCommand(program: Command): void {
     .description('run a server as the benchmark does, in the foreground, until Ctrl-C')
     .addArgument(new Argument('<application>', 'which server').choices(applicationNames))
     .addOption(
-      new Option('--variant <which>', 'stock I/O or MegaPipe')
-        .choices(['baseline', 'megapipe'])
+      new Option('--variant <which>', 'stock I/O, nginx’s also with reuseport, or MegaPipe')
+        .choices(['baseline', 'reuseport', 'megapipe'])
         .default('megapipe'),
     )
     .addOption(
@@ -37,23 +38,48 @@ export function addServeCommand(program: Command): void {
       `requests collected for one entry of the kernel, 1 for no batching (default: ${defaultBatch})`,
     )
     .option('--no-lwsocket', 'accept connections as ordinary sockets')
-    .option('--no-partition', 'one accept queue for all threads')
-    .option('--threads <n>', 'worker threads (default: one a CPU)')
+    .option('--no-partition', 'one accept queue for all workers')
+    .option('--threads <n>', 'workers, which are threads or processes (default: one a CPU)')
     .option('--address <ip>', 'where to listen', '127.0.0.1')
-    .option('--port <n>', 'where to listen', '11211')
+    .option('--port <n>', 'where to listen (default: memcached 11211, nginx 8080)')
     .option('--cpus <list>', 'run on these CPUs only, like 0-3,6 (default: all)')
+    .option('--workloads <list>', 'nginx: whose files to serve, of specweb, yahoo, yahoo/2 (default: all)')
     .action(serve);
 }
 
 async function serve(name: string, options: ServeOptions): Promise<void> {
+  const application = findApplication(name);
   const cpus = chooseCpus(options.cpus);
-  const threads = options.threads ? wholeNumber('--threads', options.threads, 1, 1024) : cpus.length;
-  const place = { address: options.address, port: wholeNumber('--port', options.port, 1, 65535), threads };
-  await serveInForeground(findApplication(name), chooseVariant(options), place, cpus);
+  const workers = options.threads ? wholeNumber('--threads', options.threads, 1, 1024) : cpus.length;
+  const port = wholeNumber('--port', options.port ?? String(application.defaultPort), 1, 65535);
+  await serveInForeground({
+    application,
+    variant: chooseVariant(application, options),
+    place: { address: options.address, port, workers, cpus },
+    workloads: chooseWorkloads(application, options.workloads),
+  });
 }
 
-function chooseVariant(options: ServeOptions): Variant {
-  if (options.variant === 'baseline') return refuseChannelOptions(options);
+function chooseWorkloads({ name, workloads }: Application, list: string | undefined): readonly string[] {
+  if (list === undefined) return workloads;
+  const chosen = list.split(',');
+  const unknown = chosen.find((one) => !workloads.includes(one));
+  if (unknown === undefined) return chosen;
+  throw new UserError(`${name} has no workload "${unknown}"`, {
+    hint: `it has: ${workloads.join(', ')}`,
+    exitCode: 2,
+  });
+}
+
+function chooseVariant({ name, stock }: Application, options: ServeOptions): Variant {
+  if (options.variant !== 'megapipe') {
+    const chosen = options.variant === 'baseline' ? baseline : reuseport;
+    if (stock.includes(chosen)) return refuseChannelOptions(chosen, options);
+    throw new UserError(`${name} has no variant ${chosen.id}`, {
+      hint: 'use --variant baseline or megapipe',
+      exitCode: 2,
+    });
+  }
   const batch = options.batch ? wholeNumber('--batch', options.batch, 1, 65536) : defaultBatch;
   const techniques: TechniqueName[] = [
     ...(options.partition ? (['partition'] as const) : []),
@@ -63,7 +89,10 @@ function chooseVariant(options: ServeOptions): Variant {
   return megapipe(options.engine ?? 'uring', techniques, batch);
 }
 
-function refuseChannelOptions({ engine, batch, lwsocket, partition }: ServeOptions): Variant {
+function refuseChannelOptions(
+  chosen: Variant,
+  { engine, batch, lwsocket, partition }: ServeOptions,
+): Variant {
   const given = {
     '--engine': engine,
     '--batch': batch,
@@ -71,8 +100,8 @@ function refuseChannelOptions({ engine, batch, lwsocket, partition }: ServeOptio
     '--no-partition': !partition,
   };
   const [first] = Object.entries(given).find(([, value]) => value) ?? [];
-  if (first === undefined) return baseline;
-  throw new UserError(`the baseline has no channels, so ${first} means nothing to it`, {
+  if (first === undefined) return chosen;
+  throw new UserError(`${chosen.id} has no channels, so ${first} means nothing to it`, {
     hint: 'use --variant megapipe',
     exitCode: 2,
   });

@@ -1,6 +1,7 @@
 import type { Results } from '../results.js';
 import { wholeVariants } from './findings.js';
 import { describeValues, formatRatio, formatShare, topologyTitle } from './format.js';
+import { coresWords, sameLoad } from './points.js';
 import type { Limit, Section } from './summary.js';
 import { decisiveCoverage } from './verdict.js';
 
@@ -11,6 +12,7 @@ export function caveats(results: Results, sections: Section[]): string[] {
     ...failures(results),
     ...sections.flatMap(busyMachine),
     ...results.skips.map(({ what, reason }) => `Not measured: ${what}: ${reason}.`),
+    ...speedups(sections),
     ...sections.flatMap((section) => [
       ...sharedCpu(section, sections),
       ...loneCpu(section),
@@ -47,18 +49,50 @@ function sharedCpu(section: Section, sections: Section[]): string[] {
   return [[flattery, ...others].join(' ')];
 }
 
-/** The same variants' ratios on another topology, at the points that both have. */
+/** The same variants' ratios on another topology, at the loads that both have. */
 function elsewhere(section: Section, other: Section): string[] {
   return wholeVariants(section.variants).flatMap(({ id }) => {
     const ratios = other.points.flatMap((point) => {
       const there = other.cell(id, point)?.ratios.throughput;
-      if (!there || !section.points.includes(point)) return [];
+      if (!there || !section.points.some((own) => sameLoad(own, point))) return [];
       return [{ point, value: there.median, text: formatRatio(there.median) }];
     });
     if (ratios.length === 0) return [];
     return [`${topologyTitle(other.topology.name)}: ${id} measured ${describeValues(ratios)}.`];
   });
 }
+
+/** What a run over cores cannot show: the paper's gains grew with them, up to eight. */
+function speedups(sections: Section[]): string[] {
+  const over = sections.filter(({ axis }) => axis === 'cores');
+  if (over.length === 0) return [];
+  const most = Math.max(...over.flatMap(({ points }) => points.map(({ cores }) => cores)));
+  const few =
+    most < paperCores
+      ? [
+          `The server had ${coresWords(most)} at most, the paper’s eight: where a shared accept queue stops scaling, and ` +
+            'what MegaPipe gains there, cannot be seen with so few.',
+        ]
+      : [];
+  const measured = over.some(({ cells }) => cells.some(({ speedup }) => speedup));
+  const none =
+    measured || allCores(over) < 2
+      ? []
+      : ['Speed-up over cores was not measured: all points have the same cores; --cores each takes all.'];
+  const shared =
+    measured && over.some(({ topology }) => topology.sharesCpus)
+      ? [
+          'Where server and clients share the CPUs, a server on fewer cores leaves the others to the clients, so that ' +
+            'the speed-up is less than that of a server with cores of its own.',
+        ]
+      : [];
+  return [...few, ...none, ...shared];
+}
+
+const paperCores = 8;
+
+const allCores = (sections: Section[]) =>
+  Math.max(...sections.map(({ topology }) => topology.server.cpus.length));
 
 function loneCpu({ topology, variants }: Section): string[] {
   if (topology.server.cpus.length > 1 || !variants.some(({ techniques }) => techniques.includes('partition')))

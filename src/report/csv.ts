@@ -4,9 +4,12 @@ import { crossingsPerRequest, metricsOf, systemCallsPerRequest } from './metrics
 
 const columns = [
   'started_at',
+  'application',
   'topology',
   'variant',
+  'workload',
   'requests_per_connection',
+  'cores',
   'round',
   'kind',
   'status',
@@ -26,8 +29,14 @@ const columns = [
 type Row = Partial<Record<(typeof columns)[number], string | number | null>>;
 
 /** Every sample as a line, failed ones too, for whoever wants to compute for himself. */
-export function formatCsv({ machine, samples }: Results): string {
-  const rows = samples.map((sample) => ({ ...headOf(sample), ...bodyOf(sample, machine.topologies) }));
+export function formatCsv(runs: Results[]): string {
+  const rows = runs.flatMap(({ machine, samples }) =>
+    samples.map((sample) => ({
+      application: machine.workload.application,
+      ...headOf(sample),
+      ...bodyOf(sample, machine.topologies),
+    })),
+  );
   return stringify(rows, { header: true, columns: [...columns] });
 }
 
@@ -36,7 +45,9 @@ function headOf(sample: SampleRecord): Row {
     started_at: sample.startedAt,
     topology: sample.topology,
     variant: sample.variant.id,
-    requests_per_connection: sample.requestsPerConnection,
+    workload: sample.point.workload,
+    requests_per_connection: sample.point.requestsPerConnection,
+    cores: sample.point.cores,
     round: sample.round,
     kind: sample.kind,
     status: sample.status,

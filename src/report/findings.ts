@@ -1,4 +1,4 @@
-import type { RequestsPerConnection, TopologyName, Variant } from '../results.js';
+import type { Point, TopologyName, Variant } from '../results.js';
 import { describeValues, formatPercent, formatRatio } from './format.js';
 import { type Estimate, estimate } from './statistics.js';
 import { type Compared, pairedRatios, type Section } from './summary.js';
@@ -28,16 +28,18 @@ export function findings(sections: Section[]): Finding[] {
 
 type Rivalry = { variant: Variant; rival: Variant; metrics: readonly Compared[] };
 
-/** Each engine with the most techniques against the baseline, then the engines against each other. */
+/** Each engine with the most techniques against all of stock I/O, then the engines against each other. */
 function rivalries({ variants }: Section): Rivalry[] {
-  const baseline = variants.find(({ server }) => server === 'baseline');
+  const stock = variants.filter(({ server }) => server === 'baseline');
   const wholes = wholeVariants(variants);
   const [first, ...others] = wholes;
   return [
     ...wholes.flatMap((variant) =>
-      baseline
-        ? [{ variant, rival: baseline, metrics: ['throughput', 'serverCpuUs', 'p99Us'] as const }]
-        : [],
+      stock.map((rival) => ({
+        variant,
+        rival,
+        metrics: ['throughput', 'serverCpuUs', 'p99Us'] as const,
+      })),
     ),
     ...others.flatMap((rival) =>
       first ? [{ variant: first, rival, metrics: ['throughput', 'serverCpuUs'] as const }] : [],
@@ -70,7 +72,7 @@ function verdictWords(verdict: Verdict, metric: Compared): string {
   return verdict === 'undecided' ? 'no difference shown' : 'too few samples to tell';
 }
 
-type Comparison = { point: RequestsPerConnection; ratio: Estimate; verdict: Verdict };
+type Comparison = { point: Point; ratio: Estimate; verdict: Verdict };
 
 function compareAll(section: Section, { variant, rival, metrics }: Rivalry): string[] {
   return metrics.flatMap((metric) => {
@@ -106,7 +108,7 @@ function intervalWords(count: number, verdict: Verdict): string {
 
 /** In the order of the paper's Table 3. */
 function gainWords({ added, gains }: Step): string {
-  const values = [...gains].map(([point, gain]) => ({
+  const values = gains.map(({ point, gain }) => ({
     point,
     value: gain.median,
     text: `${formatPercent(gain.median)}${tellsFromNothing(gain) ? '' : ' (not told from nothing)'}`,

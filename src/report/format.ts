@@ -1,4 +1,5 @@
-import type { RequestsPerConnection, TopologyName } from '../results.js';
+import type { Point, TopologyName } from '../results.js';
+import { coresWords } from './points.js';
 import type { Estimate } from './statistics.js';
 
 /** Three significant digits, without an exponent. */
@@ -29,12 +30,6 @@ export function medianOf(estimate: Estimate | undefined, format: (value: number)
   return estimate ? format(estimate.median) : '–';
 }
 
-/** As the paper's Fig. 5 labels its axis. */
-export const pointLabel = (point: RequestsPerConnection) => (point === 'unlimited' ? '∞' : String(point));
-
-export const pointWords = (point: RequestsPerConnection) =>
-  point === 'unlimited' ? 'unlimited' : String(point);
-
 const topologyTitles: Record<TopologyName, string> = {
   loopback: 'One host (loopback)',
   netns: 'Separate hosts (namespaces, CPUs of their own)',
@@ -49,14 +44,29 @@ export function listOf(words: string[]): string {
 }
 
 /** A value at a point, in words. */
-export type Valued = { point: RequestsPerConnection; value: number; text: string };
+export type Valued = { point: Point; value: number; text: string };
 
 /** A few values one by one, many by their range. */
 export function describeValues(values: Valued[]): string {
-  const at = ({ point, text }: Valued) => `${text} at ${pointWords(point)}`;
-  const unit =
-    values.length === 1 && values[0]?.point === 1 ? 'request a connection' : 'requests a connection';
-  if (values.length <= 3) return `${listOf(values.map(at))} ${unit}`;
+  const { at, unit } = placing(values.map(({ point }) => point));
+  const words = ({ point, text }: Valued) => `${text} ${at(point)}`;
+  if (values.length <= 3) return `${listOf(values.map(words))}${unit}`;
   const sorted = [...values].sort((a, b) => a.value - b.value);
-  return `from ${at(sorted[0] as Valued)} to ${at(sorted.at(-1) as Valued)} ${unit}`;
+  return `from ${words(sorted[0] as Valued)} to ${words(sorted.at(-1) as Valued)}${unit}`;
+}
+
+/** How points are told apart in a sentence, and what is said once for all of them. */
+function placing(points: Point[]): { at: (point: Point) => string; unit: string } {
+  const [first] = points;
+  if (first?.requestsPerConnection !== null) {
+    const lone = points.length === 1 && first?.requestsPerConnection === 1;
+    return {
+      at: ({ requestsPerConnection }) => `at ${requestsPerConnection}`,
+      unit: lone ? ' request a connection' : ' requests a connection',
+    };
+  }
+  const { cores } = first;
+  if (points.every((point) => point.cores === cores))
+    return { at: ({ workload }) => `for ${workload}`, unit: ` on ${coresWords(cores)}` };
+  return { at: (point) => `for ${point.workload} on ${coresWords(point.cores)}`, unit: '' };
 }

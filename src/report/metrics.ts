@@ -3,7 +3,7 @@ import type { CpuUse, Measured, OkSample, TopologyRecord } from '../results.js';
 /** What one sample says, in the units of the report. */
 export type Metrics = {
   throughput: number;
-  /** CPU time of the server's process for one request. */
+  /** CPU time of the server's processes for one request. */
   serverCpuUs: number;
   /** All that the server's CPUs did for one request, interrupts too; only where those CPUs are the server's alone. */
   hostCpuUs: number | null;
@@ -21,9 +21,9 @@ export type Metrics = {
 export const saturatedIdle = 0.05;
 
 /** What follows from a sample's counts and times. */
-export function metricsOf({ measured }: OkSample, topology: TopologyRecord): Metrics {
+export function metricsOf({ measured, point }: OkSample, topology: TopologyRecord): Metrics {
   const requestsPerUs = measured.requests / measured.windowUs;
-  const serverCpus = pick(measured.cpus, topology.server.cpus);
+  const serverCpus = pick(measured.cpus, topology.server.cpus.slice(0, point.cores));
   const clientCpus = pick(measured.cpus, topology.client.cpus);
   const busyUs = sum(serverCpus, busy);
   return {

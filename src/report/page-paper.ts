@@ -1,30 +1,25 @@
-import type { MachineRecord, RequestsPerConnection } from '../results.js';
+import type { MachineRecord } from '../results.js';
 import { wholeVariants } from './findings.js';
-import {
-  formatPercent,
-  formatRatio,
-  listOf,
-  pointLabel,
-  pointWords,
-  topologyTitle,
-  withInterval,
-} from './format.js';
+import { formatPercent, formatRatio, listOf, topologyTitle, withInterval } from './format.js';
 import { html, type Markup } from './markup.js';
-import { paperOnMemcached, paperSetting, paperTable3 } from './paper.js';
+import { paperOn, paperTable3 } from './paper.js';
+import { pointHeading, pointLabel, pointWords } from './points.js';
 import type { Estimate } from './statistics.js';
 import type { Section } from './summary.js';
-import { type Accumulation, accumulations } from './techniques.js';
+import { type Accumulation, accumulations, gainAt } from './techniques.js';
 
 /** The paper's own numbers on this application, as far as its words give them, beside ours. */
 export function paperSection({ workload }: MachineRecord, sections: Section[]): Markup | undefined {
-  if (workload.application !== 'memcached') return undefined;
+  const paper = paperOn[workload.application];
+  if (!paper) return undefined;
+  const { setting, statements } = paper;
   return html`<section>
 <h2>Beside the paper</h2>
-<p>The paper measured ${paperSetting}. What it says of the gains in throughput, and what was measured here:</p>
+<p>The paper measured ${setting}. What it says of the gains in throughput, and what was measured here:</p>
 <div class="scroll"><table>
 <thead><tr><th>The paper</th><th class="left">Measured here, of the baseline’s throughput</th></tr></thead>
 <tbody><tr>
-<td class="words paper"><ul>${paperOnMemcached.map(({ says, where }) => html`<li>${says} (${where})</li>`)}</ul></td>
+<td class="words paper"><ul>${statements.map(({ says, where }) => html`<li>${says} (${where})</li>`)}</ul></td>
 <td class="words"><ul>${sections.flatMap(measuredHere).map((line) => html`<li>${line}</li>`)}</ul></td>
 </tr></tbody>
 </table></div>
@@ -38,7 +33,14 @@ function measuredHere(section: Section): string[] {
       const ratio = section.cell(id, point)?.ratios.throughput;
       return ratio ? [`${withInterval(ratio, formatRatio)} at ${pointWords(point)}`] : [];
     });
-    return ratios.length > 0 ? [`${topologyTitle(section.topology.name)}, ${id}: ${listOf(ratios)}`] : [];
+    const speedups = section.points.flatMap((point) => {
+      const speedup = point.cores > 1 ? section.cell(id, point)?.speedup : undefined;
+      return speedup ? [`${formatRatio(speedup.median)} at ${pointWords(point)}`] : [];
+    });
+    const scaled = speedups.length > 0 ? `; speed-up over one core ${listOf(speedups)}` : '';
+    return ratios.length > 0
+      ? [`${topologyTitle(section.topology.name)}, ${id}: ${listOf(ratios)}${scaled}`]
+      : [];
   });
 }
 
@@ -47,16 +49,17 @@ export function techniqueTables(section: Section): Markup | undefined {
   const measured = accumulations(section);
   if (measured.length === 0) return undefined;
   return html`<h3>What each technique added (the form of the paper’s Table 3)</h3>
-${measured.map((one) => measuredTable(one, section.points))}`;
+${measured.map((one) => measuredTable(one, section))}`;
 }
 
-function measuredTable({ engine, steps }: Accumulation, points: RequestsPerConnection[]): Markup {
+function measuredTable({ engine, steps }: Accumulation, { axis, points }: Section): Markup {
   const cell = (gain: Estimate | undefined) => html`<td>${gain ? gainText(gain) : '–'}</td>`;
   return table(
     `Measured here, ${engine}: gain in throughput in percent of the baseline, median of rounds and interval`,
-    points.map(pointLabel),
+    pointHeading[axis],
+    points.map(axis === 'cores' ? pointWords : pointLabel),
     steps.map(
-      ({ label, gains }) => html`<tr><td>${label}</td>${points.map((point) => cell(gains.get(point)))}</tr>`,
+      (step) => html`<tr><td>${step.label}</td>${points.map((point) => cell(gainAt(step, point)))}</tr>`,
     ),
   );
 }
@@ -73,14 +76,15 @@ function publishedTable(): Markup {
       html`<tr class="paper"><td>${label}</td>${gains.map((gain) => html`<td>${formatPercent(gain / 100)}</td>`)}</tr>`,
   );
   return table(
-    'The paper’s Table 3, gain in throughput in percent of the baseline: its echo microbenchmark on eight cores, not memcached',
+    'The paper’s Table 3, gain in throughput in percent of the baseline: its echo microbenchmark on eight cores, no application',
+    pointHeading.requestsPerConnection,
     points.map(String),
     body,
   );
 }
 
-function table(caption: string, columns: string[], rows: Markup[]): Markup {
+function table(caption: string, heading: string, columns: string[], rows: Markup[]): Markup {
   return html`<div class="scroll"><table><caption>${caption}</caption>
-<thead><tr><th>Requests a connection</th>${columns.map((column) => html`<th>${column}</th>`)}</tr></thead>
+<thead><tr><th>${heading}</th>${columns.map((column) => html`<th>${column}</th>`)}</tr></thead>
 <tbody>${rows}</tbody></table></div>`;
 }

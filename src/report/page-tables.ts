@@ -5,32 +5,50 @@ import {
   formatShare,
   formatThroughput,
   formatUs,
-  pointWords,
   topologyTitle,
 } from './format.js';
 import { html, type Markup } from './markup.js';
+import { pointHeading, pointWords } from './points.js';
 import type { Estimate } from './statistics.js';
-import type { Cell, Section } from './summary.js';
+import type { Cell, Compared, Section } from './summary.js';
 import { sampleCount } from './table.js';
 import { verdictOf } from './verdict.js';
 
 /** Every number of a topology's figures, with its interval. */
-export function resultTable({ cells, variants, topology }: Section): Markup {
-  const hostCpu = topology.sharesCpus
+export function resultTable(section: Section): Markup {
+  const { axis, cells, variants } = section;
+  const shown = shownOf(section);
+  const hostCpu = !shown.hostCpu
     ? ''
     : html`<th>Server CPUs’ work a request</th><th>of it soft interrupts</th>`;
+  const ofReuseport = shown.reuseport ? html`<th>of reuseport</th>` : '';
   return html`<div class="scroll"><table>
-<thead><tr><th>Requests a connection</th><th class="left">Variant</th><th>Throughput</th><th>of baseline</th><th>Server CPU a request</th><th>of baseline</th>${hostCpu}<th>System calls a request</th><th>Crossings a request</th><th>Operations a crossing</th><th>p50</th><th>p99</th><th>Server’s CPUs idle</th><th>Limit</th><th>Samples</th></tr></thead>
-<tbody>${cells.map((cell, index) => row(cell, index % variants.length === 0, topology.sharesCpus))}</tbody>
+<thead><tr><th>${pointHeading[axis]}</th><th class="left">Variant</th><th>Throughput</th>${shown.speedup ? html`<th>Speed-up over one core</th>` : ''}<th>of baseline</th>${ofReuseport}<th>Server CPU a request</th><th>of baseline</th>${ofReuseport}${hostCpu}<th>System calls a request</th>${shown.channels ? html`<th>Crossings a request</th><th>Operations a crossing</th>` : ''}<th>p50</th><th>p99</th><th>Server’s CPUs idle</th><th>Limit</th><th>Samples</th></tr></thead>
+<tbody>${cells.map((cell, index) => row(cell, index % variants.length === 0, shown))}</tbody>
 </table></div>`;
 }
 
-function row(cell: Cell, first: boolean, sharesCpus: boolean): Markup {
-  return html`<tr class="${first ? 'first' : ''}"><td>${first ? pointWords(cell.requestsPerConnection) : ''}</td><td class="left">${cell.variant.id}</td>
-${number(cell.throughput, formatThroughput)}${ratio(cell.ratios.throughput, 'above')}
-${number(cell.serverCpuUs, formatUs)}${ratio(cell.ratios.serverCpuUs, 'below')}
-${sharesCpus ? '' : html`${number(cell.hostCpuUs, formatUs)}${number(cell.softirqShare, formatShare)}`}
-${number(cell.systemCalls, formatCount)}${number(cell.crossings, formatCount)}${number(cell.operationsPerCrossing, formatCount)}
+/** Columns that are only there where they have something to show. */
+type Shown = { hostCpu: boolean; reuseport: boolean; speedup: boolean; channels: boolean };
+
+function shownOf({ cells, topology }: Section): Shown {
+  return {
+    hostCpu: !topology.sharesCpus,
+    reuseport: cells.some(({ ratiosToReuseport }) => ratiosToReuseport.throughput),
+    speedup: cells.some(({ speedup }) => speedup),
+    channels: cells.some(({ crossings }) => crossings),
+  };
+}
+
+function row(cell: Cell, first: boolean, shown: Shown): Markup {
+  const { ratios, ratiosToReuseport } = cell;
+  const ofReuseport = (key: Compared, good: 'above' | 'below') =>
+    shown.reuseport ? ratio(ratiosToReuseport[key], good) : '';
+  return html`<tr class="${first ? 'first' : ''}"><td>${first ? pointWords(cell.point) : ''}</td><td class="left">${cell.variant.id}</td>
+${number(cell.throughput, formatThroughput)}${shown.speedup ? number(cell.speedup, formatRatio) : ''}${ratio(ratios.throughput, 'above')}${ofReuseport('throughput', 'above')}
+${number(cell.serverCpuUs, formatUs)}${ratio(ratios.serverCpuUs, 'below')}${ofReuseport('serverCpuUs', 'below')}
+${shown.hostCpu ? html`${number(cell.hostCpuUs, formatUs)}${number(cell.softirqShare, formatShare)}` : ''}
+${number(cell.systemCalls, formatCount)}${shown.channels ? html`${number(cell.crossings, formatCount)}${number(cell.operationsPerCrossing, formatCount)}` : ''}
 ${number(cell.p50Us, formatUs)}${number(cell.p99Us, formatUs)}${number(cell.serverIdle, formatShare)}
 <td>${cell.limit ?? ''}</td><td>${sampleCount(cell)}</td></tr>`;
 }
@@ -65,9 +83,9 @@ ${skips.length > 0 ? skipList : html`<p>Nothing was left out.</p>`}
 
 function failedTable(failed: FailedSample[]): Markup {
   return html`<div class="scroll"><table>
-<thead><tr><th>Topology</th><th class="left">Variant</th><th>Requests a connection</th><th>Round</th><th class="left">Reason</th></tr></thead>
+<thead><tr><th>Topology</th><th class="left">Variant</th><th>Point</th><th>Round</th><th class="left">Reason</th></tr></thead>
 <tbody>${failed.map(
-    ({ topology, variant, requestsPerConnection, round, kind, reason }) =>
-      html`<tr><td>${topologyTitle(topology)}</td><td class="left">${variant.id}</td><td>${pointWords(requestsPerConnection)}</td><td>${round + 1}${kind === 'traced' ? ', traced' : ''}</td><td class="words">${reason}</td></tr>`,
+    ({ topology, variant, point, round, kind, reason }) =>
+      html`<tr><td>${topologyTitle(topology)}</td><td class="left">${variant.id}</td><td>${pointWords(point)}</td><td>${round + 1}${kind === 'traced' ? ', traced' : ''}</td><td class="words">${reason}</td></tr>`,
   )}</tbody></table></div>`;
 }

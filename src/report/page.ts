@@ -3,7 +3,7 @@ import { caveats } from './caveats.js';
 import { figureSpecs } from './figure-specs.js';
 import { drawFigure } from './figures.js';
 import { findings } from './findings.js';
-import { topologyTitle } from './format.js';
+import { listOf, topologyTitle } from './format.js';
 import { html, type Markup, trusted } from './markup.js';
 import { legend } from './page-legend.js';
 import { machineSection } from './page-machine.js';
@@ -12,10 +12,13 @@ import { resultTable, sampleTables } from './page-tables.js';
 import { style } from './style.js';
 import type { Section } from './summary.js';
 
-/** The whole report as one file that needs nothing else. */
-export function formatPage(results: Results, sections: Section[]): string {
-  const { machine } = results;
-  const title = `${machine.workload.application}: MegaPipe against stock I/O`;
+/** A run and what was made of it. */
+export type Reported = { results: Results; sections: Section[] };
+
+/** The whole report as one file that needs nothing else: one run after another. */
+export function formatPage(runs: Reported[]): string {
+  const names = runs.map(({ results }) => results.machine.workload.application);
+  const title = `${listOf(names)}: MegaPipe against stock I/O`;
   const page = html`<!doctype html>
 <html lang="en">
 <head>
@@ -27,19 +30,34 @@ export function formatPage(results: Results, sections: Section[]): string {
 <body>
 <header>
 <h1>${title}</h1>
-<p class="muted">${machine.startedAt.slice(0, 10)} · ${machine.cpus} × ${machine.cpuModel} · Linux ${machine.kernel} · ${machine.plan.preset} run · ${results.samples.length} samples</p>
+${runs.slice(0, 1).map(({ results }) => machineLine(results))}
+${runs.length > 1 ? html`<nav>${names.map((name) => html`<a href="#${name}">${name}</a>`)}</nav>` : ''}
 </header>
 <main>
-${summarySection(results, sections)}
-${sections.map((section) => topologySection(results, section))}
-${paperSection(machine, sections)}
-${sampleTables(results)}
-${machineSection(results)}
+${runs.map((run) => runArticle(run, runs.length > 1))}
 </main>
 </body>
 </html>
 `;
   return page.markup;
+}
+
+function machineLine({ machine }: Results): Markup {
+  return html`<p class="muted">${machine.startedAt.slice(0, 10)} · ${machine.cpus} × ${machine.cpuModel} · Linux ${machine.kernel}</p>`;
+}
+
+function runArticle({ results, sections }: Reported, several: boolean): Markup {
+  const { machine, samples } = results;
+  const { application } = machine.workload;
+  return html`<article id="${application}">
+${several ? html`<h1>${application}</h1>` : ''}
+<p class="muted">${machine.plan.preset} run · ${samples.length} samples · ${application} ${machine.versions[application]}</p>
+${summarySection(results, sections)}
+${sections.map((section) => topologySection(results, section))}
+${paperSection(machine, sections)}
+${sampleTables(results)}
+${machineSection(results)}
+</article>`;
 }
 
 function summarySection(results: Results, sections: Section[]): Markup {
@@ -66,7 +84,7 @@ function topologySection({ machine }: Results, section: Section): Markup {
   const { topology } = section;
   return html`<section>
 <h2>${topologyTitle(topology.name)}</h2>
-<p>${sentence(topology.description)} Server: ${onCpus(topology.server)}; clients: ${onCpus(topology.client)}, ${machine.workload.parameters.connections ?? ''} connections.</p>
+<p>${sentence(topology.description)} Server: ${onCpus(topology.server, 'worker')}; clients: ${onCpus(topology.client, 'thread')}, ${machine.workload.parameters.connections ?? ''} connections.</p>
 ${legend(section.variants)}
 <div class="figures">${figureSpecs.map((spec) => figure(section, spec))}</div>
 <h3>All numbers</h3>
@@ -75,15 +93,15 @@ ${techniqueTables(section)}
 </section>`;
 }
 
-function onCpus({ threads, cpus }: Host): string {
-  return threads === 1 ? `1 thread on CPU ${cpus[0]}` : `${threads} threads on CPUs ${cpus.join(', ')}`;
+function onCpus({ threads, cpus }: Host, each: 'worker' | 'thread'): string {
+  return threads === 1 ? `CPU ${cpus[0]}` : `CPUs ${cpus.join(', ')}, a ${each} each`;
 }
 
 function figure(section: Section, spec: (typeof figureSpecs)[number]): Markup | undefined {
   const drawing = drawFigure(section, spec);
   if (!drawing) return undefined;
   return html`<figure>
-<figcaption>${spec.title}</figcaption>
+<figcaption>${spec.title(section.axis)}</figcaption>
 <div class="wide">${trusted(drawing.wide)}</div>
 <div class="narrow">${trusted(drawing.narrow)}</div>
 </figure>`;

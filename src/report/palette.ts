@@ -4,7 +4,8 @@ import type { Variant } from '../results.js';
 export type Look = { color: string; dash: string; symbol: 'circle' | 'square' | 'triangle' | 'diamond' };
 
 /** Colours are named for engines and defined in the page's style, once for light and once for dark. */
-export function lookOf({ server, engine, techniques }: Variant): Look {
+export function lookOf({ server, reuseport, engine, techniques }: Variant): Look {
+  if (reuseport) return { color: 'var(--reuseport)', dash: '8 3 2 3', symbol: 'diamond' };
   if (server === 'baseline') return { color: 'var(--baseline)', dash: 'none', symbol: 'square' };
   const step = Math.min(techniques.length, 3);
   const dash = (['1 4', '2 4', '6 3', 'none'] as const)[step] ?? 'none';

@@ -8,14 +8,16 @@ import { formatTerminal } from './table.js';
 
 /** Print a results file and write its page; or print it as CSV. */
 export function publishReport(file: string, options: { html?: string; csv?: boolean } = {}): void {
-  const results = readResults(file);
+  const runs = readResults(file).map((results) => ({ results, sections: summarize(results) }));
   if (options.csv) {
-    process.stdout.write(formatCsv(results));
+    process.stdout.write(formatCsv(runs.map(({ results }) => results)));
     return;
   }
-  const sections = summarize(results);
   const page = options.html ?? `${file.replace(/\.ndjson$/, '')}.html`;
-  writing(page, () => writeFileSync(page, formatPage(results, sections)));
-  console.log(formatTerminal(results, sections));
-  console.log(`\nresults: ${relative(process.cwd(), file)}\nreport:  ${relative(process.cwd(), page)}`);
+  writing(page, () => writeFileSync(page, formatPage(runs)));
+  for (const { results, sections } of runs) {
+    if (runs.length > 1) console.log(`${results.machine.workload.application}\n`);
+    console.log(`${formatTerminal(results, sections)}\n`);
+  }
+  console.log(`results: ${relative(process.cwd(), file)}\nreport:  ${relative(process.cwd(), page)}`);
 }

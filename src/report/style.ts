@@ -4,7 +4,7 @@ export const style = `
   color-scheme: light dark;
   --text: #1c2126; --muted: #5b6570; --page: #ffffff; --card: #f5f7f9; --line: #d7dde3;
   --better: #17703b; --worse: #b3261e;
-  --baseline: #6b7280;
+  --baseline: #6b7280; --reuseport: #8b3fa8;
   --uring-0: #93b7ee; --uring-1: #6f9fe8; --uring-2: #3f7ddb; --uring-3: #1456b8;
   --epoll-0: #f3bf85; --epoll-1: #eaa04f; --epoll-2: #d97f1e; --epoll-3: #b05c05;
   --kernel-0: #9fd3b0; --kernel-1: #6cbb86; --kernel-2: #3a9a5c; --kernel-3: #17703b;
@@ -13,7 +13,7 @@ export const style = `
   :root {
     --text: #e6eaee; --muted: #9aa5b1; --page: #14181c; --card: #1d2329; --line: #343c45;
     --better: #6fd699; --worse: #ff8a80;
-    --baseline: #a3acb8;
+    --baseline: #a3acb8; --reuseport: #d19be6;
     --uring-0: #3d5f94; --uring-1: #4c7cc4; --uring-2: #6a9fee; --uring-3: #9cc3ff;
     --epoll-0: #7d5526; --epoll-1: #b0742c; --epoll-2: #e0953a; --epoll-3: #ffbe73;
     --kernel-0: #2c6641; --kernel-1: #3f8f5c; --kernel-2: #5fbb80; --kernel-3: #8fe0ac;
@@ -26,6 +26,9 @@ body {
 }
 h1 { font-size: 1.6rem; line-height: 1.2; margin: 0 0 .3rem; }
 h2 { font-size: 1.25rem; margin: 2.5rem 0 .5rem; border-bottom: 1px solid var(--line); padding-bottom: .2rem; }
+article > h1 { margin-top: 3.5rem; border-top: 3px solid var(--line); padding-top: 1rem; }
+nav { display: flex; gap: 1.2rem; }
+a { color: inherit; }
 h3 { font-size: 1rem; margin: 1.5rem 0 .4rem; }
 h4 { font-size: .95rem; margin: .3rem 0; }
 .findings { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 22rem), 1fr)); gap: .4rem 2rem; }

@@ -1,11 +1,4 @@
-import type {
-  OkSample,
-  RequestsPerConnection,
-  Results,
-  SampleRecord,
-  TopologyRecord,
-  Variant,
-} from '../results.js';
+import type { OkSample, Point, Results, SampleRecord, TopologyRecord, Variant } from '../results.js';
 import {
   crossingsPerRequest,
   type Metrics,
@@ -14,12 +7,13 @@ import {
   saturatedIdle,
   systemCallsPerRequest,
 } from './metrics.js';
+import { type Axis, axisOf, pointKey, sortPoints } from './points.js';
 import { type Estimate, estimate } from './statistics.js';
 
 /** All samples of one variant at one point of one topology. */
 export type Cell = {
   variant: Variant;
-  requestsPerConnection: RequestsPerConnection;
+  point: Point;
   timed: number;
   failed: number;
   throughput: Estimate | undefined;
@@ -35,8 +29,12 @@ export type Cell = {
   /** Kernel crossings a request, as the server's channels count them. */
   crossings: Estimate | undefined;
   operationsPerCrossing: Estimate | undefined;
+  /** Throughput of this many cores to that of one, of the same round and variant; only where cores were varied. */
+  speedup: Estimate | undefined;
   /** To the baseline of the same round; undefined for the baseline itself. */
-  ratios: Record<Compared, Estimate | undefined>;
+  ratios: Ratios;
+  /** To stock I/O with reuseport, where that was measured; undefined for stock I/O. */
+  ratiosToReuseport: Ratios;
   /** What kept the throughput from being higher, in most samples. */
   limit: Limit | undefined;
 };
@@ -46,17 +44,21 @@ export type Limit = 'all CPUs' | 'server' | 'client' | 'nothing';
 /** What is compared between variants. */
 export const compared = ['throughput', 'serverCpuUs', 'p50Us', 'p99Us'] as const;
 export type Compared = (typeof compared)[number];
+export type Ratios = Record<Compared, Estimate | undefined>;
 
 /** One topology's part of a run. */
 export type Section = {
   topology: TopologyRecord;
+  axis: Axis;
   variants: Variant[];
-  points: RequestsPerConnection[];
+  points: Point[];
   cells: Cell[];
-  cell(variant: string, point: RequestsPerConnection): Cell | undefined;
+  cell(variant: string, point: Point): Cell | undefined;
   /** A variant's metrics in each round in which it did not fail. */
-  rounds(variant: string, point: RequestsPerConnection): Map<number, Metrics>;
+  rounds(variant: string, point: Point): Rounds;
 };
+
+export type Rounds = Map<number, Metrics>;
 
 /** Group a run's samples and estimate. Topologies, variants and points come in the order in which they were measured. */
 export function summarize(results: Results): Section[] {
@@ -76,40 +78,48 @@ function summarizeTopology(topology: TopologyRecord, samples: SampleRecord[]): S
     samples.map(({ variant }) => variant),
     ({ id }) => id,
   ).sort(byId);
-  const points = unique(
-    samples.map((sample) => sample.requestsPerConnection),
-    String,
-  ).sort(byPoint);
-  const at = (id: string, point: RequestsPerConnection) =>
-    samples.filter((sample) => sample.variant.id === id && sample.requestsPerConnection === point);
-  const rounds = (id: string, point: RequestsPerConnection) => roundsOf(at(id, point), topology);
-  const cells = points.flatMap((point) =>
-    variants.map((variant) =>
-      summarizeCell(variant, point, at(variant.id, point), topology, rounds('baseline', point)),
+  const points = sortPoints(
+    unique(
+      samples.map((sample) => sample.point),
+      pointKey,
     ),
   );
-  const cell = (id: string, point: RequestsPerConnection) =>
-    cells.find((one) => one.variant.id === id && one.requestsPerConnection === point);
-  return { topology, variants, points, cells, cell, rounds };
+  const groups = groupBy(samples, ({ variant, point }) => `${variant.id} ${pointKey(point)}`);
+  const at = (id: string, point: Point) => groups.get(`${id} ${pointKey(point)}`) ?? [];
+  const rounds = (id: string, point: Point) => roundsOf(at(id, point), topology);
+  const overCores = new Set(points.map(({ cores }) => cores)).size > 1;
+  const cells = points.flatMap((point) =>
+    variants.map((variant) =>
+      summarizeCell(variant, point, at(variant.id, point), {
+        topology,
+        baseline: rounds('baseline', point),
+        reuseport: rounds('reuseport', point),
+        oneCore: overCores ? rounds(variant.id, { ...point, cores: 1 }) : new Map(),
+      }),
+    ),
+  );
+  const cell = (id: string, point: Point) =>
+    cells.find((one) => one.variant.id === id && pointKey(one.point) === pointKey(point));
+  return { topology, axis: axisOf(points), variants, points, cells, cell, rounds };
 }
+
+/** What a cell is compared with, and where it was measured. */
+type Surroundings = { topology: TopologyRecord; baseline: Rounds; reuseport: Rounds; oneCore: Rounds };
 
 function summarizeCell(
   variant: Variant,
-  requestsPerConnection: RequestsPerConnection,
+  point: Point,
   samples: SampleRecord[],
-  topology: TopologyRecord,
-  baseline: Map<number, Metrics>,
+  { topology, baseline, reuseport, oneCore }: Surroundings,
 ): Cell {
   const rounds = roundsOf(samples, topology);
   const metrics = [...rounds.values()];
   const over = (key: keyof Metrics) => estimate(present(metrics.map((metric) => metric[key])));
-  const ratio = (key: Compared) =>
-    variant.server === 'baseline' ? undefined : estimate(pairedRatios(rounds, baseline, key));
   const of = (kind: 'timed' | 'traced', value: (sample: OkSample) => number | null) =>
     estimate(present(okSamples(samples, kind).map(value)));
   return {
     variant,
-    requestsPerConnection,
+    point,
     timed: samples.filter(({ kind }) => kind === 'timed').length,
     failed: samples.filter(({ kind, status }) => kind === 'timed' && status === 'failed').length,
     throughput: over('throughput'),
@@ -123,29 +133,32 @@ function summarizeCell(
     systemCalls: of('traced', systemCallsPerRequest),
     crossings: of('timed', crossingsPerRequest),
     operationsPerCrossing: of('timed', operationsPerCrossing),
-    ratios: {
-      throughput: ratio('throughput'),
-      serverCpuUs: ratio('serverCpuUs'),
-      p50Us: ratio('p50Us'),
-      p99Us: ratio('p99Us'),
-    },
+    speedup: estimate(pairedRatios(rounds, oneCore, 'throughput')),
+    ratios: ratiosTo(variant.id === 'baseline' ? undefined : baseline, rounds),
+    ratiosToReuseport: ratiosTo(variant.server === 'baseline' ? undefined : reuseport, rounds),
     limit: limitOf(metrics, topology),
   };
 }
 
+function ratiosTo(rival: Rounds | undefined, rounds: Rounds): Ratios {
+  const ratio = (key: Compared) => (rival ? estimate(pairedRatios(rounds, rival, key)) : undefined);
+  return {
+    throughput: ratio('throughput'),
+    serverCpuUs: ratio('serverCpuUs'),
+    p50Us: ratio('p50Us'),
+    p99Us: ratio('p99Us'),
+  };
+}
+
 /** Ratios to a rival of the same round, which met the same state of the machine. A round that lacks either is left out. */
-export function pairedRatios(
-  rounds: Map<number, Metrics>,
-  rival: Map<number, Metrics>,
-  key: Compared,
-): number[] {
+export function pairedRatios(rounds: Rounds, rival: Rounds, key: Compared): number[] {
   return [...rounds].flatMap(([round, metrics]) => {
     const other = rival.get(round)?.[key];
     return other ? [metrics[key] / other] : [];
   });
 }
 
-function roundsOf(samples: SampleRecord[], topology: TopologyRecord): Map<number, Metrics> {
+function roundsOf(samples: SampleRecord[], topology: TopologyRecord): Rounds {
   return new Map(okSamples(samples, 'timed').map((sample) => [sample.round, metricsOf(sample, topology)]));
 }
 
@@ -153,25 +166,32 @@ function okSamples(samples: SampleRecord[], kind: 'timed' | 'traced'): OkSample[
   return samples.filter((sample) => sample.status === 'ok' && sample.kind === kind) as OkSample[];
 }
 
-/** A side whose CPUs have no idle time is the limit; where both sides share them, neither can be told from the other. */
+/**
+ * A side whose CPUs have no idle time is the limit. Where both sides share all CPUs, neither can be told from the other;
+ * a server that has some of the clients' CPUs is the limit where those are used up.
+ */
 function limitOf(metrics: Metrics[], { sharesCpus }: TopologyRecord): Limit | undefined {
   const idle = (key: 'serverIdle' | 'clientIdle') => estimate(metrics.map((metric) => metric[key]))?.median;
   const [server, client] = [idle('serverIdle'), idle('clientIdle')];
   if (server === undefined || client === undefined) return undefined;
-  if (server < saturatedIdle) return sharesCpus ? 'all CPUs' : 'server';
+  if (sharesCpus && client < saturatedIdle) return 'all CPUs';
+  if (server < saturatedIdle) return 'server';
   return !sharesCpus && client < saturatedIdle ? 'client' : 'nothing';
 }
 
-/** The baseline first; then by engine, the one with fewer techniques first. */
+/** Stock I/O first, the baseline before its rivals; then by engine, the one with fewer techniques first. */
 function byId(a: Variant, b: Variant): number {
-  const rank = ({ server, engine, techniques }: Variant) =>
-    `${server === 'baseline' ? 0 : 1}${engine === 'kernel' ? 0 : engine === 'uring' ? 1 : 2}${techniques.length}`;
+  const rank = ({ server, reuseport, engine, techniques }: Variant) =>
+    server === 'baseline'
+      ? `0${reuseport ? 1 : 0}`
+      : `1${engine === 'kernel' ? 0 : engine === 'uring' ? 1 : 2}${techniques.length}`;
   return rank(a).localeCompare(rank(b));
 }
 
-function byPoint(a: RequestsPerConnection, b: RequestsPerConnection): number {
-  const rank = (point: RequestsPerConnection) => (point === 'unlimited' ? Number.POSITIVE_INFINITY : point);
-  return rank(a) === rank(b) ? 0 : rank(a) - rank(b);
+function groupBy<T>(values: T[], key: (value: T) => string): Map<string, T[]> {
+  const groups = new Map<string, T[]>();
+  for (const value of values) groups.set(key(value), [...(groups.get(key(value)) ?? []), value]);
+  return groups;
 }
 
 function unique<T>(values: T[], key: (value: T) => string): T[] {

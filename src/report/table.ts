@@ -2,30 +2,36 @@ import Table from 'cli-table3';
 import type { Results } from '../results.js';
 import { caveats } from './caveats.js';
 import { findings } from './findings.js';
-import {
-  formatCount,
-  formatRatio,
-  formatThroughput,
-  formatUs,
-  medianOf,
-  pointWords,
-  topologyTitle,
-} from './format.js';
+import { formatCount, formatRatio, formatThroughput, formatUs, medianOf, topologyTitle } from './format.js';
+import { type Axis, pointWords } from './points.js';
 import type { Estimate } from './statistics.js';
 import type { Cell, Section } from './summary.js';
 
-const head = [
-  'Requests/\nconnection',
-  'Variant',
-  'Throughput',
-  'of baseline',
-  'Server CPU/\nrequest',
-  'of baseline',
-  'Calls/\nrequest',
-  'p50',
-  'p99',
-  'Samples',
-];
+/** A column of the table; some are only there where they have something to show. */
+type Column = { head: string; text(cell: Cell): string };
+
+function columnsOf(section: Section): Column[] {
+  const withReuseport = section.cells.some((cell) => cell.ratiosToReuseport.throughput);
+  const ofReuseport = {
+    head: 'of reuseport',
+    text: (cell: Cell) => ratio(cell.ratiosToReuseport.throughput),
+  };
+  return [
+    { head: 'Variant', text: ({ variant }) => variant.id },
+    { head: 'Throughput', text: ({ throughput }) => medianOf(throughput, formatThroughput) },
+    { head: 'of baseline', text: ({ ratios }) => ratio(ratios.throughput) },
+    ...(withReuseport ? [ofReuseport] : []),
+    { head: 'Server CPU/\nrequest', text: ({ serverCpuUs }) => medianOf(serverCpuUs, formatUs) },
+    { head: 'of baseline', text: ({ ratios }) => ratio(ratios.serverCpuUs) },
+    { head: 'Calls/\nrequest', text: ({ systemCalls }) => medianOf(systemCalls, formatCount) },
+    // A terminal has 120 columns; the page has everything.
+    ...(withReuseport ? [] : [{ head: 'p50', text: ({ p50Us }: Cell) => medianOf(p50Us, formatUs) }]),
+    { head: 'p99', text: ({ p99Us }) => medianOf(p99Us, formatUs) },
+    { head: 'Samples', text: sampleCount },
+  ];
+}
+
+const firstHead: Record<Axis, string> = { requestsPerConnection: 'Requests/\nconnection', cores: 'Workload' };
 
 /** The whole report for a terminal: a table for each topology, and what follows from them in words. */
 export function formatTerminal(results: Results, sections: Section[]): string {
@@ -42,31 +48,18 @@ function bullets(sentences: string[]): string {
   return sentences.map((sentence) => `- ${sentence}`).join('\n');
 }
 
-function formatSection({ cells, variants }: Section): string {
+function formatSection(section: Section): string {
+  const { axis, cells, variants } = section;
+  const columns = columnsOf(section);
   const table = new Table({
-    head,
+    head: [firstHead[axis], ...columns.map(({ head }) => head)],
     style: { head: [], border: [], compact: true, 'padding-left': 0, 'padding-right': 1 },
   });
   for (const [index, cell] of cells.entries()) {
     const first = index % variants.length === 0;
-    table.push(rowOf(cell, first ? pointWords(cell.requestsPerConnection) : ''));
+    table.push([first ? pointWords(cell.point) : '', ...columns.map(({ text }) => text(cell))]);
   }
   return table.toString();
-}
-
-function rowOf(cell: Cell, point: string): string[] {
-  return [
-    point,
-    cell.variant.id,
-    medianOf(cell.throughput, formatThroughput),
-    ratio(cell.ratios.throughput),
-    medianOf(cell.serverCpuUs, formatUs),
-    ratio(cell.ratios.serverCpuUs),
-    medianOf(cell.systemCalls, formatCount),
-    medianOf(cell.p50Us, formatUs),
-    medianOf(cell.p99Us, formatUs),
-    sampleCount(cell),
-  ];
 }
 
 /** Short, so that the table fits a terminal of 120 columns. */

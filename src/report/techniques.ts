@@ -1,4 +1,5 @@
-import type { EngineName, RequestsPerConnection, TechniqueName, Variant } from '../results.js';
+import type { EngineName, Point, TechniqueName, Variant } from '../results.js';
+import { pointKey } from './points.js';
 import { type Estimate, estimate } from './statistics.js';
 import type { Section } from './summary.js';
 
@@ -6,8 +7,11 @@ import type { Section } from './summary.js';
 export type Step = {
   label: string;
   added: TechniqueName | 'total';
-  gains: Map<RequestsPerConnection, Estimate>;
+  gains: Gain[];
 };
+
+/** The gain at one point. */
+export type Gain = { point: Point; gain: Estimate };
 
 /** The accumulation on one engine, where all of it was measured. */
 export type Accumulation = { engine: EngineName; steps: Step[] };
@@ -18,7 +22,7 @@ export function accumulations(section: Section): Accumulation[] {
   return [...engines].flatMap((engine) => {
     const chain = chainOf(section, engine);
     if (chain.length < 2) return [];
-    const baseline = section.variants.find(({ server }) => server === 'baseline');
+    const baseline = section.variants.find(({ id }) => id === 'baseline');
     if (!baseline) return [];
     return [{ engine, steps: stepsOf(section, baseline, chain) }];
   });
@@ -58,14 +62,19 @@ function stepLabel(variant: Variant, before: Variant): string {
 }
 
 function gainsOf(section: Section, variant: Variant, before: Variant, baseline: Variant): Step['gains'] {
-  const gains = section.points.map((point) => {
+  return section.points.flatMap((point) => {
     const rounds = (one: Variant) => section.rounds(one.id, point);
     const [now, then, base] = [rounds(variant), rounds(before), rounds(baseline)];
     const values = [...now].flatMap(([round, metrics]) => {
       const [from, of] = [then.get(round), base.get(round)];
       return from && of ? [(metrics.throughput - from.throughput) / of.throughput] : [];
     });
-    return [point, estimate(values)] as const;
+    const gain = estimate(values);
+    return gain ? [{ point, gain }] : [];
   });
-  return new Map(gains.flatMap(([point, gain]) => (gain ? [[point, gain] as const] : [])));
+}
+
+/** The gain of a step at a point. */
+export function gainAt({ gains }: Step, point: Point): Estimate | undefined {
+  return gains.find((one) => pointKey(one.point) === pointKey(point))?.gain;
 }

@@ -2,11 +2,10 @@ import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import { whyNoTracing } from '../../src/bench/trace.js';
-import { readResults } from '../../src/results.js';
 import { whyNoTopology } from '../../src/topology.js';
 import { megapipe } from '../megapipe.js';
 import { testUnless } from '../skip.js';
-import { childrenOf, isRunning, namespacesOf, newResults, notBuilt, start } from './running.js';
+import { childrenOf, isRunning, namespacesOf, newResults, notBuilt, runOf, start } from './running.js';
 
 const files: string[] = [];
 
@@ -39,9 +38,9 @@ describe('a run', () => {
       '--out',
       file,
     ];
-    const { stdout, all, exitCode } = await start(['bench', ...short, ...args]);
+    const { stdout, all, exitCode } = await start(['bench', 'memcached', ...short, ...args]);
     expect(exitCode, all).toBe(0);
-    const { samples, machine, end } = readResults(file);
+    const { samples, machine, end } = runOf(file);
     expect(end?.outcome).toBe('complete');
     expect(machine.plan).toMatchObject({ preset: 'custom', samples: 2, durationMs: 500 });
     const timed = samples.filter(({ kind }) => kind === 'timed');
@@ -59,8 +58,8 @@ describe('a run', () => {
   testUnless(notBuilt)('has in each sample what was done in its window, and by whom', async () => {
     const file = resultsFile();
     const args = ['--topology', 'loopback', '--variants', 'epoll+PBL', '--samples', '1', '--out', file];
-    expect((await start(['bench', ...short, ...args])).exitCode).toBe(0);
-    const [stock, ported] = readResults(file).samples;
+    expect((await start(['bench', 'memcached', ...short, ...args])).exitCode).toBe(0);
+    const [stock, ported] = runOf(file).samples;
     if (stock?.status !== 'ok' || ported?.status !== 'ok') throw new Error('a sample failed');
     for (const { measured } of [stock, ported]) {
       expect(measured.windowUs).toBeGreaterThan(490_000);
@@ -84,8 +83,8 @@ describe('a run', () => {
   testUnless(notBuilt ?? noTracing)('counts system calls in samples of their own', async () => {
     const file = resultsFile();
     const args = ['--topology', 'loopback', '--variants', 'baseline', '--samples', '1', '--out', file];
-    expect((await start(['bench', ...short, ...args])).exitCode).toBe(0);
-    const [timed, traced] = readResults(file).samples;
+    expect((await start(['bench', 'memcached', ...short, ...args])).exitCode).toBe(0);
+    const [timed, traced] = runOf(file).samples;
     expect(timed).toMatchObject({ kind: 'timed', status: 'ok', systemCalls: null });
     if (traced?.status !== 'ok') throw new Error('the traced sample failed');
     // memcached reads and answers each request with calls of its own.
@@ -95,10 +94,10 @@ describe('a run', () => {
   testUnless(noNamespaces)('runs server and clients on hosts and CPUs of their own', async () => {
     const file = resultsFile();
     const args = ['--topology', 'netns', '--variants', 'baseline', '--samples', '1', '--out', file];
-    const bench = start(['bench', ...short, ...args]);
+    const bench = start(['bench', 'memcached', ...short, ...args]);
     const { all, exitCode } = await bench;
     expect(exitCode, all).toBe(0);
-    const { samples, machine } = readResults(file);
+    const { samples, machine } = runOf(file);
     expect(samples[0]).toMatchObject({ topology: 'netns', status: 'ok' });
     expect(machine.topologies[0]?.sharesCpus).toBe(false);
     expect(await namespacesOf(bench.pid as number)).toEqual([]);
@@ -118,12 +117,12 @@ describe('a run', () => {
       '--duration',
       '2',
     ];
-    const bench = start(['bench', ...short, ...args]);
+    const bench = start(['bench', 'memcached', ...short, ...args]);
     const server = await serverUnderLoad(bench.pid as number);
     process.kill(server, 'SIGKILL');
     const { exitCode, stdout } = await bench;
     expect(exitCode).toBe(0);
-    const timed = readResults(file).samples.filter(({ kind }) => kind === 'timed');
+    const timed = runOf(file).samples.filter(({ kind }) => kind === 'timed');
     expect(timed[0]).toMatchObject({ status: 'failed', reason: 'the server was killed by SIGKILL' });
     expect(timed[1]).toMatchObject({ status: 'ok' });
     expect(stdout).toContain('2, 1 failed');
@@ -140,6 +139,7 @@ async function serverUnderLoad(bench: number): Promise<number> {
 describe('an interrupted run', () => {
   const endless = (file: string, topology: string) => [
     'bench',
+    'memcached',
     ...short,
     ...[
       '--topology',
@@ -169,7 +169,7 @@ describe('an interrupted run', () => {
       expect(result.stderr).toContain(`the samples that were taken are in ${file}`);
       expect(children.filter(isRunning)).toEqual([]);
       expect(await namespacesOf(pid)).toEqual([]);
-      expect(readResults(file).end?.outcome).toBe('interrupted');
+      expect(runOf(file).end?.outcome).toBe('interrupted');
     }
   });
 
@@ -187,7 +187,7 @@ describe('an interrupted run', () => {
       expect(await namespacesOf(pid)).toHaveLength(2);
       const next = resultsFile();
       const args = ['--topology', 'netns', '--variants', 'baseline', '--samples', '1', '--out', next];
-      expect((await start(['bench', ...short, ...args])).exitCode).toBe(0);
+      expect((await start(['bench', 'memcached', ...short, ...args])).exitCode).toBe(0);
       expect(await namespacesOf(pid)).toEqual([]);
     },
   );
@@ -199,12 +199,20 @@ describe('what cannot be done', () => {
     [['bench', '--engines', 'select'], 'select'],
     [['bench', '--variants', 'uring+X'], 'uring+X'],
     [['bench', '--topology', 'moon'], 'moon'],
-    [['bench', '--requests-per-connection', '1,0'], '"0"'],
+    [['bench', 'memcached', '--requests-per-connection', '1,0'], '"0"'],
+    [['bench', 'memcached', '--cores', '1'], 'cores'],
+    [['bench', 'nginx', '--requests-per-connection', '1'], 'requests per connection'],
+    [['bench', 'nginx', '--workloads', 'etc'], 'etc'],
+    [['bench', 'nginx', '--cores', '9999'], '9999'],
+    [['bench', '--requests-per-connection', '1'], 'nginx'],
     [['bench', '--samples', '1.5'], '--samples 1.5'],
     [['bench', '--duration', 'long'], '--duration long'],
     [['bench', '--quick', '--full'], '--full'],
     [['serve', 'postfix'], 'postfix'],
     [['serve', 'memcached', '--port', '70000'], '--port 70000'],
+    [['serve', 'memcached', '--variant', 'reuseport'], 'reuseport'],
+    [['serve', 'nginx', '--workloads', 'etc'], 'etc'],
+    [['serve', 'nginx', '--variant', 'reuseport', '--engine', 'uring'], '--engine'],
     [['serve', 'memcached', '--threads', '0'], '--threads 0'],
     [['serve', 'memcached', '--cpus', '0-9999'], '--cpus 0-9999'],
     [['serve', 'memcached', '--engine', 'select'], 'select'],
@@ -221,9 +229,9 @@ describe('what cannot be done', () => {
   testUnless(notBuilt)('results are never written over', async () => {
     const file = resultsFile();
     const args = ['--topology', 'loopback', '--variants', 'baseline', '--samples', '1', '--out', file];
-    expect((await start(['bench', ...short, ...args])).exitCode).toBe(0);
+    expect((await start(['bench', 'memcached', ...short, ...args])).exitCode).toBe(0);
     const before = readFileSync(file, 'utf8');
-    const { stderr, exitCode } = await start(['bench', ...short, ...args]);
+    const { stderr, exitCode } = await start(['bench', 'memcached', ...short, ...args]);
     expect(exitCode).toBe(2);
     expect(stderr).toContain(`${file} exists already`);
     expect(readFileSync(file, 'utf8')).toBe(before);
@@ -234,7 +242,15 @@ describe('what cannot be done', () => {
     'an engine asked for by name that does not work is an error',
     async () => {
       const file = resultsFile();
-      const { stderr, exitCode } = await start(['bench', ...short, '--engines', 'kernel', '--out', file]);
+      const { stderr, exitCode } = await start([
+        'bench',
+        'memcached',
+        ...short,
+        '--engines',
+        'kernel',
+        '--out',
+        file,
+      ]);
       expect(exitCode).toBe(1);
       expect(stderr).toContain('variant kernel+P does not work here');
     },

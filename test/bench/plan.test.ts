@@ -1,19 +1,34 @@
 import { describe, expect, test } from 'vitest';
-import { makePlan, ordersOf, type Phase, type PlanChoices, parsePoints } from '../../src/bench/plan.js';
-import { accumulated, baseline, parseVariant } from '../../src/bench/variant.js';
+import { findApplication } from '../../src/bench/application.js';
+import {
+  makePlan,
+  ordersOf,
+  type Phase,
+  type PlanChoices,
+  parseCores,
+  parsePoints,
+} from '../../src/bench/plan.js';
+import { accumulated, baseline, parseVariant, reuseport } from '../../src/bench/variant.js';
+import { allowedCpus } from '../../src/topology.js';
 
 const choices: PlanChoices = {
   preset: 'quick',
   engines: ['uring', 'epoll'],
   topologies: undefined,
-  points: undefined,
+  requestsPerConnection: undefined,
+  workloads: undefined,
+  cores: undefined,
   variants: undefined,
   samples: undefined,
   durationMs: undefined,
 };
 
+const memcached = findApplication('memcached');
+const nginx = findApplication('nginx');
+const cpus = allowedCpus().length;
+
 describe('a variant', () => {
-  test.each(['baseline', 'uring', 'uring+P', 'uring+PB', 'epoll+PBL', 'kernel+L'])(
+  test.each(['baseline', 'reuseport', 'uring', 'uring+P', 'uring+PB', 'epoll+PBL', 'kernel+L'])(
     '%s keeps its name',
     (id) => {
       expect(parseVariant(id).id).toBe(id);
@@ -40,8 +55,18 @@ describe('a variant', () => {
 
 describe('a plan', () => {
   test('of the full run has the paper’s points and every technique on every engine', () => {
-    const [main] = makePlan({ ...choices, preset: 'full' }).phases;
-    expect(main?.points).toEqual([1, 2, 4, 8, 16, 32, 64, 128, 'unlimited']);
+    const [main] = makePlan(memcached, { ...choices, preset: 'full' }).phases;
+    expect(main?.points.map((point) => point.requestsPerConnection)).toEqual([
+      1,
+      2,
+      4,
+      8,
+      16,
+      32,
+      64,
+      128,
+      'unlimited',
+    ]);
     expect(main?.variants.map(({ id }) => id)).toEqual([
       'baseline',
       ...['uring+P', 'uring+PB', 'uring+PBL'],
@@ -50,24 +75,85 @@ describe('a plan', () => {
   });
 
   test('of the quick run has enough rounds for intervals that decide', () => {
-    for (const { samples } of makePlan(choices).phases) expect(samples).toBeGreaterThanOrEqual(5);
+    for (const application of [memcached, nginx])
+      for (const { samples } of makePlan(application, choices).phases)
+        expect(samples).toBeGreaterThanOrEqual(5);
   });
 
   test('always has the baseline, which every ratio is to', () => {
-    const { phases, preset } = makePlan({ ...choices, variants: [parseVariant('uring+P')] });
+    const { phases, preset } = makePlan(memcached, { ...choices, variants: [parseVariant('uring+P')] });
     expect(phases[0]?.variants.map(({ id }) => id)).toEqual(['baseline', 'uring+P']);
     expect(preset).toBe('custom');
   });
 });
 
+describe('a plan of nginx', () => {
+  const main = (changes: Partial<PlanChoices> = {}) => makePlan(nginx, { ...choices, ...changes }).phases[0];
+  const coresOf = (phase: Phase | undefined) => [...new Set(phase?.points.map(({ cores }) => cores))];
+
+  test('of the full run is the paper’s Fig. 7 with today’s rival: every workload on every number of cores', () => {
+    const phase = main({ preset: 'full' });
+    expect([...new Set(phase?.points.map(({ workload }) => workload))]).toEqual([
+      'specweb',
+      'yahoo',
+      'yahoo/2',
+    ]);
+    expect(coresOf(phase)[0]).toBe(1);
+    expect(coresOf(phase).at(-1)).toBe(cpus);
+    expect(phase?.points).toHaveLength(3 * coresOf(phase).length);
+    expect(phase?.variants.slice(0, 2)).toEqual([baseline, reuseport]);
+    expect(phase?.variants).toHaveLength(2 + 6);
+  });
+
+  test('of the quick run has every workload on all cores', () => {
+    expect(coresOf(main())).toEqual([cpus]);
+    expect(main()?.points).toHaveLength(3);
+    expect(main()?.variants.map(({ id }) => id)).toEqual(['baseline', 'reuseport', 'uring+PBL', 'epoll+PBL']);
+  });
+
+  test('takes cores and workloads as they are chosen', () => {
+    const phase = main({ cores: [1], workloads: ['yahoo'] });
+    expect(phase?.points).toEqual([{ workload: 'yahoo', requestsPerConnection: null, cores: 1 }]);
+    expect(coresOf(main({ cores: 'each' }))).toContain(cpus);
+  });
+
+  test('is refused for more cores than there are', () => {
+    expect(() => main({ cores: [1, cpus + 1] })).toThrow(`--cores ${cpus + 1}: on loopback the server has`);
+  });
+});
+
+describe('what means nothing to an application', () => {
+  test.each([
+    [nginx, { requestsPerConnection: [1] }, 'nginx has no choice of requests per connection'],
+    [nginx, { workloads: ['etc'] }, 'nginx has no workload "etc"'],
+    [memcached, { workloads: ['yahoo'] }, 'memcached has no workload "yahoo"'],
+    [memcached, { cores: [1] }, 'memcached has no choice of cores'],
+    [memcached, { variants: [reuseport] }, 'memcached has no variant reuseport'],
+  ] satisfies [typeof nginx, Partial<PlanChoices>, string][])(
+    'is refused by name: %#',
+    (application, changes, message) => {
+      expect(() => makePlan(application, { ...choices, ...changes })).toThrow(message);
+    },
+  );
+
+  test.each(['0', '1.5', 'some', '1,,2', ''])('"%s" is no number of cores', (list) => {
+    expect(() => parseCores(list)).toThrow(/is not a number of cores/);
+  });
+});
+
 describe('the order of samples', () => {
+  const at = (requests: number | 'unlimited') => ({
+    workload: 'memaslap',
+    requestsPerConnection: requests,
+    cores: 2,
+  });
   const phase: Phase = {
     topology: 'loopback',
     variants: [baseline, ...accumulated('uring')],
-    points: [1, 'unlimited'],
+    points: [at(1), at('unlimited')],
     samples: 5,
   };
-  const orders = ordersOf(phase, makePlan(choices), true);
+  const orders = ordersOf(phase, makePlan(memcached, choices), true);
   const timed = orders.filter(({ kind }) => kind === 'timed');
 
   test('takes every variant of a point once a round, side by side', () => {
@@ -75,16 +161,16 @@ describe('the order of samples', () => {
     for (let start = 0; start < timed.length; start += 4) {
       const group = timed.slice(start, start + 4);
       expect(new Set(group.map(({ variant }) => variant.id)).size).toBe(4);
-      expect(
-        new Set(group.map(({ round, requestsPerConnection }) => `${round} ${requestsPerConnection}`)).size,
-      ).toBe(1);
+      expect(new Set(group.map(({ round, point }) => `${round} ${point.requestsPerConnection}`)).size).toBe(
+        1,
+      );
     }
   });
 
   test('does not let a variant always come first, or always follow the same one', () => {
     const groups = Array.from({ length: 5 }, (_, round) =>
       timed
-        .filter((order) => order.round === round && order.requestsPerConnection === 1)
+        .filter((order) => order.round === round && order.point.requestsPerConnection === 1)
         .map(({ variant }) => variant.id),
     );
     expect(new Set(groups.map(([first]) => first)).size).toBeGreaterThan(2);
@@ -96,7 +182,7 @@ describe('the order of samples', () => {
     expect(orders.slice(0, timed.length)).toEqual(timed);
     expect(orders.slice(timed.length).every(({ kind }) => kind === 'traced')).toBe(true);
     expect(orders).toHaveLength(timed.length + 2 * 4);
-    expect(ordersOf(phase, makePlan(choices), false)).toHaveLength(timed.length);
+    expect(ordersOf(phase, makePlan(memcached, choices), false)).toHaveLength(timed.length);
   });
 });
 

@@ -4,14 +4,27 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 import { root } from '../../src/paths.js';
 import { loadPort, variantDirectory } from '../../src/port.js';
+import { type Results, readResults } from '../../src/results.js';
 
 const bootstrap = join(root, 'src/bootstrap.js');
 
-/** Why there is no server to run, or undefined: `npm test` builds both before it begins. */
-export const notBuilt = (['baseline', 'megapipe'] as const)
-  .map((variant) => join(variantDirectory(loadPort('memcached'), variant), 'memcached'))
-  .filter((binary) => !existsSync(binary))
-  .map((binary) => `${binary} is not built`)[0];
+/** Why there is no server to run, or undefined: `npm test` builds them before it begins. */
+export const notBuilt = whyNotBuilt('memcached');
+export const nginxNotBuilt = whyNotBuilt('nginx');
+
+function whyNotBuilt(application: string): string | undefined {
+  return (['baseline', 'megapipe'] as const)
+    .map((variant) => join(variantDirectory(loadPort(application), variant), application))
+    .filter((binary) => !existsSync(binary))
+    .map((binary) => `${binary} is not built`)[0];
+}
+
+/** The one run of a results file. */
+export function runOf(file: string): Results {
+  const [run, ...others] = readResults(file);
+  if (!run || others.length > 0) throw new Error(`${file} has ${1 + others.length} runs`);
+  return run;
+}
 
 /** A results file in a folder of its own. */
 export function newResults(): string {

@@ -1,11 +1,11 @@
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { accumulated, baseline } from '../../src/bench/variant.js';
+import { accumulated, baseline, reuseport, whole } from '../../src/bench/variant.js';
 import type {
   MachineRecord,
   OkSample,
-  RequestsPerConnection,
+  Point,
   ResultRecord,
   TopologyName,
   TopologyRecord,
@@ -14,23 +14,54 @@ import type {
 
 /** Results of a run that never was, of round numbers: what a report makes of them can be worked out by hand. */
 export type Shape = {
+  application?: string;
   topologies: TopologyName[];
   variants: Variant[];
-  points: RequestsPerConnection[];
+  points: Point[];
   rounds: number;
   /** Requests in the window of one second. */
-  requests(variant: Variant, point: RequestsPerConnection, round: number): number;
-  serverCpuUs(variant: Variant, point: RequestsPerConnection, round: number): number;
+  requests(variant: Variant, point: Point, round: number): number;
+  serverCpuUs(variant: Variant, point: Point, round: number): number;
 };
+
+/** A point of memcached's, on both CPUs. */
+export const at = (requestsPerConnection: number | 'unlimited'): Point => ({
+  workload: 'memaslap',
+  requestsPerConnection,
+  cores: 2,
+});
+
+/** A point of nginx's. */
+export const on = (workload: string, cores: number): Point => ({
+  workload,
+  requestsPerConnection: null,
+  cores,
+});
 
 export const plainShape: Shape = {
   topologies: ['loopback'],
   variants: [baseline, ...accumulated('uring')],
-  points: [1, 'unlimited'],
+  points: [at(1), at('unlimited')],
   rounds: 5,
   // Each technique brings a tenth of the baseline's throughput; rounds differ by one in a hundred.
   requests: ({ techniques }, point, round) =>
-    (point === 1 ? 10_000 : 100_000) * (1 + techniques.length / 10) * (1 + round / 100),
+    (point.requestsPerConnection === 1 ? 10_000 : 100_000) * (1 + techniques.length / 10) * (1 + round / 100),
+  serverCpuUs: ({ techniques }) => 800_000 - techniques.length * 100_000,
+};
+
+/** Three workloads on one and two cores: MegaPipe scales, stock I/O less; reuseport lies between. */
+export const nginxShape: Shape = {
+  application: 'nginx',
+  topologies: ['loopback'],
+  variants: [baseline, reuseport, ...accumulated('uring'), whole('epoll')],
+  points: ['specweb', 'yahoo', 'yahoo/2'].flatMap((workload) => [on(workload, 1), on(workload, 2)]),
+  rounds: 5,
+  requests: (variant, { workload, cores }, round) => {
+    const oneCore = workload === 'specweb' ? 20_000 : 10_000;
+    const gain = (variant.reuseport ? 0.1 : 0) + variant.techniques.length / 10;
+    const speedup = cores === 1 ? 1 : 1.5 + gain;
+    return oneCore * (1 + gain) * speedup * (1 + round / 100);
+  },
   serverCpuUs: ({ techniques }) => 800_000 - techniques.length * 100_000,
 };
 
@@ -50,10 +81,10 @@ function topology(name: TopologyName, server: number[], client: number[]): Topol
   };
 }
 
-export function machineRecord(names: TopologyName[]): MachineRecord {
+export function machineRecord(names: TopologyName[], application = 'memcached'): MachineRecord {
   return {
     type: 'machine',
-    format: 1,
+    format: 2,
     startedAt: '2026-01-02T03:04:05.000Z',
     kernel: '6.1.0-test',
     distribution: 'Debian GNU/Linux 12 (bookworm)',
@@ -62,13 +93,13 @@ export function machineRecord(names: TopologyName[]): MachineRecord {
     cpus: 2,
     memoryBytes: 2 ** 33,
     virtualization: 'none',
-    versions: { memcached: '1.6.18', node: '20.0.0' },
+    versions: { [application]: '1.2.3', node: '20.0.0' },
     sysctls: { 'net.core.somaxconn': '4096' },
     mitigations: { retbleed: 'Vulnerable' },
     commit: '0123456789ab',
     topologies: names.map((name) => topologies[name]),
     workload: {
-      application: 'memcached',
+      application,
       description: 'gets and sets',
       parameters: { connections: 256, keyBytes: 64 },
       serverArguments: ['-m', '1024'],
@@ -84,7 +115,7 @@ export function okSample(change: Partial<OkSample>, requests = 10_000, serverCpu
     startedAt: '2026-01-02T03:04:06.000Z',
     topology: 'loopback',
     variant: baseline,
-    requestsPerConnection: 1,
+    point: at(1),
     round: 0,
     kind: 'timed',
     measured: {
@@ -116,40 +147,41 @@ export function okSample(change: Partial<OkSample>, requests = 10_000, serverCpu
 /** All records of a run of this shape, timed samples first, then traced ones. */
 export function recordsOf(shape: Shape): ResultRecord[] {
   const timed = Array.from({ length: shape.rounds }, (_, round) => round).flatMap((round) =>
-    cellsOf(shape).map(([topology, requestsPerConnection, variant]) => {
-      const requests = Math.round(shape.requests(variant, requestsPerConnection, round));
-      const cpuUs = shape.serverCpuUs(variant, requestsPerConnection, round);
-      const channels = variant.engine
-        ? {
-            engine: variant.engine,
-            techniques: variant.techniques,
-            batch: variant.batch as number,
-            operations: requests * 2,
-            crossings: Math.round(requests / (variant.batch === 1 ? 1 : 8)),
-            largestBatch: variant.batch as number,
-          }
-        : null;
-      return okSample({ topology, variant, requestsPerConnection, round, channels }, requests, cpuUs);
+    cellsOf(shape).map(([topology, point, variant]) => {
+      const requests = Math.round(shape.requests(variant, point, round));
+      const cpuUs = shape.serverCpuUs(variant, point, round);
+      const channels =
+        variant.engine && shape.application !== 'nginx'
+          ? {
+              engine: variant.engine,
+              techniques: variant.techniques,
+              batch: variant.batch as number,
+              operations: requests * 2,
+              crossings: Math.round(requests / (variant.batch === 1 ? 1 : 8)),
+              largestBatch: variant.batch as number,
+            }
+          : null;
+      return okSample({ topology, variant, point, round, channels }, requests, cpuUs);
     }),
   );
-  const traced = cellsOf(shape).map(([topology, requestsPerConnection, variant]) =>
+  const traced = cellsOf(shape).map(([topology, point, variant]) =>
     okSample({
       topology,
       variant,
-      requestsPerConnection,
+      point,
       round: shape.rounds,
       kind: 'traced',
       systemCalls: variant.engine ? 2_500 : 70_000,
     }),
   );
   const end: ResultRecord = { type: 'end', endedAt: '2026-01-02T03:14:05.000Z', outcome: 'complete' };
-  return [machineRecord(shape.topologies), ...timed, ...traced, end];
+  return [machineRecord(shape.topologies, shape.application), ...timed, ...traced, end];
 }
 
-function cellsOf({ topologies, points, variants }: Shape): [TopologyName, RequestsPerConnection, Variant][] {
+function cellsOf({ topologies, points, variants }: Shape): [TopologyName, Point, Variant][] {
   return topologies.flatMap((name) =>
     points.flatMap((point) =>
-      variants.map((variant): [TopologyName, RequestsPerConnection, Variant] => [name, point, variant]),
+      variants.map((variant): [TopologyName, Point, Variant] => [name, point, variant]),
     ),
   );
 }

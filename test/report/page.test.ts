@@ -132,7 +132,7 @@ describe('the page', () => {
   test('sets the paper’s Table 3 beside ours and says what it is of', async () => {
     const { document } = await report(recordsOf(plainShape));
     const captions = [...document.querySelectorAll('caption')].map((caption) => caption.textContent);
-    expect(captions.at(-1)).toContain('echo microbenchmark on eight cores, not memcached');
+    expect(captions.at(-1)).toContain('echo microbenchmark on eight cores, no application');
     const own = document.querySelectorAll('caption')[0]?.parentElement;
     expect(own?.querySelectorAll('tbody tr')[3]?.textContent).toContain('+30.0 %');
   });
@@ -208,9 +208,9 @@ describe('the command', () => {
     const lines = stdout.split('\n');
     expect(lines).toHaveLength(1 + 49);
     expect(lines[0]).toMatch(
-      /^started_at,topology,variant,requests_per_connection,round,kind,status,requests_per_s,/,
+      /^started_at,application,topology,variant,workload,requests_per_connection,cores,round,kind,status,requests_per_s,/,
     );
-    expect(lines[1]).toMatch(/^[^,]+,loopback,baseline,1,0,timed,ok,10000,80,/);
+    expect(lines[1]).toMatch(/^[^,]+,memcached,loopback,baseline,memaslap,1,2,0,timed,ok,10000,80,/);
     expect(lines.at(-1)).toMatch(/,failed,.*"said ""no"", twice"$/);
   });
 

@@ -1,9 +1,10 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { dirname, join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { baseline } from '../../src/bench/variant.js';
 import { appendResult, readResults } from '../../src/results.js';
-import { machineRecord, okSample, plainShape, recordsOf } from './fixture.js';
+import { machineRecord, okSample, on, plainShape, recordsOf } from './fixture.js';
 
 let folder: string;
 let file: string;
@@ -15,10 +16,15 @@ beforeEach(() => {
 
 afterEach(() => rmSync(folder, { recursive: true }));
 
+function only<T>(all: T[]): T {
+  expect(all).toHaveLength(1);
+  return all[0] as T;
+}
+
 test('what was appended is read back, record for record', () => {
   const records = recordsOf(plainShape);
   for (const record of records) appendResult(file, record);
-  const { machine, samples, skips, end } = readResults(file);
+  const { machine, samples, skips, end } = only(readResults(file));
   expect([machine, ...samples, ...skips, end]).toEqual(records);
   expect(readFileSync(file, 'utf8').trimEnd().split('\n')).toHaveLength(records.length);
 });
@@ -29,7 +35,7 @@ test('failed samples and skips are read back with their reasons', () => {
   appendResult(file, machineRecord(['loopback']));
   appendResult(file, { type: 'skip', what: 'topology netns', reason: 'not root' });
   appendResult(file, failed);
-  const results = readResults(file);
+  const results = only(readResults(file));
   expect(results.samples).toEqual([failed]);
   expect(results.skips).toEqual([{ type: 'skip', what: 'topology netns', reason: 'not root' }]);
   expect(results.end).toBeUndefined();
@@ -53,13 +59,50 @@ test.each([
 
 test('a file without a machine at its start is refused', () => {
   appendResult(file, okSample({}));
-  expect(() => readResults(file)).toThrow(/has 0 machine records/);
+  expect(() => readResults(file)).toThrow(/has no machine record at its start/);
 });
 
-test('a file of two runs is refused', () => {
+test('a file of several runs is read as these, each with its own samples', () => {
   appendResult(file, machineRecord(['loopback']));
-  appendResult(file, machineRecord(['loopback']));
-  expect(() => readResults(file)).toThrow(/has 2 machine records/);
+  appendResult(file, okSample({}));
+  appendResult(file, machineRecord(['loopback'], 'nginx'));
+  appendResult(file, okSample({ point: on('specweb', 1) }));
+  appendResult(file, okSample({ point: on('specweb', 2) }));
+  const runs = readResults(file);
+  expect(runs.map(({ machine }) => machine.workload.application)).toEqual(['memcached', 'nginx']);
+  expect(runs.map(({ samples }) => samples.length)).toEqual([1, 2]);
+});
+
+describe('a file of format 1, which knew memcached alone', () => {
+  const { reuseport: _reuseport, ...oldVariant } = baseline;
+  const { point: _point, ...head } = okSample({});
+  const lines = [
+    { ...machineRecord(['netns']), format: 1 },
+    { ...head, topology: 'netns', variant: oldVariant, requestsPerConnection: 'unlimited' },
+  ];
+  const write = (records: unknown[]) => {
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(file, records.map((record) => `${JSON.stringify(record)}\n`).join(''));
+  };
+
+  test('is read as if it were of today', () => {
+    write(lines);
+    const { machine, samples } = only(readResults(file));
+    expect(machine.format).toBe(2);
+    const point = { workload: 'memaslap', requestsPerConnection: 'unlimited', cores: 1 };
+    expect(samples).toEqual([okSample({ topology: 'netns', point: point as never })]);
+  });
+
+  test('is refused by line and field where it is broken', () => {
+    write([lines[0], { ...lines[1], requestsPerConnection: 'often' }]);
+    expect(() => readResults(file)).toThrow(/line 2(?:.|\n)*requestsPerConnection/);
+  });
+});
+
+test('a file of a format to come is refused as that', () => {
+  mkdirSync(dirname(file), { recursive: true });
+  writeFileSync(file, JSON.stringify({ ...machineRecord(['loopback']), format: 3 }));
+  expect(() => readResults(file)).toThrow('it is of format 3, and this megapipe reads 1 and 2');
 });
 
 test('a file that is not there is named', () => {

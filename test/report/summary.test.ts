@@ -2,9 +2,9 @@ import { describe, expect, test } from 'vitest';
 import { accumulated, baseline, parseVariant } from '../../src/bench/variant.js';
 import { crossingsPerRequest, metricsOf, systemCallsPerRequest } from '../../src/report/metrics.js';
 import { summarize } from '../../src/report/summary.js';
-import { accumulations } from '../../src/report/techniques.js';
+import { accumulations, gainAt } from '../../src/report/techniques.js';
 import type { FailedSample, ResultRecord, Results } from '../../src/results.js';
-import { machineRecord, okSample, plainShape, recordsOf } from './fixture.js';
+import { at, machineRecord, okSample, plainShape, recordsOf } from './fixture.js';
 
 function resultsOf(records: ResultRecord[]): Results {
   return {
@@ -56,28 +56,28 @@ describe('a run', () => {
 
   test('has a cell for each point and variant, the baseline first', () => {
     expect(section?.variants.map(({ id }) => id)).toEqual(['baseline', 'uring+P', 'uring+PB', 'uring+PBL']);
-    expect(section?.points).toEqual([1, 'unlimited']);
+    expect(section?.points).toEqual([at(1), at('unlimited')]);
     expect(section?.cells).toHaveLength(8);
   });
 
   test('takes ratios within a round, so that what differs between rounds cancels out', () => {
-    const cell = section?.cell('uring+PBL', 1);
+    const cell = section?.cell('uring+PBL', at(1));
     expect(cell?.throughput).toMatchObject({ low: 13_000, median: 13_260, high: 13_520, samples: 5 });
     expect(cell?.ratios.throughput?.low).toBeCloseTo(1.3, 4);
     expect(cell?.ratios.throughput?.high).toBeCloseTo(1.3, 4);
-    expect(section?.cell('baseline', 1)?.ratios.throughput).toBeUndefined();
+    expect(section?.cell('baseline', at(1))?.ratios.throughput).toBeUndefined();
   });
 
   test('keeps traced samples out of the timings', () => {
-    expect(section?.cell('baseline', 1)).toMatchObject({ timed: 5, failed: 0 });
-    expect(section?.cell('baseline', 1)?.systemCalls?.median).toBeCloseTo(7);
-    expect(section?.cell('uring+PB', 1)?.crossings?.median).toBeCloseTo(1 / 8, 2);
-    expect(section?.cell('uring+PB', 1)?.operationsPerCrossing?.median).toBeCloseTo(16, 0);
+    expect(section?.cell('baseline', at(1))).toMatchObject({ timed: 5, failed: 0 });
+    expect(section?.cell('baseline', at(1))?.systemCalls?.median).toBeCloseTo(7);
+    expect(section?.cell('uring+PB', at(1))?.crossings?.median).toBeCloseTo(1 / 8, 2);
+    expect(section?.cell('uring+PB', at(1))?.operationsPerCrossing?.median).toBeCloseTo(16, 0);
   });
 
   test('accumulates the techniques’ gains as the paper’s Table 3 does', () => {
     const [accumulation] = accumulations(section as never);
-    const gains = accumulation?.steps.map(({ label, gains }) => [label, gains.get(1)?.median]);
+    const gains = accumulation?.steps.map((step) => [step.label, gainAt(step, at(1))?.median]);
     expect(gains?.map(([label]) => label)).toEqual(['+P', 'P +B', 'PB +L', 'Total']);
     for (const [index, expected] of [0.1, 0.1, 0.1, 0.3].entries())
       expect(gains?.[index]?.[1]).toBeCloseTo(expected, 3);
@@ -105,13 +105,13 @@ describe('a failed sample', () => {
   const [section] = summarize(resultsOf(records));
 
   test('is counted and in no median', () => {
-    expect(section?.cell('baseline', 1)).toMatchObject({ timed: 5, failed: 1 });
-    expect(section?.cell('baseline', 1)?.throughput?.samples).toBe(4);
+    expect(section?.cell('baseline', at(1))).toMatchObject({ timed: 5, failed: 1 });
+    expect(section?.cell('baseline', at(1))?.throughput?.samples).toBe(4);
   });
 
   test('takes its round from every ratio to it', () => {
-    expect(section?.cell('uring+P', 1)?.throughput?.samples).toBe(5);
-    expect(section?.cell('uring+P', 1)?.ratios.throughput?.samples).toBe(4);
+    expect(section?.cell('uring+P', at(1))?.throughput?.samples).toBe(5);
+    expect(section?.cell('uring+P', at(1))?.ratios.throughput?.samples).toBe(4);
   });
 });
 
@@ -128,7 +128,7 @@ describe('the limit of the throughput', () => {
       stealUs: 0,
     }));
     const results = resultsOf([machineRecord(['loopback', 'netns']), sample]);
-    return summarize(results)[0]?.cell('baseline', 1)?.limit;
+    return summarize(results)[0]?.cell('baseline', at(1))?.limit;
   };
 
   test('is the side without idle time, on separate CPUs', () => {

@@ -1,0 +1,71 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { loadPort, serverBinary } from '../port.js';
+import type { EngineName } from '../results.js';
+import type { Application, Axes, Preset } from './application.js';
+import { eventSettings, httpSettings, nginxConfig } from './nginx-config.js';
+import { prepareContent } from './nginx-content.js';
+import { complaints, identify, readLog } from './nginx-identity.js';
+import { loadCommand, parameters, readLoad, workloads } from './nginx-load.js';
+import { accumulated, baseline, reuseport, whole } from './variant.js';
+
+/** nginx as the paper loads it (section 5.3): static files from memory, for three workloads. */
+export const nginx: Application = {
+  name: 'nginx',
+  workload:
+    'GET requests for static files from memory, every answer verified, closed loop; requests per connection and sizes ' +
+    'of files as the workloads have them',
+  parameters,
+  concurrency: parameters.connections,
+  workloads,
+  axis: 'cores',
+  commonArguments: [...eventSettings, ...httpSettings].map((setting) => `${setting};`),
+  stock: [baseline, reuseport],
+  defaultPort: 8080,
+  preset,
+  prepareContent,
+  serverCommand: (variant, place, folders) => {
+    const config = join(folders.scratch, 'nginx.conf');
+    writeFileSync(config, nginxConfig(variant, place, folders));
+    return [serverBinary(loadPort('nginx'), variant.server), '-p', folders.scratch, '-c', config];
+  },
+  processes: ({ workers }) => 1 + workers,
+  // The master ends its workers; killed outright it would leave them.
+  orphaned: 'TERM',
+  ready: { words: 'GET / HTTP/1.0\r\n\r\n', answer: /^HTTP\/1\.1 204 / },
+  identify: async (_ask, folders) => identify(readLog(folders)),
+  readChannels: async () => null,
+  complaints: (folders) => complaints(readLog(folders)),
+  loadCommand,
+  readLoad,
+};
+
+const stock = [baseline, reuseport];
+
+function axes(cores: Axes['cores'], own: readonly string[] = workloads): Axes {
+  return { workloads: [...own], cores, requestsPerConnection: [null] };
+}
+
+/**
+ * The full run is the paper's Fig. 7 on each topology. The quick run has all workloads on all cores, and the rivals once
+ * more on separate hosts, where loopback flatters nobody.
+ */
+function preset(name: 'quick' | 'full', engines: EngineName[]): Preset {
+  const wholes = engines.map(whole);
+  if (name === 'full') {
+    const variants = [...stock, ...engines.flatMap(accumulated)];
+    const rivals = { variants: [...stock, ...wholes], axes: axes('each'), samples: 6 };
+    const phases: Preset['phases'] = [
+      { topology: 'loopback', variants, axes: axes('each'), samples: 6 },
+      { topology: 'netns-shared', ...rivals },
+      { topology: 'netns', ...rivals },
+    ];
+    return { phases, durationMs: 3000, warmupMs: 1000 };
+  }
+  const rivals = [...stock, ...wholes.slice(0, 1)];
+  const phases: Preset['phases'] = [
+    { topology: 'loopback', variants: [...stock, ...wholes], axes: axes('all'), samples: 5 },
+    { topology: 'netns', variants: rivals, axes: axes('all', ['specweb']), samples: 5 },
+  ];
+  return { phases, durationMs: 1200, warmupMs: 300 };
+}
