@@ -113,6 +113,7 @@ struct mp__queue {
 	struct mp_handle *handle;
 	int fd;
 	bool is_clone;
+	bool is_own;	/* no other handle accepts from it */
 	uint32_t armed; /* accepts that the engine has */
 	bool multi;	/* ... one, until told otherwise */
 	bool stopping;	/* ... and was told */

@@ -205,6 +205,10 @@ int mp_engine_probe(const char *engine, struct mp_engine_info *info);
  * reset. mp_close() accepts them first, if any were ever asked for; only one
  * that comes in that moment is reset (none where the sysctl
  * net.ipv4.tcp_migrate_req is 1).
+ * A socket that has SO_REUSEPORT and SO_INCOMING_CPU of a CPU of the mask is
+ * that CPU's queue by itself, and serves this handle only: so a master process
+ * can make the queues, one a CPU, and keep them when a worker ends; the
+ * worker may be another user. Nothing of it is reset by leaving.
  *   -EBUSY       a CPU of the mask is taken by another handle of this process
  *   -EADDRINUSE  the socket has connections from before and was bound without
  *                SO_REUSEADDR, or another user listens on its port

@@ -7,7 +7,9 @@
  * hash, which brings no affinity.
  *
  * The socket itself stays in the group, and has connections from before. Every
- * handle accepts from it too, so that none of them is left waiting.
+ * handle accepts from it too, so that none of them is left waiting. But one
+ * that was tied to a CPU of the mask already is that CPU's queue by itself:
+ * then somebody else made the group, and keeps its queues when we end.
  *
  * Kernels honour SO_INCOMING_CPU within a group from 6.2 and in later 6.1
  * stable releases; older ones ignore it silently, so it is tried out once.
@@ -298,18 +300,34 @@ void mp__queue_add(struct mp_handle *handle, int fd, unsigned int backlog)
 		.handle = handle,
 		.fd = fd,
 		.is_clone = fd != handle->fd,
+		.is_own = fd != handle->fd,
 		.backlog = backlog,
 	};
 }
 
+/* The CPU that the socket is tied to within a group, or -1. */
+static int own_cpu(int fd)
+{
+	int reuseport = 0, cpu = -1;
+	socklen_t len = sizeof(cpu);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &reuseport, &len) ||
+	    !reuseport ||
+	    getsockopt(fd, SOL_SOCKET, SO_INCOMING_CPU, &cpu, &len))
+		return -1;
+	return cpu;
+}
+
 static int spawn(struct mp_handle *handle, const cpu_set_t *cpus)
 {
+	struct mp__listener *l = handle->listener;
 	unsigned int backlog = mp__backlog(handle->fd);
+	int own = own_cpu(handle->fd);
 
 	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
 		int fd;
 
-		if (!CPU_ISSET(cpu, cpus))
+		if (!CPU_ISSET(cpu, cpus) || cpu == own)
 			continue;
 		fd = clone_of(handle->fd, cpu, backlog);
 		if (fd < 0)
@@ -317,6 +335,7 @@ static int spawn(struct mp_handle *handle, const cpu_set_t *cpus)
 		mp__queue_add(handle, fd, backlog);
 	}
 	mp__queue_add(handle, handle->fd, backlog);
+	l->queues[l->nqueues - 1].is_own = own >= 0 && CPU_ISSET(own, cpus);
 	return 0;
 }
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <netinet/in.h>
 #include <sys/eventfd.h>
 
 #include "servers.h"
@@ -12,6 +13,33 @@ int need_cpus(int cpus[MOST_CPUS])
 	if (!engine_has("partition"))
 		skip("this kernel can't steer connections by CPU");
 	return count;
+}
+
+void listen_group(int *listeners, const int *cpus, int count)
+{
+	struct address a = { .len = 0 };
+	const int one = 1;
+
+	for (int i = 0; i < count; i++) {
+		int fd = SYS(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+		struct sockaddr_in loopback = {
+			.sin_family = AF_INET,
+			.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+		};
+
+		SYS(setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one,
+			       sizeof(one)));
+		SYS(setsockopt(fd, SOL_SOCKET, SO_INCOMING_CPU, &cpus[i],
+			       sizeof(cpus[i])));
+		if (i == 0)
+			SYS(bind(fd, (struct sockaddr *)&loopback,
+				 sizeof(loopback)));
+		else
+			SYS(bind(fd, (struct sockaddr *)&a.storage, a.len));
+		SYS(listen(fd, SOMAXCONN));
+		a = address_of(fd);
+		listeners[i] = fd;
+	}
 }
 
 static void answer(struct server *s, struct mp_channel *ch, struct mp_event ev)

@@ -29,6 +29,12 @@ struct server {
  */
 int need_cpus(int cpus[MOST_CPUS]);
 
+/*
+ * One port, a listening socket a CPU: each tied to its CPU, as a master would
+ * make them for its workers.
+ */
+void listen_group(int *listeners, const int *cpus, int count);
+
 /* On return the server accepts. */
 void start_server(struct server *s);
 /* On return it has closed its handle and channel; its counts are final. */
