@@ -111,7 +111,8 @@ struct ngx_megapipe_conn_s {
     u_char                   *last;
     ngx_err_t                 input_error;
 
-    ngx_megapipe_segment_t   *in_flight;   /* one mp_writev() */
+    ngx_megapipe_segment_t   *in_flight;   /* of mp_writev(), as a rule one */
+    ngx_uint_t                writes;
     ngx_megapipe_segment_t   *output;      /* the next one */
     ngx_megapipe_segment_t   *last_output;
     size_t                    output_size; /* of both */
@@ -126,7 +127,6 @@ struct ngx_megapipe_conn_s {
     unsigned                  receiving:1;
     unsigned                  held:1;
     unsigned                  eof:1;
-    unsigned                  writing:1;
     unsigned                  flush:1;
     unsigned                  connecting:1;
     unsigned                  nodelay:1;
@@ -214,6 +214,7 @@ void ngx_megapipe_extend(ngx_megapipe_conn_t *mc,
     ngx_megapipe_segment_t *segment, size_t size);
 size_t ngx_megapipe_output_room(ngx_megapipe_conn_t *mc);
 void ngx_megapipe_flush_connection(ngx_megapipe_conn_t *mc);
+void ngx_megapipe_flush_rest(ngx_megapipe_conn_t *mc);
 void ngx_megapipe_flush_all(void);
 void ngx_megapipe_written(ngx_megapipe_conn_t *mc, struct mp_event *ev);
 void ngx_megapipe_free_output(ngx_megapipe_conn_t *mc);

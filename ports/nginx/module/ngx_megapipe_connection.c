@@ -291,7 +291,7 @@ ngx_megapipe_close(ngx_megapipe_conn_t *mc)
         return;
     }
 
-    ngx_megapipe_flush_connection(mc);
+    ngx_megapipe_flush_rest(mc);
 
     if (mp_close(mc->source.handle) != 0) {
         ngx_megapipe_abort(mc);
@@ -300,7 +300,7 @@ ngx_megapipe_close(ngx_megapipe_conn_t *mc)
 
     mc->closing = 1;
 
-    if (mc->writing) {
+    if (mc->writes) {
         mc->close_timer.handler = ngx_megapipe_close_timed_out;
         mc->close_timer.data = mc;
         mc->close_timer.log = ngx_megapipe.log;

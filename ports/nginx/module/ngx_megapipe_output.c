@@ -116,7 +116,7 @@ ngx_megapipe_added(ngx_megapipe_conn_t *mc, size_t size)
 {
     mc->output_size += size;
 
-    if (!mc->flush && !mc->writing) {
+    if (!mc->flush && mc->writes == 0) {
         ngx_queue_insert_tail(&ngx_megapipe.unflushed, &mc->unflushed);
         mc->flush = 1;
     }
@@ -222,22 +222,15 @@ ngx_megapipe_write(ngx_megapipe_conn_t *mc, u_char *buf, size_t size)
 }
 
 
-void
-ngx_megapipe_flush_connection(ngx_megapipe_conn_t *mc)
+/* one mp_writev() of what has collected */
+
+static ngx_int_t
+ngx_megapipe_write_output(ngx_megapipe_conn_t *mc)
 {
     int                       rc;
     ngx_uint_t                n;
     struct iovec              iovs[NGX_MEGAPIPE_IOVS];
     ngx_megapipe_segment_t   *segment, **last;
-
-    if (mc->flush) {
-        ngx_queue_remove(&mc->unflushed);
-        mc->flush = 0;
-    }
-
-    if (mc->writing || mc->output == NULL || mc->output_error) {
-        return;
-    }
 
     last = &mc->output;
 
@@ -254,15 +247,59 @@ ngx_megapipe_flush_connection(ngx_megapipe_conn_t *mc)
 
     if (rc < 0) {
         mc->output_error = -rc;
-        return;
+        return NGX_ERROR;
     }
 
-    mc->in_flight = mc->output;
-    mc->output = *last;
-    *last = NULL;
+    segment = *last;
+    *last = mc->in_flight;
 
-    mc->writing = 1;
-    ngx_megapipe.nwriting++;
+    mc->in_flight = mc->output;
+    mc->output = segment;
+
+    if (mc->writes++ == 0) {
+        ngx_megapipe.nwriting++;
+    }
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_megapipe_dequeue(ngx_megapipe_conn_t *mc)
+{
+    if (mc->flush) {
+        ngx_queue_remove(&mc->unflushed);
+        mc->flush = 0;
+    }
+}
+
+
+/* while one write is in flight, the next one collects */
+
+void
+ngx_megapipe_flush_connection(ngx_megapipe_conn_t *mc)
+{
+    ngx_megapipe_dequeue(mc);
+
+    if (mc->writes == 0 && mc->output && !mc->output_error) {
+        (void) ngx_megapipe_write_output(mc);
+    }
+}
+
+
+/* Nothing more is to come: the channel gets the rest at once, in order. */
+
+void
+ngx_megapipe_flush_rest(ngx_megapipe_conn_t *mc)
+{
+    ngx_megapipe_dequeue(mc);
+
+    while (mc->output && !mc->output_error) {
+
+        if (ngx_megapipe_write_output(mc) != NGX_OK) {
+            return;
+        }
+    }
 }
 
 
@@ -287,16 +324,17 @@ ngx_megapipe_written(ngx_megapipe_conn_t *mc, struct mp_event *ev)
 {
     ngx_event_t  *wev;
 
-    ngx_megapipe_free_chain(&mc->in_flight);
-
-    mc->writing = 0;
-    ngx_megapipe.nwriting--;
-
     if (ev->result < 0) {
         mc->output_error = -ev->result;
 
     } else {
         mc->output_size -= ev->result;
+    }
+
+    if (--mc->writes == 0) {
+        ngx_megapipe.nwriting--;
+
+        ngx_megapipe_free_chain(&mc->in_flight);
         ngx_megapipe_flush_connection(mc);
     }
 
@@ -331,13 +369,10 @@ ngx_megapipe_free_chain(ngx_megapipe_segment_t **chain)
 void
 ngx_megapipe_free_output(ngx_megapipe_conn_t *mc)
 {
-    if (mc->flush) {
-        ngx_queue_remove(&mc->unflushed);
-        mc->flush = 0;
-    }
+    ngx_megapipe_dequeue(mc);
 
-    if (mc->writing) {
-        mc->writing = 0;
+    if (mc->writes) {
+        mc->writes = 0;
         ngx_megapipe.nwriting--;
     }
 

@@ -167,7 +167,7 @@ __wrap_shutdown(int fd, int how)
 
     /* behind all that has been sent */
 
-    ngx_megapipe_flush_connection(mc);
+    ngx_megapipe_flush_rest(mc);
 
     return ngx_megapipe_result(mp_disconnect(mc->source.handle, how));
 }
