@@ -1,5 +1,6 @@
-import { createSocket } from 'node:dgram';
-import { createServer, type Socket } from 'node:net';
+import { createSocket, type Socket as DgramSocket } from 'node:dgram';
+import { once } from 'node:events';
+import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { onTestFinished } from 'vitest';
 
 /** A small name server, over UDP and TCP on one port, and what it was asked. */
@@ -61,6 +62,24 @@ function answerTcp(socket: Socket, names: Names, server: NameServer) {
   });
 }
 
+/** One port for both: what is free for TCP may be taken for UDP, and is then not it. */
+async function listenOnBoth(tcp: Server, udp: DgramSocket): Promise<number> {
+  for (let tries = 1; ; tries += 1) {
+    tcp.listen(0, '127.0.0.1');
+    await once(tcp, 'listening');
+    const { port } = tcp.address() as AddressInfo;
+    try {
+      udp.bind(port, '127.0.0.1');
+      await once(udp, 'listening');
+      return port;
+    } catch (error) {
+      if (tries === 10) throw error;
+      tcp.close();
+      await once(tcp, 'close');
+    }
+  }
+}
+
 /** Start it; it ends with the test. */
 export async function startNameServer(names: Names): Promise<NameServer> {
   const nameServer: NameServer = { port: 0, udpQueries: [], tcpQueries: [] };
@@ -75,10 +94,6 @@ export async function startNameServer(names: Names): Promise<NameServer> {
     tcp.close();
     udp.close();
   });
-  await new Promise<void>((resolve) => udp.bind(0, '127.0.0.1', resolve));
-  nameServer.port = udp.address().port;
-  await new Promise<void>((resolve, reject) => {
-    tcp.on('error', reject).listen(nameServer.port, '127.0.0.1', resolve);
-  });
+  nameServer.port = await listenOnBoth(tcp, udp);
   return nameServer;
 }

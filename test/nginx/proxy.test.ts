@@ -239,6 +239,7 @@ describeKinds((kind) => {
     connection.write(Buffer.alloc(50_000_000, 'x'));
     expect(await connection.until('\r\n')).toBe('HTTP/1.1 504 Gateway Time-out\r\n');
     expect(nginx.errorLog()).toMatch(/timed out\) while sending request to upstream/);
+    silent.stop();
   });
 
   test.each(['off', 'on'])('64 MiB of answer, proxy_buffering %s', async (buffering) => {
