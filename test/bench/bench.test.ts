@@ -5,6 +5,7 @@ import { whyNoTracing } from '../../src/bench/trace.js';
 import { whyNoTopology } from '../../src/topology.js';
 import { megapipe } from '../megapipe.js';
 import { testUnless } from '../skip.js';
+import { until } from '../waiting.js';
 import { childrenOf, isRunning, namespacesOf, newResults, notBuilt, runOf, start } from './running.js';
 
 const files: string[] = [];
@@ -115,7 +116,7 @@ describe('a run', () => {
       '--out',
       file,
       '--duration',
-      '2',
+      '5',
     ];
     const bench = start(['bench', 'memcached', ...short, ...args]);
     const server = await serverUnderLoad(bench.pid as number);
@@ -131,9 +132,14 @@ describe('a run', () => {
 
 /** The pid of a sample's server, once its load generator runs too. */
 async function serverUnderLoad(bench: number): Promise<number> {
-  const find = (part: string) => childrenOf(bench).find(({ command }) => command.includes(part))?.pid;
-  await expect.poll(() => find('load memcached') && find('hashpower'), { timeout: 60_000 }).toBeTruthy();
-  return find('hashpower') as number;
+  let server: number | undefined;
+  await until('a server runs and its load generator', () => {
+    const children = childrenOf(bench);
+    const find = (part: string) => children.find(({ command }) => command.includes(part))?.pid;
+    server = find('hashpower');
+    return server !== undefined && find('load memcached') !== undefined;
+  });
+  return server as number;
 }
 
 describe('an interrupted run', () => {

@@ -47,7 +47,7 @@ function start(folder: string, args: string[], options: Options = {}) {
     cwd: folder,
     reject: false,
     stdin: 'ignore',
-    timeout: 120_000,
+    timeout: 330_000,
     ...options,
   });
 }

@@ -13,6 +13,8 @@ export type FakeMemcached = {
   /** Connections so far, and those that ended with a reset. */
   connections: number;
   resets: number;
+  /** Connections that have ended, in whatever way. */
+  ended: number;
   /** Most connections open at once. */
   mostOpen: number;
   requests: number;
@@ -61,7 +63,10 @@ export async function startFake(behaviour: Behaviour = {}): Promise<FakeMemcache
     socket.on('error', (error: NodeJS.ErrnoException) => {
       if (error.code === 'ECONNRESET') fake.resets++;
     });
-    socket.on('close', () => sockets.delete(socket));
+    socket.on('close', () => {
+      sockets.delete(socket);
+      fake.ended++;
+    });
     socket.on('data', (data) => {
       received = Buffer.concat([received, data]);
       for (let r = firstRequest(received); r; r = firstRequest(received)) {
@@ -79,6 +84,7 @@ export async function startFake(behaviour: Behaviour = {}): Promise<FakeMemcache
     address: `127.0.0.1:${(server.address() as AddressInfo).port}`,
     connections: 0,
     resets: 0,
+    ended: 0,
     mostOpen: 0,
     requests: 0,
     async stop() {

@@ -1,5 +1,6 @@
-import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate } from 'node:timers/promises';
 import { afterEach, describe, expect, test } from 'vitest';
+import { until } from '../waiting.js';
 import { testOnEngines } from './engines.js';
 import { type Behaviour, type FakeMemcached, startFake } from './fake-memcached.js';
 import { load, runLoad } from './loadgen.js';
@@ -164,11 +165,14 @@ describe('connections', () => {
       ...gets,
       '--no-prefill',
       '--timeout',
-      '0.2',
+      '0.5',
     ];
-    const result = await load(args);
-    expect(result.errors.timeout).toBe(20);
-    expect(result.requests).toMatchObject({ total: 180, failed: 20, misses: 180 });
+    const { errors, requests } = await load(args);
+    // On a busy machine some of the others may be late, too.
+    expect(errors.timeout).toBeGreaterThanOrEqual(20);
+    expect(requests.failed).toBe(errors.timeout);
+    expect(requests.misses).toBe(requests.total);
+    expect(requests.total + requests.failed).toBe(200);
   });
 
   testOnEngines('are as many as --concurrency at once, and closed by RST', async (engine) => {
@@ -186,7 +190,7 @@ describe('connections', () => {
     expect(result.connections).toBeGreaterThanOrEqual(70);
     expect(server.connections).toBe(result.connections);
     expect(server.mostOpen).toBeGreaterThanOrEqual(7);
-    await sleep(100);
+    await until('the server has seen all of them end', () => server.ended === server.connections);
     expect(server.resets).toBeGreaterThan(60);
   });
 
@@ -195,13 +199,12 @@ describe('connections', () => {
     const args = ['--server', server.address, '--engine', engine, '--no-prefill', '--concurrency', '7'];
     const count = ['--requests', '700', '--requests-per-connection', '10', '--keys', '20'];
     await load([...args, ...count, '--close', 'fin']);
-    await sleep(100);
+    await until('the server has seen all of them end', () => server.ended === server.connections);
     expect(server.resets).toBe(0);
   });
 
   testOnEngines('whose server goes away while it runs end the run with the reason', async (engine) => {
     const server = await fake();
-    setTimeout(() => void server.stop(), 1500);
     const args = [
       '--server',
       server.address,
@@ -211,9 +214,12 @@ describe('connections', () => {
       '--duration',
       '60',
       '--timeout',
-      '0.5',
+      '3',
     ];
-    const { exitCode, stderr } = await runLoad(args);
+    const running = runLoad(args);
+    await until('the load runs', () => server.requests > 200);
+    await server.stop();
+    const { exitCode, stderr } = await running;
     expect(exitCode).toBe(1);
     expect(stderr).toContain('ECONNREFUSED');
   });

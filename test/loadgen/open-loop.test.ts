@@ -7,9 +7,12 @@ import { load } from './loadgen.js';
 
 const stallMs = 500;
 
-/** Latency that so many of a hundred requests don't exceed. */
-function percentileMs(encoded: string, percentile: number): number {
-  return decodeFromCompressedBase64(encoded).getValueAtPercentile(percentile) / 1e6;
+/** How many requests took half a stall or longer. */
+function countSlow(encoded: string): number {
+  const histogram = decodeFromCompressedBase64(encoded);
+  const { totalCount } = histogram;
+  const ranks = Array.from({ length: totalCount }, (_, i) => (100 * (i + 1)) / totalCount);
+  return ranks.filter((rank) => histogram.getValueAtPercentile(rank) >= (stallMs / 2) * 1e6).length;
 }
 
 describe('an open loop', () => {
@@ -28,12 +31,12 @@ describe('an open loop', () => {
       ...['--threads', '1', '--concurrency', '1', '--rate', String(rate), '--requests', '600'],
     ]);
     await server.stop();
-    // One connection: one request waits for the server; those that become due meanwhile wait for the connection,
-    // a sixth of all, and half of them for more than half of the time.
+    // One connection: one request waits for the server; those that become due meanwhile wait for the connection, 50 of
+    // them for more than half of the time. Other work on the machine may stall more, and is seen alike.
     expect(result.requests.total).toBe(600);
-    expect(percentileMs(result.histogram.service, 100)).toBeGreaterThanOrEqual(stallMs / 2);
-    expect(percentileMs(result.histogram.service, 100 - 100 / 600)).toBeLessThan(stallMs / 2);
-    expect(percentileMs(result.histogram.corrected, 93)).toBeGreaterThanOrEqual(stallMs / 2);
+    const slow = countSlow(result.histogram.service);
+    expect(slow).toBeGreaterThanOrEqual(1);
+    expect(countSlow(result.histogram.corrected)).toBeGreaterThan(slow + 40);
     expect(result.latencyUs.corrected?.max).toBeGreaterThanOrEqual(stallMs * 1000);
   });
 

@@ -30,7 +30,7 @@ function loadInNamespace(args: string[]) {
   return execa('unshare', ['--net', 'sh', '-c', script, 'sh', ...load], {
     env,
     reject: false,
-    timeout: 60_000,
+    timeout: 330_000,
   });
 }
 
@@ -38,7 +38,7 @@ const { exitCode } = await execa('unshare', ['--net', 'ip', 'link', 'set', 'lo',
 const testInNamespace = testUnless(exitCode === 0 ? undefined : 'needs the right to make network namespaces');
 
 describe('when local ports run out', () => {
-  const args = ['--no-prefill', '--keys', '10', '--concurrency', '4', '--requests', '200', '--timeout', '2'];
+  const args = ['--no-prefill', '--keys', '10', '--concurrency', '4', '--requests', '200', '--timeout', '30'];
 
   testInNamespace(
     'with FIN, each connect that failed is counted, and the table says what to do',

@@ -66,7 +66,7 @@ describe('with AddressSanitizer and UndefinedBehaviorSanitizer', () => {
         },
       });
       const args = ['--server', fake.address, '--engine', engine, '--keys', '100', '--concurrency', '16'];
-      const result = await load([...args, '--get-set', '1:0', '--requests', '1000', '--timeout', '0.2'], env);
+      const result = await load([...args, '--get-set', '1:0', '--requests', '1000', '--timeout', '0.5'], env);
       await fake.stop();
       expect(result.requests.total + result.requests.failed).toBe(1000);
       for (const kind of ['reset', 'protocol', 'timeout'] as const) {

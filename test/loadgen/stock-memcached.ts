@@ -4,6 +4,7 @@ import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { unpackedRoot } from '../../src/setup-packages.js';
+import { untilDone } from '../waiting.js';
 
 export type StockMemcached = {
   /** For --server. */
@@ -30,17 +31,6 @@ function ask(target: { port: number } | { path: string }, line: string): Promise
     });
     socket.write(`${line}\r\n`);
   });
-}
-
-async function untilReady<T>(probe: () => T | Promise<T>): Promise<T> {
-  for (let tries = 0; ; tries++) {
-    try {
-      return await probe();
-    } catch (error) {
-      if (tries === 200) throw error;
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
-  }
 }
 
 function readPort(file: string): number {
@@ -72,9 +62,12 @@ export async function startMemcached(
     reject: false,
     stdio: 'ignore',
   });
-  const port = unix ? 0 : await untilReady(() => readPort(portFile));
+  const stillRuns = () => {
+    if (server.exitCode !== null || server.signalCode !== null) throw new Error(`${binary} has ended`);
+  };
+  const port = unix ? 0 : await untilDone(() => readPort(portFile), stillRuns);
   const target = unix ? { path: socketFile } : { port };
-  await untilReady(() => ask(target, 'stats'));
+  await untilDone(() => ask(target, 'stats'), stillRuns);
   return {
     address: unix ? `unix:${socketFile}` : `127.0.0.1:${port}`,
     port,
