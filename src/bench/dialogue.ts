@@ -18,6 +18,6 @@ export async function dialogue(
     string,
     ...string[],
   ];
-  const { stdout } = await execa(file, args, { timeout: 5_000 });
+  const { stdout } = await execa(file, args, { timeout: 30_000 });
   return stdout;
 }

@@ -18,7 +18,7 @@ export type SampleOrder = {
 };
 
 /** For storing the values before the window and ending after it; a generator that takes longer hangs. */
-const patienceMs = 30_000;
+const patienceMs = 90_000;
 
 type OkPart = Pick<Extract<SampleRecord, { status: 'ok' }>, 'measured' | 'channels' | 'systemCalls'>;
 
