@@ -35,11 +35,8 @@
 /* what a connection may have in the channel and not with the kernel yet */
 #define NGX_MEGAPIPE_OUTPUT_MAX    (256 * 1024)
 
-/* the largest segment of it */
+/* what is written to it at once, at most */
 #define NGX_MEGAPIPE_SEGMENT_MAX   (128 * 1024 - 64)
-
-/* how long a peer may take to accept the rest of a closed connection */
-#define NGX_MEGAPIPE_CLOSE_TIMEOUT  60000
 
 
 typedef struct {
@@ -122,6 +119,8 @@ struct ngx_megapipe_conn_s {
     ngx_megapipe_read_t      *reading;     /* of a file, for output */
 
     ngx_event_t               close_timer;
+    uint64_t                  acknowledged;
+    ngx_uint_t                stalls;
     ngx_megapipe_conn_t      *next;        /* of those that are free */
 
     unsigned                  receiving:1;
@@ -131,7 +130,9 @@ struct ngx_megapipe_conn_s {
     unsigned                  connecting:1;
     unsigned                  nodelay:1;
     unsigned                  reset:1;
-    unsigned                  closing:1;
+    unsigned                  timedout:1;
+    unsigned                  closing:1;   /* by nginx */
+    unsigned                  closed:1;    /* asked for by mp_close() */
 };
 
 
@@ -242,6 +243,11 @@ ngx_int_t ngx_megapipe_watch_connection(ngx_connection_t *c);
 ngx_int_t ngx_megapipe_unwatch_connection(ngx_connection_t *c,
     ngx_uint_t flags);
 ngx_int_t ngx_megapipe_notify(ngx_event_handler_pt handler);
+
+/* ngx_megapipe_aio.c */
+
+void ngx_megapipe_aio_init(ngx_log_t *log);
+void ngx_megapipe_aio_done(void);
 
 
 #endif /* _NGX_MEGAPIPE_H_INCLUDED_ */

@@ -15,7 +15,17 @@ static void ngx_megapipe_connection_complete(ngx_megapipe_source_t *source,
 static void ngx_megapipe_connected(ngx_megapipe_conn_t *mc, ngx_err_t err);
 static void ngx_megapipe_abort(ngx_megapipe_conn_t *mc);
 static void ngx_megapipe_free(ngx_megapipe_conn_t *mc);
-static void ngx_megapipe_close_timed_out(ngx_event_t *ev);
+static void ngx_megapipe_close_handle(ngx_megapipe_conn_t *mc);
+static void ngx_megapipe_rest_written(ngx_megapipe_conn_t *mc);
+static void ngx_megapipe_close_stalled(ngx_event_t *ev);
+
+
+/* a peer that takes nothing of a closed connection's rest: 60 s, by 5 s */
+#define NGX_MEGAPIPE_CLOSE_PERIOD   5000
+#define NGX_MEGAPIPE_CLOSE_PERIODS  12
+
+/* a rest that is not watched: socket buffers hold more than that */
+#define NGX_MEGAPIPE_CLOSE_AT_ONCE  (16 * 1024)
 
 
 /* who owns a descriptor, and who an lwsocket: both are small numbers */
@@ -258,6 +268,11 @@ ngx_megapipe_connection_complete(ngx_megapipe_source_t *source,
 
     case MP_WRITE:
         ngx_megapipe_written(mc, ev);
+
+        if (mc->closing) {
+            ngx_megapipe_rest_written(mc);
+        }
+
         return;
 
     case MP_CONNECT:
@@ -274,39 +289,74 @@ ngx_megapipe_connection_complete(ngx_megapipe_source_t *source,
 }
 
 
-/* close() of nginx */
+/*
+ * close() of nginx: what it believes to be sent goes out first. Little of it
+ * is with the kernel as good as at once, and the close can be asked for with
+ * it; a long rest is watched while the peer takes it.
+ */
 
 void
 ngx_megapipe_close(ngx_megapipe_conn_t *mc)
 {
     mc->connection = NULL;
+    mc->closing = 1;
 
     ngx_megapipe_install(mc->source.fd, NULL);
 
     ngx_megapipe_stop_reading(mc);
     ngx_megapipe_release(mc);
 
-    if (mc->connecting || mc->reset || mc->output_error) {
+    if (mc->connecting || mc->reset || mc->output_error
+        || (mc->timedout && mc->writes))
+    {
         ngx_megapipe_abort(mc);
         return;
     }
 
     ngx_megapipe_flush_rest(mc);
 
+    if (mc->writes) {
+        mc->close_timer.handler = ngx_megapipe_close_stalled;
+        mc->close_timer.data = mc;
+        mc->close_timer.log = ngx_megapipe.log;
+
+        ngx_add_timer(&mc->close_timer, NGX_MEGAPIPE_CLOSE_PERIOD);
+
+        if (mc->output_size > NGX_MEGAPIPE_CLOSE_AT_ONCE) {
+            return;
+        }
+    }
+
+    ngx_megapipe_close_handle(mc);
+}
+
+
+static void
+ngx_megapipe_close_handle(ngx_megapipe_conn_t *mc)
+{
+    mc->closed = 1;
+
     if (mp_close(mc->source.handle) != 0) {
+        ngx_megapipe_abort(mc);
+    }
+}
+
+
+/* the rest of a closed connection was written, or can't be */
+
+static void
+ngx_megapipe_rest_written(ngx_megapipe_conn_t *mc)
+{
+    if (mc->closed || mc->writes) {
+        return;
+    }
+
+    if (mc->output_error) {
         ngx_megapipe_abort(mc);
         return;
     }
 
-    mc->closing = 1;
-
-    if (mc->writes) {
-        mc->close_timer.handler = ngx_megapipe_close_timed_out;
-        mc->close_timer.data = mc;
-        mc->close_timer.log = ngx_megapipe.log;
-
-        ngx_add_timer(&mc->close_timer, NGX_MEGAPIPE_CLOSE_TIMEOUT);
-    }
+    ngx_megapipe_close_handle(mc);
 }
 
 
@@ -329,17 +379,62 @@ ngx_megapipe_abort(ngx_megapipe_conn_t *mc)
 }
 
 
-static void
-ngx_megapipe_close_timed_out(ngx_event_t *ev)
+/* bytes that the peer has acknowledged; what libc's tcp_info ends before */
+
+static uint64_t
+ngx_megapipe_acknowledged(ngx_megapipe_conn_t *mc)
 {
+    socklen_t  len;
+
+    struct {
+        struct tcp_info  info;
+        uint64_t         pacing_rate;
+        uint64_t         max_pacing_rate;
+        uint64_t         bytes_acked;
+    } tcp;
+
+    len = sizeof(tcp);
+    ngx_memzero(&tcp, len);
+
+    if (mc->closed
+        || mp_getsockopt(mc->source.handle, IPPROTO_TCP, TCP_INFO, &tcp, &len)
+           != 0)
+    {
+        return 0;
+    }
+
+    return tcp.bytes_acked;
+}
+
+
+/*
+ * The kernel goes on as long as a peer takes anything. So does the channel,
+ * but a worker that is to end waits for nobody who takes nothing.
+ */
+
+static void
+ngx_megapipe_close_stalled(ngx_event_t *ev)
+{
+    uint64_t              acknowledged;
     ngx_megapipe_conn_t  *mc;
 
     mc = ev->data;
 
-    ngx_log_error(NGX_LOG_INFO, ngx_megapipe.log, NGX_ETIMEDOUT,
-                  "peer does not take the end of a closed connection");
+    acknowledged = ngx_megapipe_acknowledged(mc);
 
-    ngx_megapipe_abort(mc);
+    if (acknowledged > mc->acknowledged) {
+        mc->acknowledged = acknowledged;
+        mc->stalls = 0;
+
+    } else if (++mc->stalls == NGX_MEGAPIPE_CLOSE_PERIODS || ngx_exiting) {
+        ngx_log_error(NGX_LOG_INFO, ngx_megapipe.log, NGX_ETIMEDOUT,
+                      "peer does not take the rest of a closed connection");
+
+        ngx_megapipe_abort(mc);
+        return;
+    }
+
+    ngx_add_timer(ev, NGX_MEGAPIPE_CLOSE_PERIOD);
 }
 
 

@@ -166,6 +166,8 @@ ngx_megapipe_init(ngx_cycle_t *cycle, ngx_msec_t timer)
         {
             return NGX_ERROR;
         }
+
+        ngx_megapipe_aio_init(cycle->log);
     }
 
     /* completions wake nobody in vain: there is no herd to keep back */
@@ -207,6 +209,7 @@ ngx_megapipe_done(ngx_cycle_t *cycle)
                   "largest batch %uL", stats.requests, stats.completions,
                   stats.crossings, stats.largest_flush);
 
+    ngx_megapipe_aio_done();
     ngx_megapipe_readiness_done();
     ngx_megapipe_forget_all();
 
