@@ -37,7 +37,7 @@ export function start(args: string[]) {
     reject: false,
     stdin: 'ignore',
     all: true,
-    timeout: 120_000,
+    timeout: 270_000,
   });
 }
 
