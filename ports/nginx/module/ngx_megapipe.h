@@ -85,6 +85,7 @@ struct ngx_megapipe_listener_s {
     ngx_uint_t                size;
 
     ngx_err_t                 error;
+    unsigned                  nodelay:1;
     unsigned                  closed:1;
 };
 
@@ -144,6 +145,8 @@ typedef struct {
     ngx_queue_t               unflushed;   /* connections with new output */
     ngx_uint_t                nwriting;
     ngx_array_t              *deferred;    /* completions, of struct mp_event */
+    ngx_uint_t                taken;       /* connections, in this round */
+    ngx_uint_t                taken_before;
     unsigned                  paused:1;
 } ngx_megapipe_t;
 

@@ -21,6 +21,25 @@ ngx_megapipe_listener(ngx_socket_t fd)
 }
 
 
+/*
+ * nginx turns TCP_NODELAY on for each connection that is kept alive. Accepted
+ * sockets inherit it, and output that goes together needs no delay.
+ */
+
+static void
+ngx_megapipe_inherit_nodelay(ngx_megapipe_listener_t *l, ngx_listening_t *ls)
+{
+    int  on;
+
+    on = 1;
+
+    l->nodelay = ls->sockaddr->sa_family != AF_UNIX
+                 && setsockopt(l->source.fd, IPPROTO_TCP, TCP_NODELAY, &on,
+                               sizeof(int))
+                    == 0;
+}
+
+
 static ngx_megapipe_listener_t *
 ngx_megapipe_open_listener(ngx_connection_t *c)
 {
@@ -46,6 +65,8 @@ ngx_megapipe_open_listener(ngx_connection_t *c)
         ngx_free(l);
         return NULL;
     }
+
+    ngx_megapipe_inherit_nodelay(l, c->listening);
 
     rc = mp_register(ngx_megapipe.channel, l->source.fd, l,
                      ngx_megapipe_cpu_mask(c->listening), &l->source.handle);
@@ -222,13 +243,18 @@ ngx_megapipe_take(ngx_megapipe_listener_t *l)
 }
 
 
-/* Is there a connection structure of nginx left, or one that can be had? */
+/*
+ * Is there a connection structure of nginx left, or one that can be had? nginx
+ * takes those that idle; so does one, to nginx, that has just been accepted and
+ * not been read from: it must get its turn before it makes room for the next.
+ */
 
 static ngx_uint_t
 ngx_megapipe_has_room(void)
 {
     return ngx_cycle->free_connection_n > 0
-           || ngx_cycle->reusable_connections_n > 0;
+           || ngx_cycle->reusable_connections_n > ngx_megapipe.taken
+                                                  + ngx_megapipe.taken_before;
 }
 
 
@@ -260,12 +286,17 @@ ngx_megapipe_pause_accepting(void)
 }
 
 
+/* in each round of the event loop */
+
 void
 ngx_megapipe_resume_accepting(void)
 {
     ngx_uint_t                i;
     ngx_listening_t          *ls;
     ngx_megapipe_listener_t  *l;
+
+    ngx_megapipe.taken_before = ngx_megapipe.taken;
+    ngx_megapipe.taken = 0;
 
     if (!ngx_megapipe.paused || !ngx_megapipe_has_room()) {
         return;
@@ -355,7 +386,10 @@ ngx_megapipe_accept(ngx_megapipe_listener_t *l, struct sockaddr *addr,
         return -1;
     }
 
+    mc->nodelay = l->nodelay;
+
     ngx_megapipe_receive(mc);
+    ngx_megapipe.taken++;
 
     return s;
 }

@@ -10,6 +10,10 @@
 #define NGX_MEGAPIPE_FINISH_TIMEOUT  1000
 
 
+/* how often a worker without room looks for connections that idle */
+#define NGX_MEGAPIPE_PAUSE           50
+
+
 static ngx_int_t ngx_megapipe_wait(struct mp_event *ev, ngx_msec_t timer,
     ngx_uint_t flags);
 static void ngx_megapipe_complete(struct mp_event *ev);
@@ -130,6 +134,9 @@ ngx_megapipe_process_events(ngx_cycle_t *cycle, ngx_msec_t timer,
 
     if (ngx_megapipe.deferred && ngx_megapipe.deferred->nelts) {
         timer = 0;
+
+    } else if (ngx_megapipe.paused) {
+        timer = ngx_min(timer, NGX_MEGAPIPE_PAUSE);
     }
 
     ngx_megapipe_flush_all();
