@@ -35,8 +35,7 @@ export function runHttpLoad(args: string[], env: Environment = {}) {
   return runGenerator('http', args, env);
 }
 
-/** Run it with --json, and patience with a machine that is busy. Throws unless that is what it prints. */
+/** Run it with --json. Throws unless that is what it prints. */
 export async function loadHttp(args: string[], env: Environment = {}): Promise<HttpResult> {
-  const patience = args.includes('--timeout') ? [] : ['--timeout', '60'];
-  return httpResultSchema.parse(await jsonOf(runHttpLoad([...args, ...patience, '--json'], env)));
+  return httpResultSchema.parse(await jsonOf(runHttpLoad([...args, '--json'], env)));
 }

@@ -28,8 +28,8 @@ export type Settings = {
   root?: string;
   /** Directives of the server. */
   server?: string;
-  /** Directives of http. */
-  http?: string;
+  /** How many requests it lets a connection make. */
+  requestsPerConnection?: number;
   accessLog?: boolean;
 };
 
@@ -43,21 +43,20 @@ function freePort(): Promise<number> {
   });
 }
 
-function configuration(port: number, root: string, settings: Settings): string {
+function configuration(port: number, directory: string, root: string, settings: Settings): string {
   const user = process.getuid?.() === 0 ? 'user nobody nogroup;' : '';
   return `daemon off; ${user} pid nginx.pid; error_log error.log notice; worker_rlimit_nofile 8192;
     worker_processes ${settings.workers ?? 1};
     events { worker_connections 4096; }
     http {
-      access_log ${settings.accessLog ? 'access.log plain' : 'off'};
       log_format plain '$connection $request_method $request_uri $status';
-      keepalive_requests 1000000000; default_type application/octet-stream;
+      access_log ${settings.accessLog ? 'access.log plain' : 'off'};
+      keepalive_requests ${settings.requestsPerConnection ?? 1_000_000_000}; default_type application/octet-stream;
       client_body_temp_path tmp-body; proxy_temp_path tmp-proxy; fastcgi_temp_path tmp-fastcgi;
       uwsgi_temp_path tmp-uwsgi; scgi_temp_path tmp-scgi;
       open_file_cache max=4096 inactive=600s; open_file_cache_valid 600s;
-      ${settings.http ?? ''}
       server {
-        listen 127.0.0.1:${port} backlog=1024; listen unix:socket;
+        listen 127.0.0.1:${port} backlog=1024; listen unix:${directory}/socket;
         root ${root};
         location = /counted { access_log off; stub_status; }
         ${settings.server ?? ''}
@@ -106,8 +105,8 @@ export async function startNginx(settings: Settings = {}): Promise<StockNginx> {
 
 function makeFolder(): string {
   const directory = mkdtempSync(join(tmpdir(), 'megapipe-load-'));
-  chmodSync(directory, 0o755);
   mkdirSync(join(directory, 'html'));
+  for (const folder of [directory, join(directory, 'html')]) chmodSync(folder, 0o755);
   return directory;
 }
 
@@ -115,7 +114,7 @@ async function tryToStart(settings: Settings): Promise<StockNginx | string> {
   const directory = makeFolder();
   const root = settings.root ?? join(directory, 'html');
   const port = await freePort();
-  writeFileSync(join(directory, 'nginx.conf'), configuration(port, root, settings));
+  writeFileSync(join(directory, 'nginx.conf'), configuration(port, directory, root, settings));
   const args = ['-p', directory, '-c', 'nginx.conf', '-e', 'stderr'];
   const server = execa(serverBinary(loadPort('nginx'), 'baseline'), args, { reject: false, stdin: 'ignore' });
   let isOver = false;
