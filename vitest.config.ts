@@ -6,6 +6,7 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     fileParallelism: false,
+    setupFiles: ['test/turn.ts'],
     // Limits end what hangs; no test is about them, on however slow a machine.
     testTimeout: 360_000,
     hookTimeout: 600_000,
