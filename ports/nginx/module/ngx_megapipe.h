@@ -131,6 +131,7 @@ struct ngx_megapipe_conn_s {
     unsigned                  connecting:1;
     unsigned                  nodelay:1;
     unsigned                  reset:1;
+    unsigned                  spared:1;
     unsigned                  timedout:1;
     unsigned                  closing:1;   /* by nginx */
     unsigned                  closed:1;    /* asked for by mp_close() */
@@ -195,6 +196,7 @@ ngx_megapipe_conn_t *ngx_megapipe_open(ngx_socket_t fd);
 int ngx_megapipe_connect(ngx_megapipe_conn_t *mc, const struct sockaddr *addr,
     socklen_t len);
 void ngx_megapipe_close(ngx_megapipe_conn_t *mc);
+void ngx_megapipe_spare_idle(void);
 void ngx_megapipe_forget_all(void);
 
 /* ngx_megapipe_input.c */

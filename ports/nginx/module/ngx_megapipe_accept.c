@@ -137,6 +137,10 @@ ngx_megapipe_stop_listening(ngx_connection_t *c, ngx_uint_t flags)
         return NGX_OK;
     }
 
+    if (ngx_exiting) {
+        ngx_megapipe_spare_idle();
+    }
+
     if (!(flags & NGX_CLOSE_EVENT)) {
         (void) mp_accept(l->source.handle, 0, ngx_megapipe.conf->lwsocket);
         return NGX_OK;

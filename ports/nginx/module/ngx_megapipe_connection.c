@@ -18,6 +18,11 @@ static void ngx_megapipe_free(ngx_megapipe_conn_t *mc);
 static void ngx_megapipe_close_handle(ngx_megapipe_conn_t *mc);
 static void ngx_megapipe_rest_written(ngx_megapipe_conn_t *mc);
 static void ngx_megapipe_close_stalled(ngx_event_t *ev);
+static void ngx_megapipe_close_idle(ngx_event_t *ev);
+
+
+/* how long connections that idle outlive the begin of a worker's end */
+#define NGX_MEGAPIPE_SPARE          1000
 
 
 /* a peer that takes nothing of a closed connection's rest: 60 s, by 5 s */
@@ -357,6 +362,74 @@ ngx_megapipe_rest_written(ngx_megapipe_conn_t *mc)
     }
 
     ngx_megapipe_close_handle(mc);
+}
+
+
+/*
+ * A worker that is to end closes the connections that idle. Some of them have
+ * become so in this round: their answers are not even sent, and the client's
+ * next request would find them closed. All get a moment more, and those that
+ * use it are answered with "Connection: close".
+ */
+
+void
+ngx_megapipe_spare_idle(void)
+{
+    ngx_uint_t            i;
+    ngx_connection_t     *c;
+    ngx_megapipe_conn_t  *mc;
+
+    static ngx_event_t       timer;
+    static ngx_connection_t  dumb;
+
+    c = ngx_cycle->connections;
+
+    for (i = 0; i < ngx_cycle->connection_n; i++) {
+
+        if (c[i].fd == (ngx_socket_t) -1 || !c[i].idle) {
+            continue;
+        }
+
+        mc = ngx_megapipe_connection(c[i].fd);
+
+        if (mc) {
+            mc->spared = 1;
+            c[i].idle = 0;
+
+            if (!timer.timer_set) {
+                dumb.fd = (ngx_socket_t) -1;
+
+                timer.handler = ngx_megapipe_close_idle;
+                timer.data = &dumb;
+                timer.log = ngx_megapipe.log;
+
+                ngx_add_timer(&timer, NGX_MEGAPIPE_SPARE);
+            }
+        }
+    }
+}
+
+
+static void
+ngx_megapipe_close_idle(ngx_event_t *ev)
+{
+    ngx_uint_t            i;
+    ngx_connection_t     *c;
+    ngx_megapipe_conn_t  *mc;
+
+    c = ngx_cycle->connections;
+
+    for (i = 0; i < ngx_cycle->connection_n; i++) {
+
+        mc = ngx_megapipe_connection(c[i].fd);
+
+        if (mc && mc->connection == &c[i] && mc->spared) {
+            mc->spared = 0;
+
+            c[i].close = 1;
+            c[i].read->handler(c[i].read);
+        }
+    }
 }
 
 
