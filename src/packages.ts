@@ -34,6 +34,7 @@ export const debianPackages: readonly DebianPackage[] = [
   { name: 'perl', purpose: 'test', why: 'memcached’s own test suite' },
   { name: 'libsasl2-modules', purpose: 'test', why: 'memcached’s own test of SASL' },
   { name: 'g++', purpose: 'test', why: 'that the header is C++ too' },
+  { name: 'wrk', purpose: 'test', why: 'an HTTP load generator that nobody here wrote' },
   { name: 'strace', purpose: 'test', why: 'that the kernel crossings counted are those made' },
   { name: 'libasan8', purpose: 'test', why: 'builds with AddressSanitizer' },
   { name: 'libubsan1', purpose: 'test', why: 'builds with UndefinedBehaviorSanitizer' },

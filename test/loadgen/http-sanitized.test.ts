@@ -98,7 +98,7 @@ describe('HTTP with AddressSanitizer and UndefinedBehaviorSanitizer', () => {
         '--pipeline',
         '3',
         '--requests',
-        '1000',
+        '600',
       ];
       const result = await loadHttp([...args, '--timeout', '0.3'], env);
       await fake.stop();

@@ -6,6 +6,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { HttpResult } from '../../loadgen/http-result.js';
 import { parsePerConnection, perConnectionSeries } from '../../loadgen/per-connection.js';
 import { seededRandom } from '../../loadgen/random.js';
+import { until } from '../waiting.js';
 import { startChoppingProxy } from './chopping-proxy.js';
 import { testOnEngines } from './engines.js';
 import { type Answer, answerOf, startFakeHttp } from './fake-http.js';
@@ -237,19 +238,14 @@ describe('what is sent', () => {
     const reset = await fake();
     const often = ['--requests', '60', '--requests-per-connection', '2', '--concurrency', '2'];
     await loadHttp([reset.url, ...often]);
-    await until(() => reset.resets + reset.ends >= reset.connections);
+    await until('the server has seen it all', () => reset.resets + reset.ends >= reset.connections);
     expect(reset.resets).toBeGreaterThan(20);
     const fin = await fake();
     await loadHttp([fin.url, ...often, '--close', 'fin']);
-    await until(() => fin.resets + fin.ends >= fin.connections - 2);
+    await until('the server has seen it all', () => fin.resets + fin.ends >= fin.connections - 2);
     expect(fin.ends).toBeGreaterThan(20);
   });
 });
-
-async function until(condition: () => boolean) {
-  for (let tries = 0; !condition() && tries < 1500; tries++)
-    await new Promise((resolve) => setTimeout(resolve, 20));
-}
 
 describe('requests a connection', () => {
   testOnEngines('are those of the distribution, one connection after the other', async (engine) => {
@@ -272,7 +268,7 @@ describe('requests a connection', () => {
     const args = ['--requests', '6000', '--concurrency', '8', '--threads', '2', '--seed', '4'];
     const result = await loadHttp([`${logged.url}/`, ...args, '--requests-per-connection', 'zipf:1.5,50']);
     expectNoErrors(result);
-    await until(() => logged.accessLog().length >= 6001);
+    await until('the server has seen it all', () => logged.accessLog().length >= 6001);
     const counts = new Map<string, number>();
     for (const line of logged.accessLog()) {
       const [connection = '', , path] = line.split(' ');
