@@ -6,6 +6,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "engine.h"
@@ -140,13 +141,15 @@ void mp__accept_resume(struct mp_channel *ch)
 
 static void deliver(struct mp_handle *handle, struct mp__op *op)
 {
-	struct mp__listener *l = handle->listener;
-
 	if (op->result >= 0)
 		handle->undelivered++;
-	if (op->result >= 0 && l->wanted && l->wanted != MP_ACCEPT_ALL)
-		l->wanted--;
 	mp__deliver(op);
+}
+
+static void one_less_wanted(struct mp__listener *l)
+{
+	if (l->wanted && l->wanted != MP_ACCEPT_ALL)
+		l->wanted--;
 }
 
 /* What mp_accept() returns, or -errno. */
@@ -157,8 +160,8 @@ static int number(struct mp_handle *handle, int result)
 
 	if (!handle->listener->is_lwsocket)
 		return result;
-	slot = ch->is_direct ? mp__lwsocket_adopt(ch, result, handle->kind) :
-			       mp__lwsocket_hide(ch, result, handle->kind);
+	slot = ch->is_direct ? mp__lwsocket_adopt(handle, result) :
+			       mp__lwsocket_hide(handle, result);
 	if (slot < 0 && !ch->is_direct)
 		close(fd);
 	return slot < 0 ? slot : slot + MP_LWSOCKET_BASE;
@@ -185,6 +188,43 @@ static bool is_wanted(const struct mp_handle *handle)
 	return handle->listener->wanted || handle->state == MP__CLOSING;
 }
 
+static void keep_or_deliver(struct mp__op *op)
+{
+	struct mp_handle *handle = op->handle;
+
+	if (op->early && handle->state != MP__CLOSING)
+		TAILQ_INSERT_TAIL(&handle->listener->early, op, link);
+	else if (handle->state == MP__DROPPING)
+		mp__accepted_discard(op);
+	else
+		deliver(handle, op);
+}
+
+/* True: mp__accept_named() goes on when the engine knows it. */
+static bool name_peer(struct mp__queue *q, struct mp__op *op)
+{
+	struct mp_handle *handle = q->handle;
+	const struct mp__engine *engine = handle->ch->engine;
+
+	op->addr_len = q->peer_len;
+	memcpy(&op->addr, &q->peer, q->peer_len);
+	if (q->peer_len || !handle->ch->options.accept_peer ||
+	    !engine->name_peer || !engine->name_peer(op))
+		return false;
+	handle->in_flight++;
+	return true;
+}
+
+void mp__accept_named(struct mp__op *op)
+{
+	struct mp_handle *handle = op->handle;
+
+	handle->in_flight--;
+	keep_or_deliver(op);
+	if (!handle->in_flight)
+		mp__lane_run(handle, &handle->wr);
+}
+
 static void report(struct mp__queue *q, int result)
 {
 	struct mp_handle *handle = q->handle;
@@ -196,10 +236,15 @@ static void report(struct mp__queue *q, int result)
 		return;
 	}
 	op->result = result;
-	if (result >= 0 && !is_wanted(handle))
-		TAILQ_INSERT_TAIL(&handle->listener->early, op, link);
-	else
+	if (result < 0) {
 		deliver(handle, op);
+		return;
+	}
+	op->early = !is_wanted(handle);
+	if (!op->early)
+		one_less_wanted(handle->listener);
+	if (!name_peer(q, op))
+		keep_or_deliver(op);
 }
 
 static bool is_passing(int error)
@@ -330,6 +375,8 @@ int mp__listener_new(struct mp_handle *handle, const cpu_set_t *cpu_mask)
 	if (!l)
 		return -ENOMEM;
 	TAILQ_INIT(&l->early);
+	len = sizeof(l->family);
+	getsockopt(handle->fd, SOL_SOCKET, SO_DOMAIN, &l->family, &len);
 	handle->listener = l;
 	ret = cpu_mask ? mp__partition(handle, cpu_mask) : single_queue(handle);
 	if (ret) {
@@ -365,6 +412,7 @@ static void deliver_early(struct mp_handle *handle)
 
 	while (is_wanted(handle) && (op = TAILQ_FIRST(&l->early))) {
 		TAILQ_REMOVE(&l->early, op, link);
+		one_less_wanted(l);
 		deliver(handle, op);
 	}
 }

@@ -68,6 +68,8 @@ struct mp__op *mp__op_new(struct mp_handle *handle, enum mp_command cmd)
 	op->skip = 0;
 	op->canceled = false;
 	op->polled = false;
+	op->early = false;
+	op->addr_len = 0;
 	op->submitted = false;
 	op->done = 0;
 	op->offset = -1;
@@ -326,6 +328,15 @@ void mp__deliver(struct mp__op *op)
 	TAILQ_INSERT_TAIL(&handle->ch->completed, op, link);
 }
 
+static void tell_peer(const struct mp__op *op, struct mp_event *ev)
+{
+	struct mp_channel *ch = op->handle->ch;
+
+	memcpy(&ch->peer, &op->addr, op->addr_len);
+	ev->accept.peer = (struct sockaddr *)&ch->peer;
+	ev->accept.peer_len = op->addr_len;
+}
+
 static void fill_event(struct mp__op *op, struct mp_event *ev)
 {
 	struct mp_handle *handle = op->handle;
@@ -345,6 +356,10 @@ static void fill_event(struct mp__op *op, struct mp_event *ev)
 		}
 	} else if (op->cmd == MP_ACCEPT) {
 		ev->accept.pending = 0;
+		ev->accept.peer = NULL;
+		ev->accept.peer_len = 0;
+		if (op->result >= 0 && op->addr_len)
+			tell_peer(op, ev);
 		if (op->result >= 0)
 			ev->accept.pending = --handle->undelivered;
 	} else if (op->cmd == MP_POLL) {

@@ -36,6 +36,7 @@ struct mp__op {
 	uint32_t skip;	 /* ... from here */
 	bool canceled;	 /* the engine was asked to end it */
 	bool polled;	 /* waits for readiness, then is tried again */
+	bool early;	 /* MP_ACCEPT: nobody asks for it */
 	bool submitted;	 /* uring: the kernel has it */
 
 	/* what to do; iov is moved on by short writes */
@@ -50,7 +51,7 @@ struct mp__op {
 	short events;	   /* MP_POLL */
 	struct msghdr msg; /* MP_*MSG: the caller's, copied; uring: of iov */
 	struct msghdr *caller_msg;
-	socklen_t addr_len; /* MP_CONNECT */
+	socklen_t addr_len; /* MP_CONNECT; MP_ACCEPT: the peer's, or 0 */
 	struct sockaddr_storage addr;
 };
 
@@ -121,10 +122,13 @@ struct mp__queue {
 	bool is_drained;
 	unsigned int backlog;
 	unsigned int reserved; /* lwsockets that it may take before we know */
+	struct sockaddr_storage peer; /* of what is accepted now, if it is */
+	socklen_t peer_len;	      /* ... known already */
 	struct mp__watch watch;
 };
 
 struct mp__listener {
+	int family;
 	struct mp__queue *queues;
 	unsigned int nqueues;
 	uint32_t wanted; /* connections, or MP_ACCEPT_ALL */
@@ -177,6 +181,7 @@ struct mp__lwsocket {
 	int fd; /* the hidden fd; -1: a direct descriptor */
 	uint8_t state;
 	uint8_t kind;
+	uint8_t family;
 	uint32_t next_free;
 };
 
@@ -207,6 +212,7 @@ struct mp_channel {
 	struct mp_options options; /* as in force */
 	unsigned int unflushed;
 	struct mp__ops completed;
+	struct sockaddr_storage peer; /* of the MP_ACCEPT dispatched last */
 	struct mp__ops free_ops;
 	void *chunks; /* memory of ops and handles */
 	LIST_HEAD(, mp_handle) handles;
@@ -259,6 +265,15 @@ struct mp__engine {
 
 	/* A new fd for a direct descriptor; the slot stays. */
 	int (*install_fd)(struct mp_channel *ch, unsigned int slot);
+	/* Of a direct descriptor; -ENOSYS: not without an fd. */
+	int (*setsockopt)(struct mp_handle *handle, int level, int name,
+			  const void *value, socklen_t len);
+	int (*getsockopt)(struct mp_handle *handle, int level, int name,
+			  void *value, socklen_t *len);
+	int (*getpeername)(struct mp_handle *handle, struct sockaddr *addr,
+			   socklen_t *len);
+	/* Of what was accepted; true: mp__accept_named() comes. */
+	bool (*name_peer)(struct mp__op *op);
 };
 
 extern const struct mp__engine mp__engine_uring;
@@ -298,13 +313,13 @@ void mp__listener_close(struct mp_handle *handle);
 bool mp__listener_drain(struct mp_handle *handle);
 void mp__accepted_discard(struct mp__op *op);
 void mp__accepted(struct mp__queue *queue, int result, bool more);
+void mp__accept_named(struct mp__op *op);
 void mp__accept_resume(struct mp_channel *ch);
 
 /* lwsocket.c */
 int mp__lwsockets_create(struct mp_channel *ch);
-int mp__lwsocket_hide(struct mp_channel *ch, int fd, enum mp__kind kind);
-int mp__lwsocket_adopt(struct mp_channel *ch, unsigned int slot,
-		       enum mp__kind kind);
+int mp__lwsocket_hide(struct mp_handle *listener, int fd);
+int mp__lwsocket_adopt(struct mp_handle *listener, unsigned int slot);
 void mp__lwsocket_forget(struct mp_channel *ch, unsigned int slot);
 void mp__lwsocket_close(struct mp_channel *ch, unsigned int slot);
 

@@ -387,6 +387,16 @@ static void run_poll(struct mp__watch *w, struct mp__op *op)
 	mp__op_done(op, n);
 }
 
+/* The peer's name comes along for nothing. */
+static int accept_one(struct mp__queue *q)
+{
+	if (!q->handle->ch->options.accept_peer)
+		return accept4(q->fd, NULL, NULL, SOCK_CLOEXEC);
+	q->peer_len = sizeof(q->peer);
+	return accept4(q->fd, (struct sockaddr *)&q->peer, &q->peer_len,
+		       SOCK_CLOEXEC);
+}
+
 static void run_accept(struct mp__watch *w)
 {
 	struct mp__queue *q = w->queue;
@@ -400,7 +410,7 @@ static void run_accept(struct mp__watch *w)
 			return;
 		}
 		ch->stats.crossings++;
-		fd = accept4(q->fd, NULL, NULL, SOCK_CLOEXEC);
+		fd = accept_one(q);
 		if (fd < 0 && errno == EAGAIN && !q->draining) {
 			w->readable = false;
 			break;

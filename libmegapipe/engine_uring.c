@@ -71,6 +71,7 @@ static int uring_create(struct mp_channel *ch)
 	ch->priv = u;
 	TAILQ_INIT(&u->starved);
 	ch->is_direct = has_direct(&u->ring) && !register_slots(ch);
+	u->has_options = mp__uring_has_options(&u->ring);
 	return 0;
 }
 
@@ -96,6 +97,7 @@ static int uring_probe(struct mp_engine_info *info)
 	mp__tell_feature(info, true, "multishot-receive");
 	mp__tell_feature(info, true, "buffer-ring");
 	mp__tell_feature(info, has_direct(&ring), "direct-descriptors");
+	mp__tell_feature(info, mp__uring_has_options(&ring), "socket-options");
 	mp__tell_feature(info, ring.features & MP__FEAT_MIN_TIMEOUT,
 			 "minimum-wait");
 	mp__tell_feature(info, mp__steering_works(), "partition");
@@ -116,7 +118,7 @@ static void uring_detach(struct mp_handle *handle)
 
 /* ----------------------------------------------------------- submission */
 
-static int enter(struct mp_channel *ch, const struct mp__wait *wait)
+int mp__uring_enter(struct mp_channel *ch, const struct mp__wait *wait)
 {
 	ch->stats.crossings++;
 	mp__account_flush(ch);
@@ -133,7 +135,7 @@ static int uring_flush(struct mp_channel *ch)
 	struct mp__wait wait = { 0 };
 
 	while (mp__ring_pending(&u->ring)) {
-		int ret = enter(ch, &wait);
+		int ret = mp__uring_enter(ch, &wait);
 
 		if (ret < 0 && ret != -EINTR && ret != -EAGAIN && ret != -EBUSY)
 			return ret;
@@ -156,7 +158,7 @@ struct io_uring_sqe *mp__uring_sqe(struct mp_channel *ch, void *object,
 		/* Completions stay in the ring: we may be in the midst of one.
 		 */
 		while (!(sqe = mp__ring_sqe(&u->ring)))
-			enter(ch, &wait);
+			mp__uring_enter(ch, &wait);
 	}
 	sqe->user_data = (uintptr_t)object | tag;
 	ch->unflushed++;
@@ -471,35 +473,12 @@ static void uring_close_slot(struct mp_channel *ch, unsigned int slot)
 	prepare_close(sqe, slot, true);
 }
 
-struct installed {
-	bool is_done;
-	int result;
-};
-
-/* The only call that waits for its own completion; others are kept. */
-static int uring_install_fd(struct mp_channel *ch, unsigned int slot)
-{
-	struct mp__wait wait = { .get = true, .wait_nr = 1, .timeout_us = -1 };
-	struct installed installed = { 0 };
-	struct io_uring_sqe *sqe =
-		mp__uring_sqe(ch, &installed, MP__TAG_INSTALL);
-
-	sqe->opcode = MP__OP_FIXED_FD_INSTALL;
-	sqe->flags = IOSQE_FIXED_FILE;
-	sqe->fd = slot;
-	while (!installed.is_done) {
-		enter(ch, &wait);
-		mp__uring_reap(ch, UINT32_MAX);
-	}
-	return installed.result;
-}
-
 /* --------------------------------------------------------------- fetching */
 
 static void complete(const struct io_uring_cqe *cqe)
 {
 	void *object = (void *)(uintptr_t)(cqe->user_data & ~MP__TAG_MASK);
-	struct installed *installed = object;
+	struct mp__command *command = object;
 
 	switch (cqe->user_data & MP__TAG_MASK) {
 	case MP__TAG_OP:
@@ -514,9 +493,12 @@ static void complete(const struct io_uring_cqe *cqe)
 	case MP__TAG_AHEAD:
 		mp__ahead_received(object, cqe->res, cqe->flags);
 		break;
-	case MP__TAG_INSTALL:
-		installed->result = cqe->res;
-		installed->is_done = true;
+	case MP__TAG_PEER:
+		mp__uring_named(object, cqe->res);
+		break;
+	case MP__TAG_COMMAND:
+		command->result = cqe->res;
+		command->is_done = true;
 		break;
 	default: /* of a cancel or close: there is nobody to tell */
 		break;
@@ -543,7 +525,7 @@ static int poll_kernel(struct mp_channel *ch)
 {
 	struct mp__wait wait = { .get = true };
 
-	return enter(ch, &wait);
+	return mp__uring_enter(ch, &wait);
 }
 
 /* Before 6.12 the wait for a batch and the wait for anything are two calls. */
@@ -559,19 +541,19 @@ static int wait_moderated(struct mp_channel *ch, int64_t timeout_us)
 	if (wait.wait_nr == 1 ||
 	    (timeout_us >= 0 && timeout_us <= moderation_us)) {
 		wait.wait_nr = 1;
-		return enter(ch, &wait);
+		return mp__uring_enter(ch, &wait);
 	}
 	if (u->ring.features & MP__FEAT_MIN_TIMEOUT) {
 		wait.min_wait_us = moderation_us;
-		return enter(ch, &wait);
+		return mp__uring_enter(ch, &wait);
 	}
 	wait.timeout_us = moderation_us;
-	ret = enter(ch, &wait);
+	ret = mp__uring_enter(ch, &wait);
 	if (ret != -ETIME || mp__ring_ready(&u->ring))
 		return ret;
 	wait.wait_nr = 1;
 	wait.timeout_us = timeout_us < 0 ? -1 : timeout_us - moderation_us;
-	return enter(ch, &wait);
+	return mp__uring_enter(ch, &wait);
 }
 
 /*
@@ -635,5 +617,9 @@ const struct mp__engine mp__engine_uring = {
 	.fetch = uring_fetch,
 	.buffers = mp__uring_buffers,
 	.release = mp__uring_release,
-	.install_fd = uring_install_fd,
+	.install_fd = mp__uring_install_fd,
+	.setsockopt = mp__uring_setsockopt,
+	.getsockopt = mp__uring_getsockopt,
+	.getpeername = mp__uring_getpeername,
+	.name_peer = mp__uring_name_peer,
 };

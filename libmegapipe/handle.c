@@ -370,11 +370,24 @@ static int give_back_fd(struct mp_handle *handle, int fd, int ret)
 	return error;
 }
 
+/* A direct descriptor that the engine knows how to ask. */
+static bool is_direct(const struct mp_handle *handle)
+{
+	return !mp__check(handle) && handle->fd < 0 && mp__is_socket(handle);
+}
+
 int mp_setsockopt(struct mp_handle *handle, int level, int name,
 		  const void *value, socklen_t len)
 {
-	int fd = value ? borrow_fd(handle) : -EINVAL;
+	int fd, ret;
 
+	if (value && is_direct(handle)) {
+		ret = handle->ch->engine->setsockopt(handle, level, name, value,
+						     len);
+		if (ret != -ENOSYS)
+			return ret;
+	}
+	fd = value ? borrow_fd(handle) : -EINVAL;
 	if (fd < 0)
 		return fd;
 	return give_back_fd(handle, fd,
@@ -384,8 +397,15 @@ int mp_setsockopt(struct mp_handle *handle, int level, int name,
 int mp_getsockopt(struct mp_handle *handle, int level, int name, void *value,
 		  socklen_t *len)
 {
-	int fd = value && len ? borrow_fd(handle) : -EINVAL;
+	int fd, ret;
 
+	if (value && len && is_direct(handle)) {
+		ret = handle->ch->engine->getsockopt(handle, level, name, value,
+						     len);
+		if (ret != -ENOSYS)
+			return ret;
+	}
+	fd = value && len ? borrow_fd(handle) : -EINVAL;
 	if (fd < 0)
 		return fd;
 	return give_back_fd(handle, fd,
@@ -395,8 +415,14 @@ int mp_getsockopt(struct mp_handle *handle, int level, int name, void *value,
 int mp_getpeername(struct mp_handle *handle, struct sockaddr *addr,
 		   socklen_t *len)
 {
-	int fd = addr && len ? borrow_fd(handle) : -EINVAL;
+	int fd, ret;
 
+	if (addr && len && is_direct(handle)) {
+		ret = handle->ch->engine->getpeername(handle, addr, len);
+		if (ret != -ENOSYS)
+			return ret;
+	}
+	fd = addr && len ? borrow_fd(handle) : -EINVAL;
 	if (fd < 0)
 		return fd;
 	return give_back_fd(handle, fd, getpeername(fd, addr, len));

@@ -29,36 +29,37 @@ int mp__lwsockets_create(struct mp_channel *ch)
 	return 0;
 }
 
-static void account(struct mp_channel *ch, unsigned int slot, int fd,
-		    enum mp__kind kind)
+static void account(struct mp_handle *listener, unsigned int slot, int fd)
 {
+	struct mp_channel *ch = listener->ch;
 	struct mp__lwsocket *lw = &ch->lwsockets[slot];
 
 	lw->fd = fd;
-	lw->kind = kind;
+	lw->kind = listener->kind;
+	lw->family = listener->listener->family;
 	lw->state = MP__LW_ACCEPTED;
 	ch->stats.lwsockets++;
 }
 
 /* An accepted fd becomes an lwsocket's. Returns the slot. */
-int mp__lwsocket_hide(struct mp_channel *ch, int fd, enum mp__kind kind)
+int mp__lwsocket_hide(struct mp_handle *listener, int fd)
 {
+	struct mp_channel *ch = listener->ch;
 	uint32_t slot = ch->lw_free;
 
 	if (slot == NO_SLOT)
 		return -ENFILE;
 	ch->lw_free = ch->lwsockets[slot].next_free;
-	account(ch, slot, fd, kind);
+	account(listener, slot, fd);
 	return slot;
 }
 
 /* The kernel has put an accepted socket into a slot. */
-int mp__lwsocket_adopt(struct mp_channel *ch, unsigned int slot,
-		       enum mp__kind kind)
+int mp__lwsocket_adopt(struct mp_handle *listener, unsigned int slot)
 {
-	if (slot >= ch->options.max_lwsockets)
+	if (slot >= listener->ch->options.max_lwsockets)
 		return -ENFILE;
-	account(ch, slot, -1, kind);
+	account(listener, slot, -1);
 	return slot;
 }
 

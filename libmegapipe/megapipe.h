@@ -152,6 +152,12 @@ struct mp_options {
 	 * what is there.
 	 */
 	unsigned int moderation_us;
+
+	/*
+	 * MP_ACCEPT events tell the peer's address. It is cheaper so than by
+	 * mp_getpeername(): engine uring asks for those of a whole batch.
+	 */
+	bool accept_peer;
 };
 
 /*
@@ -346,6 +352,14 @@ struct mp_event {
 		struct {
 			/* fetched, and not dispatched yet (Table 1) */
 			uint32_t pending;
+			/*
+			 * With mp_options.accept_peer, and valid until the next
+			 * mp_dispatch(). NULL where the engine doesn't get to
+			 * know it (uring: UNIX sockets, or before Linux 6.7):
+			 * mp_getpeername() does.
+			 */
+			socklen_t peer_len;
+			const struct sockaddr *peer;
 		} accept;
 		struct {
 			void *data;
@@ -385,7 +399,10 @@ int mp_lwsocket_to_fd(struct mp_handle *handle);
 
 /*
  * The socket calls, which an lwsocket has no fd for; they work on any
- * socket's handle. Synchronous, with the errors of their namesakes.
+ * socket's handle. Synchronous, with the errors of their namesakes; only the
+ * name of a peer that is gone may be told all the same. One system call each;
+ * on engine uring for lwsockets so from Linux 6.8, but for options below
+ * SOL_SOCKET that are read, and one's own name: they cost three.
  */
 int mp_setsockopt(struct mp_handle *handle, int level, int name,
 		  const void *value, socklen_t len);

@@ -13,7 +13,9 @@
 #include <stdint.h>
 
 /* Newer than the headers of Linux 6.1. */
-#define MP__OP_FIXED_FD_INSTALL 54	/* 6.8 */
+#define MP__OP_FIXED_FD_INSTALL 54 /* 6.8 */
+#define MP__SOCKET_GETSOCKOPT 2	   /* 6.7 */
+#define MP__SOCKET_SETSOCKOPT 3
 #define MP__FEAT_MIN_TIMEOUT (1U << 15) /* 6.12 */
 
 struct mp__ring {

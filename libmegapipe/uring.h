@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Inside engine uring: operations (engine_uring.c), receiving (receive.c). */
+/*
+ * Inside engine uring: operations (engine_uring.c), receiving (receive.c),
+ * commands (command.c).
+ */
 #ifndef MP_URING_H
 #define MP_URING_H
 
@@ -19,6 +22,7 @@ struct mp__uring {
 	size_t buf_ring_size;
 	uint16_t buf_tail;
 	struct mp__starved starved; /* want a buffer */
+	bool has_options;	    /* of sockets, without an fd */
 };
 
 static inline struct mp__uring *mp__uring(struct mp_channel *ch)
@@ -33,7 +37,8 @@ enum mp__tag {
 	MP__TAG_POLL, /* struct mp__op, waiting for readiness */
 	MP__TAG_QUEUE,
 	MP__TAG_AHEAD, /* struct mp_handle, its multishot receive */
-	MP__TAG_INSTALL,
+	MP__TAG_COMMAND,
+	MP__TAG_PEER, /* struct mp__op, an accepted connection's */
 	MP__TAG_MASK = 7,
 };
 
@@ -43,6 +48,25 @@ void mp__uring_target(struct io_uring_sqe *sqe, const struct mp_handle *handle);
 void mp__uring_cancel(struct mp_channel *ch, void *object, enum mp__tag tag);
 void mp__uring_submit_op(struct mp__op *op);
 unsigned int mp__uring_reap(struct mp_channel *ch, unsigned int max);
+
+int mp__uring_enter(struct mp_channel *ch, const struct mp__wait *wait);
+
+/* command.c */
+struct mp__command {
+	bool is_done;
+	int result;
+};
+
+int mp__uring_install_fd(struct mp_channel *ch, unsigned int slot);
+bool mp__uring_has_options(struct mp__ring *ring);
+int mp__uring_setsockopt(struct mp_handle *handle, int level, int name,
+			 const void *value, socklen_t len);
+int mp__uring_getsockopt(struct mp_handle *handle, int level, int name,
+			 void *value, socklen_t *len);
+int mp__uring_getpeername(struct mp_handle *handle, struct sockaddr *addr,
+			  socklen_t *len);
+bool mp__uring_name_peer(struct mp__op *op);
+void mp__uring_named(struct mp__op *op, int result);
 
 /* receive.c */
 int mp__uring_buffers(struct mp_channel *ch);

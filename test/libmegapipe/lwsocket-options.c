@@ -53,6 +53,23 @@ static void check_names(struct mp_handle *h, int client)
 		 -EINVAL);
 }
 
+/* One system call each, where the kernel can do it without an fd. */
+static void check_cost(struct mp_channel *ch, struct mp_handle *h)
+{
+	struct address peer = { .len = sizeof(peer.storage) };
+	uint64_t before = stats_of(ch).crossings;
+	socklen_t len = sizeof(int);
+	int value = 1;
+
+	if (!engine_has("socket-options"))
+		return;
+	CHECK_IS(mp_setsockopt(h, IPPROTO_TCP, TCP_NODELAY, &value, 4), 0);
+	CHECK_IS(mp_getsockopt(h, SOL_SOCKET, SO_TYPE, &value, &len), 0);
+	CHECK_IS(mp_getpeername(h, (struct sockaddr *)&peer.storage, &peer.len),
+		 0);
+	CHECK_IS(stats_of(ch).crossings, before + 3);
+}
+
 static void check_not_socket(struct mp_channel *ch)
 {
 	int ends[2], value = 1;
@@ -76,6 +93,7 @@ void test(void)
 	fds = open_fds();
 	check_options(conn);
 	check_names(conn, client);
+	check_cost(ch, conn);
 	CHECK_IS(open_fds(), fds);
 	CHECK_IS(mp_accept(h, 1, false), 0);
 	client = connect_to(listener);
