@@ -1,8 +1,10 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
+import { readTrace } from '../../loadgen/http-trace.js';
+import { root } from '../../src/paths.js';
 import { testOnEngines } from './engines.js';
 import { type Answer, answerOf, type Received, startFakeHttp } from './fake-http.js';
 import { loadHttp, runHttpLoad } from './loadgen.js';
@@ -132,6 +134,21 @@ describe('a trace of connections', () => {
     const result = await loadHttp([url, '--trace', file]);
     expect(result.requests).toEqual({ total: 6, verified: 2, failed: 0 });
     expect(result.errors).toMatchObject({ verification: 2, server: 1 });
+  });
+});
+
+test('the manual’s example is one', () => {
+  const manual = readFileSync(join(root, 'loadgen/README.md'), 'utf8');
+  const example = /```\n(connection,[\s\S]*?)```/.exec(manual)?.[1] ?? '';
+  const read = readTrace(trace(example), { method: 'GET', path: '/', expect: {} });
+  expect(read).toEqual({
+    connections: [
+      [
+        { method: 'GET', path: '/index.html', expect: { status: 200, length: 5120 } },
+        { method: 'GET', path: '/style.css', expect: { crc32: 0x8c736521 } },
+      ],
+      [{ method: 'HEAD', path: '/logo.png', expect: { status: 200 } }],
+    ],
   });
 });
 
