@@ -11,6 +11,9 @@ export const workloads = workloadNames;
 /** What of the load is said in a report. */
 export const parameters = { connections: 256, close: 'rst' };
 
+/** A request that waits for so long failed; on a busy machine some wait for long. */
+const timeoutS = 30;
+
 /** Our own generator, in a process of its own. */
 export function loadCommand(load: Load): string[] {
   const seconds = (ms: number) => String(ms / 1000);
@@ -21,6 +24,7 @@ export function loadCommand(load: Load): string[] {
     ...['--workload', load.point.workload, '--close', parameters.close],
     ...['--threads', String(load.threads), '--concurrency', String(parameters.connections)],
     ...['--duration', seconds(load.durationMs), '--warmup', seconds(load.warmupMs)],
+    ...['--timeout', String(timeoutS)],
   ];
 }
 

@@ -33,7 +33,7 @@ export type ServerContext = {
   signal: AbortSignal;
 };
 
-const readyWithinMs = 30_000;
+const readyWithinMs = 60_000;
 
 /** Start a server on so many of the CPUs of the topology's server host, and wait until it answers. */
 export async function startServer(
@@ -120,8 +120,9 @@ async function stopServer(
   { scratch }: ServerFolders,
   complain: () => string,
 ): Promise<void> {
-  const died = hasEnded(child);
-  const now = died ? [] : processTree(child.pid ?? 0);
+  // The kernel's word: this process may not have heard of the end yet.
+  const now = processTree(child.pid ?? 0);
+  const died = now.length === 0;
   await killAll([...now, ...processes]);
   const result = await child;
   const complaints = complain();

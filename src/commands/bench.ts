@@ -1,9 +1,9 @@
 import { join, relative } from 'node:path';
 import { Argument, type Command, Option } from 'commander';
-import { applicationNames, findApplication } from '../bench/application.js';
+import { type Application, applicationNames, findApplication } from '../bench/application.js';
 import { type BenchChoices, type BenchFailure, runBench } from '../bench/bench.js';
 import { makePlan, parseCores, parsePoints } from '../bench/plan.js';
-import { parseVariant } from '../bench/variant.js';
+import { baseline, parseVariant, reuseport } from '../bench/variant.js';
 import { UserError } from '../errors.js';
 import { root } from '../paths.js';
 import { engineName, topologyName } from '../results.js';
@@ -53,7 +53,9 @@ export function addBenchCommand(program: Command): void {
 }
 
 async function bench(name: string | undefined, options: BenchOptions): Promise<void> {
-  const all = (name ? [name] : applicationNames).map((one) => choose(one, options));
+  const all = name
+    ? [choose(findApplication(name), options)]
+    : applicationNames.map(findApplication).map((one) => choose(one, ownOptions(one, options)));
   const file = options.out ?? newFile(name ?? 'bench', options.full ? 'full' : 'quick');
   if (options.setup) await setUp('bench');
   let failures: BenchFailure[] = [];
@@ -82,9 +84,21 @@ function complain(failures: BenchFailure[], all: number): void {
   });
 }
 
+/** Where several applications are measured, an option of one is none of the others’. */
+function ownOptions({ axis, stock }: Application, options: BenchOptions): BenchOptions {
+  const { requestsPerConnection, workloads, cores, variants, ...common } = options;
+  const own = variants?.split(',').filter((id) => id !== reuseport.id || stock.includes(reuseport));
+  return {
+    ...common,
+    ...(own ? { variants: own.join() || baseline.id } : {}),
+    ...(axis === 'cores' && workloads !== undefined ? { workloads } : {}),
+    ...(axis === 'cores' && cores !== undefined ? { cores } : {}),
+    ...(axis !== 'cores' && requestsPerConnection !== undefined ? { requestsPerConnection } : {}),
+  };
+}
+
 /** From words to a plan; what is wrong is said before anything is built or measured. */
-function choose(name: string, options: BenchOptions): BenchChoices {
-  const application = findApplication(name);
+function choose(application: Application, options: BenchOptions): BenchChoices {
   const plan = makePlan(application, {
     preset: options.full ? 'full' : 'quick',
     engines: options.engines

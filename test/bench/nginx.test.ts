@@ -1,7 +1,7 @@
 import { readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname } from 'node:path';
-import { afterEach, describe, expect, test, vi } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
 import { workload } from '../../loadgen/workloads.js';
 import { freePort } from '../../src/bench/process.js';
 import { processTree } from '../../src/bench/processes.js';
@@ -9,9 +9,8 @@ import { whyNoTracing } from '../../src/bench/trace.js';
 import { readResults } from '../../src/results.js';
 import { whyNoTopology } from '../../src/topology.js';
 import { testUnless } from '../skip.js';
+import { until } from '../waiting.js';
 import { childrenOf, isRunning, newResults, nginxNotBuilt, notBuilt, runOf, start } from './running.js';
-
-vi.setConfig({ testTimeout: 300_000 });
 
 const files: string[] = [];
 
@@ -29,7 +28,7 @@ const noTracing = await whyNoTracing();
 const noSharedHosts = nginxNotBuilt ?? (await whyNoTopology('netns-shared'));
 
 /** One workload, as short as a sample can be. */
-const short = ['bench', 'nginx', '--no-setup', '--workloads', 'specweb', '--duration', '0.5'];
+const short = ['bench', 'nginx', '--no-setup', '--workloads', 'specweb', '--duration', '2'];
 
 /** Folders of a process's servers and of what they serve. */
 function foldersOf(pid: number): string[] {
@@ -40,9 +39,14 @@ function foldersOf(pid: number): string[] {
 
 /** All processes of a bench's server, once its load generator runs too. */
 async function serverUnderLoad(bench: number): Promise<number[]> {
-  const find = (part: string) => childrenOf(bench).find(({ command }) => command.includes(part))?.pid;
-  await expect.poll(() => find('load http') && find('nginx: master'), { timeout: 120_000 }).toBeTruthy();
-  return processTree(find('nginx: master') as number).map(({ pid }) => pid);
+  let server: number[] = [];
+  await until('a server runs and its load generator', () => {
+    const children = childrenOf(bench);
+    const find = (part: string) => children.find(({ command }) => command.includes(part))?.pid;
+    server = processTree(find('nginx: master') ?? 0).map(({ pid }) => pid);
+    return server.length > 1 && find('load http') !== undefined;
+  });
+  return server;
 }
 
 describe('a run of nginx', () => {
@@ -133,7 +137,7 @@ describe('an interrupted run of nginx', () => {
       const server = await serverUnderLoad(pid);
       bench.kill('SIGKILL');
       await bench;
-      await expect.poll(() => server.filter(isRunning), { timeout: 60_000 }).toEqual([]);
+      await expect.poll(() => server.filter(isRunning)).toEqual([]);
       expect(foldersOf(pid)).not.toEqual([]);
       const args = ['--topology', 'loopback', '--variants', 'baseline', '--samples', '1'];
       expect((await start([...short, ...args, '--out', resultsFile()])).exitCode).toBe(0);
@@ -143,19 +147,23 @@ describe('an interrupted run of nginx', () => {
 });
 
 describe('a run of all applications', () => {
-  const args = ['bench', '--no-setup', '--topology', 'loopback', '--variants', 'baseline'];
+  const args = [
+    ...['bench', '--no-setup', '--topology', 'loopback', '--variants', 'baseline,reuseport'],
+    ...['--requests-per-connection', '10', '--workloads', 'specweb', '--samples', '1', '--duration', '2'],
+  ];
 
   testUnless(notBuilt ?? nginxNotBuilt)(
-    'measures one after the other, into one file and one page',
+    'is one file and one page, and takes to each what is its',
     async () => {
       const file = resultsFile();
-      const { stdout, all, exitCode } = await start([
-        ...[...args, '--samples', '1', '--duration', '0.3', '--out', file],
-      ]);
+      const { stdout, all, exitCode } = await start([...args, '--out', file]);
       expect(exitCode, all).toBe(0);
       const runs = readResults(file);
       expect(runs.map(({ machine }) => machine.workload.application)).toEqual(['memcached', 'nginx']);
       expect(runs.map(({ end }) => end?.outcome)).toEqual(['complete', 'complete']);
+      const variantsOf = ({ samples }: (typeof runs)[number]) =>
+        new Set(samples.map(({ variant }) => variant.id));
+      expect(runs.map((run) => [...variantsOf(run)])).toEqual([['baseline'], ['baseline', 'reuseport']]);
       expect(stdout.match(/One host \(loopback\)\n┌/g)).toHaveLength(2);
       expect(stdout.match(/^report: /gm)).toHaveLength(1);
     },
@@ -167,7 +175,7 @@ describe('megapipe serve nginx', () => {
     const port = await freePort();
     const server = start(['serve', 'nginx', '--port', String(port), '--workloads', 'specweb', ...args]);
     const get = (path: string) =>
-      fetch(`http://127.0.0.1:${port}${path}`, { signal: AbortSignal.timeout(10_000) });
+      fetch(`http://127.0.0.1:${port}${path}`, { signal: AbortSignal.timeout(60_000) });
     const statusOf = () =>
       get('/')
         .then(({ status }) => status)
@@ -175,7 +183,7 @@ describe('megapipe serve nginx', () => {
     const ended = server.then(({ all }) => {
       throw new Error(`the server has ended: ${all}`);
     });
-    await Promise.race([expect.poll(statusOf, { timeout: 60_000 }).toBe(204), ended]);
+    await Promise.race([expect.poll(statusOf).toBe(204), ended]);
     ended.catch(() => undefined);
     return { server, get };
   }
