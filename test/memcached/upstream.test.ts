@@ -20,7 +20,24 @@ let scratch: string;
 beforeAll(() => {
   scratch = mkdtempSync(join(tmpdir(), 'megapipe-upstream-'));
 });
-afterAll(() => rmSync(scratch, { recursive: true, force: true }));
+afterAll(() => {
+  rmSync(scratch, { recursive: true, force: true });
+  if (retries > 0) console.log(`retried: ${retries} runs of upstream's tests that fail by chance`);
+});
+
+/**
+ * Tests of upstream's that fail by chance on a busy machine, and why. They get more tries; each retry is told and counted.
+ * All but maxconns.t were seen to fail so on the baseline, too. That one waits for ever (once in 300 runs) if the server
+ * refuses the last connection but one and not the last: workers that accept each for itself can be in that order.
+ */
+const chancy: Record<string, string> = {
+  'binary.t': 'wants an item that lives for one second to be there at its next command',
+  'daemonize.t': 'gives the server half a second to write its pid, and half a second to go',
+  'issue_67.t': 'gives the server two seconds to start',
+  'maxconns.t': 'takes the newest connection for the one that was refused',
+};
+const tries = 5;
+let retries = 0;
 
 /** binary-sasl.t wants saslpasswd2 on the path, and skips itself without this variable. */
 const saslBinaries = join(unpackedRoot('sasl2-bin'), 'usr/sbin');
@@ -49,8 +66,19 @@ function endGroup(pid: number) {
   }
 }
 
-/** Run one in the folder that it was built in, as upstream's own `make test` does. */
+/** Run one, and again where its failure may be that of a busy machine. */
 async function runUpstream(variant: Variant, command: string[], options = ''): Promise<Outcome> {
+  const name = basename(command.at(-1) as string);
+  for (let left = chancy[name] ? tries : 1; ; left -= 1) {
+    const outcome = await runOnce(variant, command, options);
+    if (outcome.passed || left === 1) return outcome;
+    retries += 1;
+    console.log(`retry: upstream's ${name} failed on ${options || variant}; it ${chancy[name]}`);
+  }
+}
+
+/** Run one in the folder that it was built in, as upstream's own `make test` does. */
+async function runOnce(variant: Variant, command: string[], options: string): Promise<Outcome> {
   serverBinary(port, variant);
   const log = join(scratch, `${variant}-${basename(command.at(-1) as string)}.log`);
   // A file, not a pipe: what a test leaves behind would hold the pipe open.
@@ -60,7 +88,7 @@ async function runUpstream(variant: Variant, command: string[], options = ''): P
     detached: true,
     stdio: 'ignore',
     reject: false,
-    timeout: 400_000,
+    timeout: 300_000,
   });
   const { exitCode } = await run;
   endGroup(run.pid as number);
@@ -92,6 +120,6 @@ const scripts = readdirSync(join(variantDirectory(port, 'baseline'), 't')).filte
 describe.concurrent(`upstream's tests, on the baseline and on ${working.map((e) => e.engine).join(' and ')}`, () => {
   const programs = [['./testapp'], ['./sizes'], ...scripts.map((name) => ['perl', `t/${name}`])];
   for (const command of programs) {
-    test(command.join(' '), { timeout: 1_300_000 }, ({ skip }) => compare(command, skip));
+    test(command.join(' '), { timeout: 1_800_000 }, ({ skip }) => compare(command, skip));
   }
 });
