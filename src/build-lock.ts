@@ -6,7 +6,7 @@ import { buildDir } from './paths.js';
 /** After so many milliseconds without a sign of life its owner counts as dead; a busy machine may keep it waiting. */
 const stale = 30_000;
 
-const patience = { retries: 600, factor: 1, minTimeout: 1_000, maxTimeout: 1_000 };
+const patience = { retries: 1_800, factor: 1, minTimeout: 1_000, maxTimeout: 1_000 };
 
 /** Build while nobody else does in this tree: two shells, or a test beside a person. */
 export async function withBuildLock<T>(work: () => Promise<T>): Promise<T> {
@@ -29,7 +29,7 @@ async function takeLock(): Promise<() => Promise<void>> {
   try {
     return await lockfile.lock(buildDir, { stale, retries: patience });
   } catch (cause) {
-    throw new UserError('another build has been running in this folder for ten minutes', {
+    throw new UserError('another build has been running in this folder for half an hour', {
       hint: `let it end, or, if there is none, remove ${buildDir}.lock`,
       cause,
     });

@@ -2,22 +2,29 @@ import { portTasks, variantTask } from './build.js';
 import { withBuildLock } from './build-lock.js';
 import { libraryTask, loadgenTask } from './build-native.js';
 import type { Purpose } from './packages.js';
-import { loadPort, portNames } from './port.js';
+import { loadPort, type Port, portNames } from './port.js';
+import { portForRelease } from './port-release.js';
 import { runTasks, type Task } from './progress.js';
 import { packageTasks } from './setup-packages.js';
 
 /** Make this machine ready for a purpose: what is there already is left alone. */
 export async function setUp(purpose: Purpose): Promise<void> {
   // Packages first, under the lock too: the builds need them.
-  await withBuildLock(() => runTasks([...packageTasks(purpose), ...buildTasks(purpose)]));
+  await withBuildLock(async () => runTasks([...packageTasks(purpose), ...(await buildTasks(purpose))]));
 }
 
-function buildTasks(purpose: Purpose): Task[] {
+async function buildTasks(purpose: Purpose): Promise<Task[]> {
   if (purpose === 'lint') return [];
   const ports = portNames().map((name) => loadPort(name));
   const plain = ports.flatMap((port) => portTasks(port, { variant: 'all' }));
   const native = [libraryTask(), loadgenTask(), ...plain];
   if (purpose !== 'test') return native;
   const sanitized = ports.map((port) => variantTask(port, 'megapipe', { variant: 'all', sanitize: true }));
-  return [...native, libraryTask(true), ...sanitized];
+  return [...native, libraryTask(true), ...sanitized, ...(await releaseTasks(ports))];
+}
+
+/** That our part still fits what other releases of the distribution have. */
+async function releaseTasks(ports: Port[]): Promise<Task[]> {
+  const newer = ports.flatMap((port) => Object.keys(port.releases).map((name) => portForRelease(port, name)));
+  return (await Promise.all(newer)).flatMap((port) => portTasks(port, { variant: 'megapipe' }));
 }
