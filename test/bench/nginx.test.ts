@@ -52,7 +52,7 @@ async function serverUnderLoad(bench: number): Promise<number[]> {
 describe('a run of nginx', () => {
   testUnless(nginxNotBuilt)('measures both kinds of stock I/O and MegaPipe, and reports', async () => {
     const file = resultsFile();
-    const args = ['--topology', 'loopback', '--variants', 'reuseport,epoll+BL', '--samples', '1'];
+    const args = ['--topology', 'loopback', '--variants', 'reuseport,epoll+PBL', '--samples', '1'];
     const { stdout, all, exitCode } = await start([...short, ...args, '--out', file]);
     expect(exitCode, all).toBe(0);
     const { samples, machine, end } = runOf(file);
@@ -63,7 +63,7 @@ describe('a run of nginx', () => {
     expect(timed.map(({ variant, status }) => [variant.id, status])).toEqual([
       ['baseline', 'ok'],
       ['reuseport', 'ok'],
-      ['epoll+BL', 'ok'],
+      ['epoll+PBL', 'ok'],
     ]);
     for (const sample of timed) {
       if (sample.status !== 'ok') throw new Error(sample.reason);
@@ -74,7 +74,7 @@ describe('a run of nginx', () => {
       // Six requests a connection; those that the window cut have some of theirs outside it.
       expect(sample.measured.requests / sample.measured.connections).toBeLessThan(12);
     }
-    expect(stdout).toContain('epoll+BL against reuseport');
+    expect(stdout).toContain('epoll+PBL against reuseport');
   });
 
   testUnless(nginxNotBuilt ?? noTracing)('counts the system calls of the workers', async () => {
