@@ -74,12 +74,19 @@ struct ngx_megapipe_source_s {
 };
 
 
+typedef struct {
+    ngx_socket_t              fd;
+    socklen_t                 len;         /* 0: to be asked for */
+    ngx_sockaddr_t            addr;
+} ngx_megapipe_accepted_t;
+
+
 struct ngx_megapipe_listener_s {
     ngx_megapipe_source_t     source;
     ngx_connection_t         *connection;
 
-    /* accepted, and not taken by nginx yet: a ring */
-    ngx_socket_t             *accepted;
+    /* not taken by nginx yet: a ring */
+    ngx_megapipe_accepted_t  *accepted;
     ngx_uint_t                first;
     ngx_uint_t                naccepted;
     ngx_uint_t                size;

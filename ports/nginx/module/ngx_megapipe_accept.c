@@ -9,8 +9,10 @@
 static void ngx_megapipe_accepted(ngx_megapipe_source_t *source,
     struct mp_event *ev);
 static ngx_int_t ngx_megapipe_keep(ngx_megapipe_listener_t *l,
-    ngx_socket_t s);
+    struct mp_event *ev);
 static void ngx_megapipe_take(ngx_megapipe_listener_t *l);
+static ngx_int_t ngx_megapipe_tell_peer(ngx_megapipe_conn_t *mc,
+    ngx_megapipe_accepted_t *a, struct sockaddr *addr, socklen_t *len);
 
 
 static ngx_megapipe_listener_t *
@@ -184,7 +186,7 @@ ngx_megapipe_accepted(ngx_megapipe_source_t *source, struct mp_event *ev)
     if (ev->result < 0) {
         l->error = -ev->result;
 
-    } else if (ngx_megapipe_keep(l, ev->result) != NGX_OK) {
+    } else if (ngx_megapipe_keep(l, ev) != NGX_OK) {
         return;
     }
 
@@ -201,34 +203,53 @@ ngx_megapipe_accepted(ngx_megapipe_source_t *source, struct mp_event *ev)
 
 
 static ngx_int_t
-ngx_megapipe_keep(ngx_megapipe_listener_t *l, ngx_socket_t s)
+ngx_megapipe_grow_ring(ngx_megapipe_listener_t *l)
 {
-    ngx_uint_t     i, size;
-    ngx_socket_t  *accepted;
+    ngx_uint_t                i, size;
+    ngx_megapipe_accepted_t  *accepted;
 
-    if (l->naccepted == l->size) {
+    size = l->size ? 2 * l->size : 64;
 
-        size = l->size ? 2 * l->size : 64;
-
-        accepted = ngx_alloc(size * sizeof(ngx_socket_t), ngx_megapipe.log);
-        if (accepted == NULL) {
-            return NGX_ERROR;
-        }
-
-        for (i = 0; i < l->naccepted; i++) {
-            accepted[i] = l->accepted[(l->first + i) % l->size];
-        }
-
-        if (l->accepted) {
-            ngx_free(l->accepted);
-        }
-
-        l->accepted = accepted;
-        l->first = 0;
-        l->size = size;
+    accepted = ngx_alloc(size * sizeof(ngx_megapipe_accepted_t),
+                         ngx_megapipe.log);
+    if (accepted == NULL) {
+        return NGX_ERROR;
     }
 
-    l->accepted[(l->first + l->naccepted++) % l->size] = s;
+    for (i = 0; i < l->naccepted; i++) {
+        accepted[i] = l->accepted[(l->first + i) % l->size];
+    }
+
+    if (l->accepted) {
+        ngx_free(l->accepted);
+    }
+
+    l->accepted = accepted;
+    l->first = 0;
+    l->size = size;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_megapipe_keep(ngx_megapipe_listener_t *l, struct mp_event *ev)
+{
+    ngx_megapipe_accepted_t  *a;
+
+    if (l->naccepted == l->size && ngx_megapipe_grow_ring(l) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    a = &l->accepted[(l->first + l->naccepted++) % l->size];
+
+    a->fd = ev->result;
+    a->len = 0;
+
+    if (ev->accept.peer) {
+        a->len = ngx_min(ev->accept.peer_len, sizeof(ngx_sockaddr_t));
+        ngx_memcpy(&a->addr, ev->accept.peer, a->len);
+    }
 
     return NGX_OK;
 }
@@ -354,9 +375,8 @@ ngx_socket_t
 ngx_megapipe_accept(ngx_megapipe_listener_t *l, struct sockaddr *addr,
     socklen_t *len)
 {
-    int                   rc;
-    ngx_socket_t          s;
-    ngx_megapipe_conn_t  *mc;
+    ngx_megapipe_conn_t      *mc;
+    ngx_megapipe_accepted_t  *a;
 
     if (l->naccepted == 0) {
         ngx_set_errno(l->error ? ngx_megapipe_accept_error(l) : NGX_EAGAIN);
@@ -369,24 +389,22 @@ ngx_megapipe_accept(ngx_megapipe_listener_t *l, struct sockaddr *addr,
         return -1;
     }
 
-    s = l->accepted[l->first];
+    a = &l->accepted[l->first];
     l->first = (l->first + 1) % l->size;
     l->naccepted--;
 
-    mc = ngx_megapipe_open(s);
+    mc = ngx_megapipe_open(a->fd);
     if (mc == NULL) {
         ngx_set_errno(NGX_ENOMEM);
         return -1;
     }
 
-    rc = mp_getpeername(mc->source.handle, addr, len);
+    if (ngx_megapipe_tell_peer(mc, a, addr, len) != NGX_OK) {
 
-    if (rc < 0) {
-
-        /* as the kernel's accept() */
+        /* reset already: nginx would log each of them as an error */
 
         ngx_megapipe_close(mc);
-        ngx_set_errno(NGX_ECONNABORTED);
+        ngx_set_errno(NGX_EAGAIN);
         return -1;
     }
 
@@ -395,5 +413,21 @@ ngx_megapipe_accept(ngx_megapipe_listener_t *l, struct sockaddr *addr,
     ngx_megapipe_receive(mc);
     ngx_megapipe.taken++;
 
-    return s;
+    return a->fd;
+}
+
+
+static ngx_int_t
+ngx_megapipe_tell_peer(ngx_megapipe_conn_t *mc, ngx_megapipe_accepted_t *a,
+    struct sockaddr *addr, socklen_t *len)
+{
+    if (a->len == 0) {
+        return mp_getpeername(mc->source.handle, addr, len) == 0 ? NGX_OK
+                                                                 : NGX_ERROR;
+    }
+
+    ngx_memcpy(addr, &a->addr, ngx_min(*len, a->len));
+    *len = a->len;
+
+    return NGX_OK;
 }

@@ -265,6 +265,8 @@ ngx_megapipe_connection_complete(ngx_megapipe_source_t *source,
 {
     ngx_megapipe_conn_t *mc = (ngx_megapipe_conn_t *) source;
 
+    ngx_uint_t  closing;
+
     switch (ev->cmd) {
 
     case MP_RECV:
@@ -272,9 +274,14 @@ ngx_megapipe_connection_complete(ngx_megapipe_source_t *source,
         return;
 
     case MP_WRITE:
+
+        /* a handler of nginx may close the connection, and free mc */
+
+        closing = mc->closing;
+
         ngx_megapipe_written(mc, ev);
 
-        if (mc->closing) {
+        if (closing) {
             ngx_megapipe_rest_written(mc);
         }
 

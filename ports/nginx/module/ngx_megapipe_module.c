@@ -121,6 +121,7 @@ ngx_megapipe_create_channel(ngx_cycle_t *cycle, ngx_megapipe_conf_t *mcf)
 
     options.engine = (char *) ngx_megapipe_engines[mcf->engine].name.data;
     options.batch = mcf->batch;
+    options.accept_peer = 1;
     options.buffers = mcf->buffers.num;
     options.buffer_size = mcf->buffers.size;
 
