@@ -67,5 +67,5 @@ function preset(name: 'quick' | 'full', engines: EngineName[]): Preset {
     { topology: 'loopback', variants: [...stock, ...wholes], axes: axes('all'), samples: 5 },
     { topology: 'netns', variants: rivals, axes: axes('all', ['specweb']), samples: 5 },
   ];
-  return { phases, durationMs: 1200, warmupMs: 300 };
+  return { phases, durationMs: 1000, warmupMs: 250 };
 }

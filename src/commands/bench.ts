@@ -35,7 +35,7 @@ export function addBenchCommand(program: Command): void {
       ),
     )
     .addOption(new Option('--quick', 'the essence of everything, in minutes (default)').conflicts('full'))
-    .option('--full', 'every point and variant, in hours')
+    .option('--full', 'every point and variant, in two or three hours')
     .option('--engines <list>', `of ${engineName.options.join(', ')} (default: those that work here)`)
     .option(
       '--variants <list>',
