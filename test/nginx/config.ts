@@ -15,6 +15,8 @@ export type Config = {
   workerConnections?: number;
   /** `master_process`. */
   master?: boolean;
+  /** Leave the process that started it, as for a binary upgrade: a master ignores SIGUSR2 from its parent's place. */
+  daemon?: boolean;
   /** Directives of the main context. */
   main?: Part;
   /** Further directives of events. */
@@ -47,9 +49,9 @@ function engineDirectives(kind: Kind, { lwsocket, partition = false, batch }: Co
 }
 
 function mainDirectives(config: Config): string {
-  const { partition = false, master = true } = config;
+  const { partition = false, master = true, daemon = false } = config;
   const isRoot = process.getuid?.() === 0;
-  return `daemon off; master_process ${onOff(master)};
+  return `daemon ${onOff(daemon)}; master_process ${onOff(master)};
     ${isRoot ? 'user nobody nogroup;' : ''}
     pid nginx.pid; lock_file nginx.lock;
     error_log error.log ${process.env.NGINX_TEST_LOG_LEVEL ?? 'info'};

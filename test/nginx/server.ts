@@ -54,7 +54,7 @@ export type Nginx = Place & {
 };
 
 /** How long anything may take before it is taken for hanging; no test is about this. */
-const patienceSeconds = 90;
+const patienceSeconds = 240;
 
 const usedPorts = new Set<number>();
 
@@ -134,7 +134,9 @@ const isWorker = (pid: number) => titleOf(pid).startsWith('nginx: worker process
 /** A worker has its title as soon as its event method is initialised. */
 async function untilServing(nginx: Nginx, process: ServerProcess, config: Config) {
   const wanted = config.master === false ? 0 : workerCount(config);
-  const hasFailed = () => !isRunning(process.pid as number) || / \[emerg\] /.test(nginx.errorLog());
+  const hasEnded = () =>
+    !isRunning(process.pid as number) && !(config.daemon && (process.exitCode ?? 0) === 0);
+  const hasFailed = () => hasEnded() || / \[emerg\] /.test(nginx.errorLog());
   const isServing = () => existsSync(join(nginx.directory, 'nginx.pid')) && nginx.workers().length >= wanted;
   await until('nginx serves', () => hasFailed() || isServing());
   if (!hasFailed()) return;

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { createServer as createHttp, type IncomingMessage, type RequestListener } from 'node:http';
+import { createServer as createHttp, type RequestListener } from 'node:http';
 import { type AddressInfo, createServer as createTcp, type Server, type Socket } from 'node:net';
 import { createServer as createTls } from 'node:tls';
 import { onTestFinished } from 'vitest';
@@ -79,10 +79,10 @@ export function httpUpstream(handler: RequestListener, where: Where = {}): Promi
   return listen(outer, where);
 }
 
-/** The whole body of a request. */
-export async function bodyOf(request: IncomingMessage): Promise<Buffer> {
+/** The whole body of a request or response. */
+export async function bodyOf(request: AsyncIterable<Buffer>): Promise<Buffer> {
   const chunks: Buffer[] = [];
-  for await (const chunk of request) chunks.push(chunk as Buffer);
+  for await (const chunk of request) chunks.push(chunk);
   return Buffer.concat(chunks);
 }
 
