@@ -104,6 +104,8 @@ struct mp__ahead {
 	bool armed;    /* the kernel has a receive for this handle */
 	bool ending;   /* ... and was asked to end it */
 	bool starved;  /* the reader waits for a buffer */
+	bool closed;   /* MP_CLOSE is over, and waits for its end */
+	int close_result;
 	bool has_final;
 	int final; /* what ended it, due when the buffers are taken */
 	TAILQ_ENTRY(mp_handle) starving;
@@ -251,6 +253,11 @@ struct mp__engine {
 	void (*accept)(struct mp__queue *queue);
 	void (*accept_stop)(struct mp__queue *queue);
 
+	/*
+	 * Can what is still in flight end while the file is closed? Else
+	 * closing waits for it.
+	 */
+	bool (*can_close)(const struct mp_handle *handle);
 	/* Stop what the engine does for the handle on its own. */
 	void (*quiesce)(struct mp_handle *handle);
 	/* Close an lwsocket that has no handle, or has lost it. */

@@ -447,9 +447,10 @@ static void epoll_start(struct mp__op *op)
 	enqueue(op->handle->ch, &op->handle->watch);
 }
 
+/* Closing isn't given up: nobody else would close the file. */
 static void epoll_cancel(struct mp__op *op)
 {
-	mp__op_done(op, -ECANCELED);
+	mp__op_done(op, op->cmd == MP_CLOSE ? attempt(op) : -ECANCELED);
 }
 
 static void epoll_accept(struct mp__queue *q)
@@ -470,6 +471,11 @@ static void epoll_accept_stop(struct mp__queue *q)
 {
 	for (uint32_t n = q->armed; n; n--)
 		mp__accepted(q, -ECANCELED, false);
+}
+
+static bool epoll_can_close(const struct mp_handle *handle)
+{
+	return !handle->in_flight;
 }
 
 static void epoll_quiesce(struct mp_handle *handle)
@@ -624,6 +630,7 @@ const struct mp__engine mp__engine_epoll = {
 	.accepts = 1,
 	.accept = epoll_accept,
 	.accept_stop = epoll_accept_stop,
+	.can_close = epoll_can_close,
 	.quiesce = epoll_quiesce,
 	.close_slot = epoll_close_slot,
 	.flush = epoll_flush,

@@ -354,6 +354,20 @@ void mp__uring_submit_op(struct mp__op *op)
 	prepare(sqe, op);
 }
 
+/*
+ * The request to close the slot is on its way: who gets the slot after it is
+ * another socket, whatever comes first out of the ring.
+ */
+static void free_slot(struct mp_handle *handle)
+{
+	unsigned int slot = handle->slot;
+
+	if (handle->fd >= 0)
+		return;
+	handle->slot = -1;
+	mp__lwsocket_forget(handle->ch, slot);
+}
+
 static void uring_start(struct mp__op *op)
 {
 	struct mp_handle *handle = op->handle;
@@ -362,6 +376,8 @@ static void uring_start(struct mp__op *op)
 		mp__ahead_read(op);
 	else
 		mp__uring_submit_op(op);
+	if (op->cmd == MP_CLOSE)
+		free_slot(handle);
 }
 
 static void uring_cancel(struct mp__op *op)
@@ -414,6 +430,11 @@ static void take_buffer(struct mp__op *op, int result, unsigned int flags)
 static void op_completed(struct mp__op *op, int result, unsigned int flags)
 {
 	op->submitted = false;
+	if (op->cmd == MP_CLOSE) {
+		if (!mp__ahead_close(op, result))
+			mp__op_done(op, result);
+		return;
+	}
 	move_position(op, result);
 	if (op->cmd == MP_RECV)
 		take_buffer(op, result, flags);
@@ -492,6 +513,9 @@ static void complete(const struct io_uring_cqe *cqe)
 		break;
 	case MP__TAG_AHEAD:
 		mp__ahead_received(object, cqe->res, cqe->flags);
+		break;
+	case MP__TAG_ENDING:
+		mp__ahead_ending(object, cqe->res);
 		break;
 	case MP__TAG_PEER:
 		mp__uring_named(object, cqe->res);
@@ -611,6 +635,7 @@ const struct mp__engine mp__engine_uring = {
 	.accepts = 16,
 	.accept = uring_accept,
 	.accept_stop = uring_accept_stop,
+	.can_close = mp__ahead_can_close,
 	.quiesce = mp__ahead_stop,
 	.close_slot = uring_close_slot,
 	.flush = uring_flush,

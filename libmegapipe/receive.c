@@ -172,6 +172,17 @@ static void arm(struct mp_handle *handle)
 	handle->in_flight++;
 }
 
+static void cancel(struct mp_handle *handle)
+{
+	struct io_uring_sqe *sqe =
+		mp__uring_sqe(handle->ch, handle, MP__TAG_ENDING);
+
+	sqe->opcode = IORING_OP_ASYNC_CANCEL;
+	sqe->flags = IOSQE_CQE_SKIP_SUCCESS;
+	sqe->fd = -1;
+	sqe->addr = (uintptr_t)handle | MP__TAG_AHEAD;
+}
+
 void mp__ahead_stop(struct mp_handle *handle)
 {
 	struct mp__ahead *ahead = &handle->ahead;
@@ -179,7 +190,48 @@ void mp__ahead_stop(struct mp_handle *handle)
 	if (!ahead->armed || ahead->ending)
 		return;
 	ahead->ending = true;
-	mp__uring_cancel(handle->ch, handle, MP__TAG_AHEAD);
+	cancel(handle);
+}
+
+/*
+ * The cancel has found nothing: the receive has ended by itself, or the kernel
+ * was about to try it again. If this comes late, and the handle's memory has
+ * another receive that is being ended, it is cancelled twice.
+ */
+void mp__ahead_ending(struct mp_handle *handle, int result)
+{
+	struct mp__ahead *ahead = &handle->ahead;
+
+	if (result == -ENOENT && ahead->armed && ahead->ending)
+		cancel(handle);
+}
+
+/* -------------------------------------------------------------- closing */
+
+/*
+ * The receive was told to end by a request before the one that closes: they go
+ * to the kernel together. The socket is closed when both are done.
+ */
+bool mp__ahead_can_close(const struct mp_handle *handle)
+{
+	const struct mp__op *reader = TAILQ_FIRST(&handle->rd.ops);
+	unsigned int reading = handle->rd.busy && !reader->submitted;
+
+	return handle->kind == MP__STREAM && !handle->listener &&
+	       handle->ahead.armed && handle->ahead.ending &&
+	       handle->in_flight == 1 + reading;
+}
+
+/* True: the receive still has to end, then MP_CLOSE is done. */
+bool mp__ahead_close(struct mp__op *op, int result)
+{
+	struct mp__ahead *ahead = &op->handle->ahead;
+
+	if (op->handle->kind != MP__STREAM || !ahead->armed)
+		return false;
+	ahead->closed = true;
+	ahead->close_result = result;
+	return true;
 }
 
 /* ------------------------------------------------------ serving the lane */
@@ -350,5 +402,11 @@ void mp__ahead_received(struct mp_handle *handle, int result,
 		return;
 	if (!handle->ahead.starved)
 		retry(handle);
+	if (handle->ahead.closed) {
+		handle->ahead.closed = false;
+		mp__op_done(TAILQ_FIRST(&handle->wr.ops),
+			    handle->ahead.close_result);
+		return;
+	}
 	mp__lane_run(handle, &handle->wr);
 }

@@ -34,8 +34,11 @@ static bool must_wait(struct mp_handle *handle, struct mp__lane *lane,
 {
 	if (lane == &handle->rd)
 		return handle->connecting;
-	return op->cmd == MP_CLOSE &&
-	       (handle->in_flight || mp__listener_drain(handle));
+	if (op->cmd != MP_CLOSE)
+		return false;
+	if (handle->in_flight)
+		return !handle->ch->engine->can_close(handle);
+	return mp__listener_drain(handle);
 }
 
 void mp__lane_run(struct mp_handle *handle, struct mp__lane *lane)

@@ -38,7 +38,8 @@ enum mp__tag {
 	MP__TAG_QUEUE,
 	MP__TAG_AHEAD, /* struct mp_handle, its multishot receive */
 	MP__TAG_COMMAND,
-	MP__TAG_PEER, /* struct mp__op, an accepted connection's */
+	MP__TAG_PEER,	/* struct mp__op, an accepted connection's */
+	MP__TAG_ENDING, /* struct mp_handle, the cancel of its receive */
 	MP__TAG_MASK = 7,
 };
 
@@ -75,6 +76,9 @@ void mp__starve(struct mp_handle *handle);
 void mp__ahead_read(struct mp__op *op);
 bool mp__ahead_cancel(struct mp__op *op);
 void mp__ahead_stop(struct mp_handle *handle);
+void mp__ahead_ending(struct mp_handle *handle, int result);
+bool mp__ahead_can_close(const struct mp_handle *handle);
+bool mp__ahead_close(struct mp__op *op, int result);
 void mp__ahead_drop(struct mp_handle *handle);
 void mp__ahead_received(struct mp_handle *handle, int result,
 			unsigned int flags);
