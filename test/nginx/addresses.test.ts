@@ -196,7 +196,7 @@ describeKinds((kind) => {
     });
     const args = ['-sSk', '--haproxy-protocol', `https://127.0.0.1:${nginx.port}/`];
     for (let i = 0; i < 5; i += 1)
-      expect((await execa('curl', args, { timeout: 60_000 })).stdout).toMatch(/^127.0.0.1 \d+ 127.0.0.1 /);
+      expect((await execa('curl', args, { timeout: 300_000 })).stdout).toMatch(/^127.0.0.1 \d+ 127.0.0.1 /);
   });
 
   test('options of listen', async () => {

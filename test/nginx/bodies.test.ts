@@ -95,7 +95,7 @@ describeKinds((kind) => {
   test('curl puts a file', async () => {
     const nginx = await start(kind, { server: dav });
     const args = ['-sS', '-T', '-', '-H', 'Expect: 100-continue', `${nginx.url}/put`, '-w', '%{http_code}'];
-    const { stdout } = await execa('curl', args, { input: body(10 * mebibyte), timeout: 100_000 });
+    const { stdout } = await execa('curl', args, { input: body(10 * mebibyte), timeout: 300_000 });
     expect(stdout).toBe('201');
     expect(await stored(nginx, 'put')).toBe(await expected(10 * mebibyte));
   });

@@ -170,7 +170,7 @@ describeKinds((kind) => {
     const url = `https://127.0.0.1:${nginx.ports[1]}/large`;
     const args = ['-sSk', '-Z', '--http2', '-w', '%{http_version} %{http_code} %{size_download}\\n'];
     const files = Array.from({ length: 5 }, () => ['-o', '/dev/null', url]).flat();
-    const { stdout } = await execa('curl', [...args, ...files], { timeout: 100_000 });
+    const { stdout } = await execa('curl', [...args, ...files], { timeout: 300_000 });
     expect(stdout.split('\n').filter((line) => line === `2 200 ${20 * mebibyte}`)).toHaveLength(5);
   });
 });

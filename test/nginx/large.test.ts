@@ -75,7 +75,7 @@ const ways = [
     directives: 'sendfile on; tcp_nopush on; sendfile_max_chunk 300k;',
     file: big,
   },
-  { name: 'read and write', directives: 'sendfile off;', file: huge },
+  { name: 'read and write', directives: 'sendfile off;', file: big },
   { name: 'odd buffers', directives: 'sendfile off; output_buffers 3 50001;', file: big },
   { name: 'aio threads', directives: 'sendfile off; aio threads;', file: big },
   { name: 'aio threads and sendfile', directives: 'sendfile on; aio threads;', file: big },
@@ -83,7 +83,8 @@ const ways = [
 ];
 
 describeKinds((kind) => {
-  for (const { name, directives, file } of ways) {
+  // Sanitized servers are slow: they get what is read and written in different ways.
+  for (const { name, directives, file } of kind.sanitize ? ways.slice(0, 5) : ways) {
     test(`a large file by ${name}`, async () => {
       const nginx = await start(kind, large(directives));
       const asked = kind.sanitize ? big : file;
@@ -125,7 +126,7 @@ describeKinds((kind) => {
     const before = residentKib(worker);
     const stalled = await Promise.all(Array.from({ length: 30 }, () => open(`${nginx.url}/huge`)));
     const slow = open(`${nginx.url}/big`).then((response) => digest(slowly(response)));
-    for (let i = 0; i < 300; i += 1) expect((await ask(`${nginx.url}/small`)).text).toBe('small');
+    for (let i = 0; i < 100; i += 1) expect((await ask(`${nginx.url}/small`)).text).toBe('small');
     // AddressSanitizer keeps what was freed.
     if (!kind.sanitize) expect(residentKib(worker) - before).toBeLessThan(64 * 1024);
     expect(await slow).toBe(big.digest);
@@ -152,7 +153,12 @@ describeKinds((kind) => {
       const nginx = await start(kind, {
         server: `sendfile ${sendfile};`,
         prepare: (to) => copyFileSync(join(folder, 'big'), join(to, 'html/cut')),
-        expected: [/was truncated/, /read only \d+ of \d+ from/, /pread\(\) .* failed/],
+        expected: [
+          /was truncated/,
+          /read only \d+ of \d+ from/,
+          /pread\(\) .* failed/,
+          /send\(\) failed \(5:/,
+        ],
       });
       const connection = await nginx.connect();
       connection.socket.pause();

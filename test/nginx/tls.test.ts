@@ -69,7 +69,7 @@ async function onlyOneLeft(nginx: Nginx) {
 }
 
 const curl = (args: string[], input?: Readable) =>
-  execa('curl', ['-sSk', ...args], { encoding: 'buffer', timeout: 100_000, ...(input && { input }) });
+  execa('curl', ['-sSk', ...args], { encoding: 'buffer', timeout: 300_000, ...(input && { input }) });
 
 const versions = ['TLSv1.2', 'TLSv1.3'] as const;
 
@@ -173,7 +173,7 @@ describeKinds((kind) => {
       const nginx = await startSecure(kind, { server, lengths: { large: length } });
       const expected = await digest(longText(length));
       const url = `https://127.0.0.1:${nginx.ports[1]}/large`;
-      const client = execa('curl', ['-sSk', ...args, url], { buffer: false, timeout: 100_000 });
+      const client = execa('curl', ['-sSk', ...args, url], { buffer: false, timeout: 300_000 });
       const [found] = await Promise.all([digest(client.stdout), client]);
       expect(found).toBe(expected);
     });
