@@ -38,6 +38,8 @@ export const debianPackages: readonly DebianPackage[] = [
   { name: 'strace', purpose: 'test', why: 'that the kernel crossings counted are those made' },
   { name: 'libasan8', purpose: 'test', why: 'builds with AddressSanitizer' },
   { name: 'libubsan1', purpose: 'test', why: 'builds with UndefinedBehaviorSanitizer' },
+  { name: 'curl', purpose: 'test', why: 'a client of nginx that nobody here wrote' },
+  { name: 'openssl', purpose: 'test', why: 'makes certificates for nginx' },
   { name: 'clang-format', purpose: 'lint', why: 'the format of our C' },
   { name: 'git', purpose: 'lint', why: 'lists the files to check' },
 ];
