@@ -18,11 +18,15 @@ function columnsOf(section: Section): Column[] {
   };
   return [
     { head: 'Variant', text: ({ variant }) => variant.id },
-    { head: 'Throughput', text: ({ throughput }) => medianOf(throughput, formatThroughput) },
+    { head: 'Through-\nput', text: ({ throughput }) => medianOf(throughput, formatThroughput) },
     { head: 'of baseline', text: ({ ratios }) => ratio(ratios.throughput) },
     ...(withReuseport ? [ofReuseport] : []),
-    { head: 'Server CPU/\nrequest', text: ({ serverCpuUs }) => medianOf(serverCpuUs, formatUs) },
-    { head: 'of baseline', text: ({ ratios }) => ratio(ratios.serverCpuUs) },
+    { head: 'CPU/\nrequest', text: ({ serverCpuUs }) => medianOf(serverCpuUs, formatUs) },
+    {
+      head: 'of base-\nline',
+      text: ({ ratios }) =>
+        withReuseport ? medianOf(ratios.serverCpuUs, formatRatio) : ratio(ratios.serverCpuUs),
+    },
     { head: 'Calls/\nrequest', text: ({ systemCalls }) => medianOf(systemCalls, formatCount) },
     // A terminal has 120 columns; the page has everything.
     ...(withReuseport ? [] : [{ head: 'p50', text: ({ p50Us }: Cell) => medianOf(p50Us, formatUs) }]),
