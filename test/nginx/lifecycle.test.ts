@@ -235,6 +235,7 @@ describeKinds((kind) => {
     expect(answers.every(Boolean)).toBe(true);
   });
 
+  if (kind.sanitize) return; // ten seconds, that the manager sleeps
   test('a cache has its processes, which live and work beside the workers', async () => {
     let made = 0;
     const upstream = await httpUpstream(({ url }, response) => void response.end(`${url} ${++made}`));
