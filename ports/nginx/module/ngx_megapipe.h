@@ -156,6 +156,7 @@ typedef struct {
     ngx_uint_t                taken;       /* connections, in this round */
     ngx_uint_t                taken_before;
     unsigned                  paused:1;
+    unsigned                  sparing:1;
 } ngx_megapipe_t;
 
 
@@ -204,6 +205,7 @@ int ngx_megapipe_connect(ngx_megapipe_conn_t *mc, const struct sockaddr *addr,
     socklen_t len);
 void ngx_megapipe_close(ngx_megapipe_conn_t *mc);
 void ngx_megapipe_spare_idle(void);
+void ngx_megapipe_spared(void);
 void ngx_megapipe_forget_all(void);
 
 /* ngx_megapipe_input.c */

@@ -409,8 +409,6 @@ ngx_megapipe_accept(ngx_megapipe_listener_t *l, struct sockaddr *addr,
     }
 
     mc->nodelay = l->nodelay;
-
-    ngx_megapipe_receive(mc);
     ngx_megapipe.taken++;
 
     return a->fd;

@@ -393,25 +393,53 @@ ngx_megapipe_spare_idle(void)
 
     for (i = 0; i < ngx_cycle->connection_n; i++) {
 
-        if (c[i].fd == (ngx_socket_t) -1 || !c[i].idle) {
+        mc = ngx_megapipe_connection(c[i].fd);
+
+        if (mc == NULL || mc->connection != &c[i] || !c[i].idle) {
             continue;
         }
 
+        /* nginx looks for those that idle next */
+
+        mc->spared = 1;
+        c[i].idle = 0;
+
+        if (!timer.timer_set) {
+            dumb.fd = (ngx_socket_t) -1;
+
+            timer.handler = ngx_megapipe_close_idle;
+            timer.data = &dumb;
+            timer.log = ngx_megapipe.log;
+
+            ngx_add_timer(&timer, NGX_MEGAPIPE_SPARE);
+            ngx_megapipe.sparing = 1;
+        }
+    }
+}
+
+
+/* nginx has looked, and keeps account of them again */
+
+void
+ngx_megapipe_spared(void)
+{
+    ngx_uint_t            i;
+    ngx_connection_t     *c;
+    ngx_megapipe_conn_t  *mc;
+
+    if (!ngx_megapipe.sparing) {
+        return;
+    }
+
+    ngx_megapipe.sparing = 0;
+
+    c = ngx_cycle->connections;
+
+    for (i = 0; i < ngx_cycle->connection_n; i++) {
         mc = ngx_megapipe_connection(c[i].fd);
 
-        if (mc) {
-            mc->spared = 1;
-            c[i].idle = 0;
-
-            if (!timer.timer_set) {
-                dumb.fd = (ngx_socket_t) -1;
-
-                timer.handler = ngx_megapipe_close_idle;
-                timer.data = &dumb;
-                timer.log = ngx_megapipe.log;
-
-                ngx_add_timer(&timer, NGX_MEGAPIPE_SPARE);
-            }
+        if (mc && mc->connection == &c[i] && mc->spared) {
+            c[i].idle = 1;
         }
     }
 }
@@ -430,9 +458,7 @@ ngx_megapipe_close_idle(ngx_event_t *ev)
 
         mc = ngx_megapipe_connection(c[i].fd);
 
-        if (mc && mc->connection == &c[i] && mc->spared) {
-            mc->spared = 0;
-
+        if (mc && mc->connection == &c[i] && mc->spared && c[i].idle) {
             c[i].close = 1;
             c[i].read->handler(c[i].read);
         }

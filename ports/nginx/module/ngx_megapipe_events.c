@@ -92,8 +92,16 @@ ngx_megapipe_add_connection(ngx_connection_t *c)
     }
 
     mc->connection = c;
-    c->read->active = 1;
-    c->write->active = 1;
+
+    /*
+     * Of an accepted connection, nginx asks for events when it wants them: in
+     * the stream module after it has begun to connect to the upstream.
+     */
+
+    if (c->listening == NULL) {
+        c->read->active = 1;
+        c->write->active = 1;
+    }
 
     return NGX_OK;
 }
@@ -130,6 +138,7 @@ ngx_megapipe_process_events(ngx_cycle_t *cycle, ngx_msec_t timer,
     ngx_megapipe.flags = flags;
     ngx_megapipe.log = cycle->log;
 
+    ngx_megapipe_spared();
     ngx_megapipe_resume_accepting();
 
     if (ngx_megapipe.deferred && ngx_megapipe.deferred->nelts) {

@@ -34,7 +34,6 @@ void
 ngx_megapipe_received(ngx_megapipe_conn_t *mc, struct mp_event *ev)
 {
     mc->receiving = 0;
-    mc->spared = 0;
 
     if (ev->result > 0) {
         mc->input = *ev;

@@ -115,7 +115,6 @@ static void
 ngx_megapipe_added(ngx_megapipe_conn_t *mc, size_t size)
 {
     mc->output_size += size;
-    mc->spared = 0;
 
     if (!mc->flush && mc->writes == 0) {
         ngx_queue_insert_tail(&ngx_megapipe.unflushed, &mc->unflushed);
