@@ -1,4 +1,5 @@
 import { chmodSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
@@ -78,16 +79,19 @@ describe('HTTP with AddressSanitizer and UndefinedBehaviorSanitizer', () => {
   testOnEngines(
     'a server that answers in pieces, with nonsense, with resets and not at all',
     async (engine) => {
+      const whole = answerOf('hello');
+      // Ten kinds, and pipelines of three: each kind comes first in some.
+      const kinds: Record<number, (socket: Socket, part: string) => unknown> = {
+        1: (socket, part) => socket.write(part, () => socket.resetAndDestroy()),
+        2: (socket) => socket.write('x'.repeat(3000)),
+        3: (socket, part) => socket.end(part),
+        4: (socket) => socket.end(answerOf('hello', 'Connection: close\r\n')),
+        5: (socket) => socket.write(`HTTP/1.1 200 OK\r\n${'A: b\r\n'.repeat(20_000)}`),
+        6: () => new Promise(() => {}),
+      };
       const fake = await startFakeHttp((socket, { number }) => {
-        const answer = answerOf('hello');
-        const at = number % answer.length;
-        // Ten kinds, and pipelines of three: each kind comes first in some.
-        if (number % 10 === 1) return socket.write(answer.slice(0, at), () => socket.resetAndDestroy());
-        if (number % 10 === 2) return socket.write('x'.repeat(3000));
-        if (number % 10 === 3) return socket.end(answer.slice(0, at));
-        if (number % 10 === 4) return socket.end(answerOf('hello', 'Connection: close\r\n'));
-        if (number % 10 === 5) return socket.write('HTTP/1.1 200 OK\r\n' + 'A: b\r\n'.repeat(20_000));
-        return number % 10 === 6 ? new Promise(() => {}) : socket.write(answer);
+        const answer = kinds[number % 10] ?? (() => socket.write(whole));
+        return answer(socket, whole.slice(0, number % whole.length));
       });
       const args = [
         fake.url,
