@@ -1,4 +1,5 @@
 import { execa } from 'execa';
+import { isAlive } from './alive.js';
 import { UserError } from './errors.js';
 import type { Host } from './results.js';
 
@@ -105,15 +106,6 @@ export async function removeStaleNamespaces(): Promise<void> {
 function isStale(name: string): boolean {
   const pid = namePattern.exec(name)?.[1];
   return pid !== undefined && !isAlive(Number(pid));
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code !== 'ESRCH';
-  }
 }
 
 /** A namespace lives as long as a process in it, so those go first; all of them were started by us. */

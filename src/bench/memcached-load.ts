@@ -1,8 +1,8 @@
 import { join } from 'node:path';
-import { type LoadResult, loadResultSchema } from '../../loadgen/result.js';
+import { loadResultSchema } from '../../loadgen/result.js';
 import { root } from '../paths.js';
-import { engineName } from '../results.js';
 import type { Load, LoadOutcome } from './application.js';
+import { outcomeOf } from './load-outcome.js';
 
 /** memaslap's default workload, as the paper used it, and what of it is said in a report. */
 export const parameters = {
@@ -33,31 +33,12 @@ export function loadCommand(load: Load): string[] {
   ];
 }
 
-/** Read what `megapipe load memcached --json` prints. */
+/**
+ * Read what `megapipe load memcached --json` prints. Everything is stored before and nothing is evicted, so a miss is a
+ * fault as an error is.
+ */
 export function readLoad(output: string): LoadOutcome {
   const result = loadResultSchema.parse(JSON.parse(output));
-  const { requests, connections, latencyUs } = result;
-  const faults = faultsOf(result);
-  if (!latencyUs.corrected) return { measured: undefined, faults: [...faults, 'no request was answered'] };
-  return {
-    measured: {
-      windowUs: result.window.seconds * 1e6,
-      requests: requests.total,
-      connections,
-      latencyUs: latencyUs.corrected,
-      clientEngine: engineName.parse(result.engine),
-    },
-    faults,
-  };
-}
-
-/** Everything is stored before and nothing is evicted, so a miss is a fault as an error is. */
-function faultsOf({ whole, serverComplaint, lastError }: LoadResult): string[] {
-  const counts = Object.entries({ ...whole.errors, miss: whole.requests.misses }).filter(
-    ([, count]) => count > 0,
-  );
-  if (counts.length === 0) return [];
-  const detail = [serverComplaint, lastError].filter((text) => text !== null).join(', ');
-  const listed = counts.map(([what, count]) => `${count} × ${what}`).join(', ');
-  return [`the load generator counted ${listed}${detail ? ` (${detail})` : ''}`];
+  const { errors, requests } = result.whole;
+  return outcomeOf(result, Object.entries({ ...errors, miss: requests.misses }));
 }

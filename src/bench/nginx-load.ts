@@ -1,9 +1,9 @@
 import { join } from 'node:path';
-import { type HttpResult, httpResultSchema } from '../../loadgen/http-result.js';
+import { httpResultSchema } from '../../loadgen/http-result.js';
 import { workloadNames } from '../../loadgen/workloads.js';
 import { root } from '../paths.js';
-import { engineName } from '../results.js';
 import type { Load, LoadOutcome } from './application.js';
+import { outcomeOf } from './load-outcome.js';
 
 /** The paper's workloads (section 5.3). */
 export const workloads = workloadNames;
@@ -28,33 +28,13 @@ export function loadCommand(load: Load): string[] {
   ];
 }
 
-/** Read what `megapipe load http --json` prints. */
+/** Read what `megapipe load http --json` prints: every answer must be 200 and right. */
 export function readLoad(output: string): LoadOutcome {
   const result = httpResultSchema.parse(JSON.parse(output));
-  const { requests, connections, latencyUs } = result;
-  const faults = faultsOf(result);
-  if (!latencyUs.corrected) return { measured: undefined, faults: [...faults, 'no request was answered'] };
-  return {
-    measured: {
-      windowUs: result.window.seconds * 1e6,
-      requests: requests.total,
-      connections,
-      latencyUs: latencyUs.corrected,
-      clientEngine: engineName.parse(result.engine),
-    },
-    faults,
-  };
-}
-
-/** Every answer must be 200 and right: an error of any kind, or another status, is a fault. */
-function faultsOf({ whole, serverComplaint, lastError }: HttpResult): string[] {
-  const statuses = Object.entries(whole.statuses).filter(([status]) => status !== '200');
-  const counts = [
-    ...Object.entries(whole.errors).filter(([, count]) => count > 0),
-    ...statuses.map(([status, count]) => [`status ${status}`, count] as const),
-  ];
-  if (counts.length === 0) return [];
-  const detail = [serverComplaint, lastError].filter((text) => text !== null).join(', ');
-  const listed = counts.map(([what, count]) => `${count} × ${what}`).join(', ');
-  return [`the load generator counted ${listed}${detail ? ` (${detail})` : ''}`];
+  const { errors, statuses } = result.whole;
+  const others = Object.entries(statuses).filter(([status]) => status !== '200');
+  return outcomeOf(result, [
+    ...Object.entries(errors),
+    ...others.map(([status, count]): [string, number] => [`status ${status}`, count]),
+  ]);
 }
