@@ -157,6 +157,7 @@ typedef struct {
     ngx_uint_t                taken_before;
     unsigned                  paused:1;
     unsigned                  sparing:1;
+    unsigned                  finishing:1;
 } ngx_megapipe_t;
 
 

@@ -230,7 +230,7 @@ ngx_megapipe_ready(ngx_event_t *ev)
 
     /* a channel between processes has no handler of its write event */
 
-    if (!ev->active || ev->handler == NULL) {
+    if (!ev->active || ev->handler == NULL || ngx_megapipe.finishing) {
         return;
     }
 
@@ -344,6 +344,9 @@ ngx_megapipe_finish(void)
 {
     ngx_msec_t       end;
     struct mp_event  ev;
+
+    /* nginx is not to go on with its answers */
+    ngx_megapipe.finishing = 1;
 
     ngx_time_update();
     end = ngx_current_msec + NGX_MEGAPIPE_FINISH_TIMEOUT;
