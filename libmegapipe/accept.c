@@ -5,6 +5,7 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -275,15 +276,20 @@ static bool is_tight(const struct mp__queue *q)
 
 /*
  * What waits in a clone is reset when the clone is closed: it is accepted
- * before. The socket itself may have other owners, who go on accepting.
+ * before. The socket itself may have other owners, who go on accepting; but of
+ * those who wait at it the kernel wakes one for each connection, and who leaves
+ * may have been the one: what is there when he leaves is his, or it would wait
+ * for the next connection's wake-up.
  */
+#define DRAINS_MAX 16
+
 static bool can_drain(const struct mp__queue *q)
 {
 	const struct mp_channel *ch = q->handle->ch;
 
 	const struct mp__listener *l = q->handle->listener;
 
-	return q->is_clone && !q->is_drained && l->was_asked &&
+	return !q->is_drained && l->was_asked &&
 	       q->handle->state == MP__CLOSING &&
 	       (!l->is_lwsocket || lwsockets_left(ch));
 }
@@ -291,15 +297,25 @@ static bool can_drain(const struct mp__queue *q)
 static void drain(struct mp__queue *q)
 {
 	q->draining = true;
+	q->drains++;
 	q->multi = is_room_for_all(q);
 	arm_one(q);
 }
 
-/* Until there is nothing left (-EAGAIN), or it fails. */
+static bool has_connections(const struct mp__queue *q)
+{
+	struct pollfd pfd = { .fd = q->fd, .events = POLLIN };
+
+	q->handle->ch->stats.crossings++;
+	return poll(&pfd, 1, 0) == 1 && pfd.revents == POLLIN;
+}
+
+/* Until there is nothing left (-EAGAIN, -ECANCELED), or it fails. */
 static void go_on_draining(struct mp__queue *q, int result)
 {
 	if (result < 0)
-		q->is_drained = true;
+		q->is_drained = q->is_clone || q->drains >= DRAINS_MAX ||
+				!has_connections(q);
 	if (can_drain(q))
 		drain(q);
 }

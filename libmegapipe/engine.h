@@ -122,6 +122,7 @@ struct mp__queue {
 	bool stopping;	/* ... and was told */
 	bool draining;	/* ... but only of what it holds: closing */
 	bool is_drained;
+	unsigned int drains;
 	unsigned int backlog;
 	unsigned int reserved; /* lwsockets that it may take before we know */
 	struct sockaddr_storage peer; /* of what is accepted now, if it is */
