@@ -276,10 +276,10 @@ static bool is_tight(const struct mp__queue *q)
 
 /*
  * What waits in a clone is reset when the clone is closed: it is accepted
- * before. The socket itself may have other owners, who go on accepting; but of
- * those who wait at it the kernel wakes one for each connection, and who leaves
- * may have been the one: what is there when he leaves is his, or it would wait
- * for the next connection's wake-up.
+ * before. The socket itself may have other owners, who go on accepting; but
+ * where the kernel wakes only one of those who wait at it for a connection, who
+ * leaves may have been the one: what is there when he leaves is his, or it
+ * would wait for the next connection's wake-up.
  */
 #define DRAINS_MAX 16
 
@@ -289,8 +289,8 @@ static bool can_drain(const struct mp__queue *q)
 
 	const struct mp__listener *l = q->handle->listener;
 
-	return !q->is_drained && l->was_asked &&
-	       q->handle->state == MP__CLOSING &&
+	return (q->is_clone || ch->engine->wakes_one) && !q->is_drained &&
+	       l->was_asked && q->handle->state == MP__CLOSING &&
 	       (!l->is_lwsocket || lwsockets_left(ch));
 }
 

@@ -236,6 +236,7 @@ struct mp_channel {
 
 struct mp__engine {
 	const char *name;
+	bool wakes_one; /* of those who wait at a shared accept queue */
 	int (*probe)(struct mp_engine_info *info);
 	int (*create)(struct mp_channel *ch);
 	void (*destroy)(struct mp_channel *ch);

@@ -625,6 +625,7 @@ static int uring_fetch(struct mp_channel *ch, int64_t timeout_us)
 
 const struct mp__engine mp__engine_uring = {
 	.name = "uring",
+	.wakes_one = true,
 	.probe = uring_probe,
 	.create = uring_create,
 	.destroy = uring_destroy,
