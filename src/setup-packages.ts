@@ -57,13 +57,13 @@ function notDebian(names: string[]): UserError {
 }
 
 /** The machine's lists may be missing or old: refresh them when the first try fails, once. */
-async function withFreshLists(work: () => Promise<unknown>): Promise<void> {
+export async function withFreshLists<T>(work: () => Promise<T>): Promise<T> {
   try {
-    await work();
+    return await work();
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
     await aptGet(['update']);
-    await work();
+    return await work();
   }
 }
 
@@ -80,13 +80,21 @@ async function unpackPackage(name: string) {
 }
 
 async function downloadAndUnpack(name: string, to: string): Promise<void> {
+  await withFreshLists(() => unpackPackages([name], to));
+}
+
+/** Download packages as they are on the mirror now, and unpack them into one folder without installing them. */
+export async function unpackPackages(names: string[], to: string): Promise<void> {
   mkdirSync(to, { recursive: true });
-  const scratch = mkdtempSync(join(buildDir, 'distro', 'download-'));
+  const scratch = mkdtempSync(`${to}-download-`);
   try {
-    await withFreshLists(() => aptGet(['-o', 'APT::Sandbox::User=root', 'download', name], scratch));
-    const archive = readdirSync(scratch).find((file) => file.endsWith('.deb'));
-    if (!archive) throw new UserError(`apt-get download ${name} left no package`);
-    await runTool(`unpack ${name}`, ['dpkg-deb', '--extract', join(scratch, archive), to]);
+    await aptGet(['-o', 'APT::Sandbox::User=root', 'download', ...names], scratch);
+    const archives = readdirSync(scratch).filter((file) => file.endsWith('.deb'));
+    if (archives.length < names.length)
+      throw new UserError(`apt-get download ${names.join(' ')} left too little`);
+    for (const archive of archives) {
+      await runTool(`unpack ${archive}`, ['dpkg-deb', '--extract', join(scratch, archive), to]);
+    }
   } finally {
     rmSync(scratch, { recursive: true, force: true });
   }

@@ -16,8 +16,8 @@ export type Step = {
 
 /** Run `work` unless the step's stamp says that it was done with the same inputs; true if it ran. */
 export async function runStep(step: Step, work: () => Promise<unknown>): Promise<boolean> {
+  if (isUpToDate(step)) return false;
   const hash = hashInputs(step);
-  if (isFresh(step, hash)) return false;
   rmSync(step.stamp, { force: true });
   await work();
   mkdirSync(dirname(step.stamp), { recursive: true });
@@ -25,9 +25,10 @@ export async function runStep(step: Step, work: () => Promise<unknown>): Promise
   return true;
 }
 
-function isFresh(step: Step, hash: string): boolean {
+/** Whether the step's stamp says that its work was done with the inputs as they are. */
+export function isUpToDate(step: Step): boolean {
   if (!existsSync(step.stamp) || !step.outputs.every((output) => existsSync(output))) return false;
-  return readFileSync(step.stamp, 'utf8').trim() === hash;
+  return readFileSync(step.stamp, 'utf8').trim() === hashInputs(step);
 }
 
 function hashInputs(step: Step): string {
