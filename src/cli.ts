@@ -8,6 +8,7 @@ import { addLoadCommand } from './commands/load.js';
 import { addReportCommand } from './commands/report.js';
 import { addServeCommand } from './commands/serve.js';
 import { addSetupCommand } from './commands/setup.js';
+import { addVmCommand } from './commands/vm.js';
 import { UserError } from './errors.js';
 
 /** The command line's table of contents; each command is a file in commands/. */
@@ -25,6 +26,7 @@ function buildProgram(): Command {
   addLoadCommand(program);
   addBenchCommand(program);
   addReportCommand(program);
+  addVmCommand(program);
   return program;
 }
 

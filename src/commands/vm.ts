@@ -1,0 +1,88 @@
+import { type Command, Option } from 'commander';
+import { UserError } from '../errors.js';
+import { untilInterrupted } from '../signals.js';
+import { runInGuest } from '../vm/guest.js';
+import { type KernelName, kernelNames } from '../vm/kernel.js';
+
+type VmOptions = {
+  kernel: KernelName;
+  cpus: string;
+  memory: string;
+  timeLimit: string;
+  module: boolean | string;
+  moduleParameter: string[];
+  kernelOption: string[];
+  writable: string[];
+  environment: string[];
+  icount?: boolean;
+  kernelLog?: string;
+};
+
+const another = (value: string, before: string[]) => [...before, value];
+
+/** `megapipe vm`: run a command in a virtual machine, with the kernel module. */
+export function addVmCommand(program: Command): void {
+  program
+    .command('vm')
+    .description('run a command in a virtual machine in which our kernel module is loaded')
+    .usage('[options] -- COMMAND [ARGUMENT…]')
+    .argument('<command...>', 'what to run there, as root; its exit status is this command’s')
+    .addOption(new Option('--kernel <series>', 'Debian’s kernel').choices(kernelNames).default('6.1'))
+    .option('--cpus <n>', 'how many', '2')
+    .option('--memory <MiB>', 'how much', '2048')
+    .option('--time-limit <s>', 'end it, as a failure, after so long', '600')
+    .option('--module-parameter <name=value>', 'of our module; may be given again', another, [])
+    .addOption(new Option('--module <file>', 'another module instead of ours'))
+    .option('--no-module', 'do without our module')
+    .option('--kernel-option <word>', 'for the kernel’s command line; may be given again', another, [])
+    .option(
+      '--writable <folder>',
+      'what is written there stays; elsewhere it is lost; may be given again',
+      another,
+      [],
+    )
+    .option('--environment <name=value>', 'beside PATH and HOME; may be given again', another, [])
+    .option('--icount', 'one CPU, and a clock that goes on by 1 ns an instruction')
+    .option('--kernel-log <file>', 'keep the kernel’s log (default: only if something goes wrong)')
+    .action(vm);
+}
+
+async function vm(command: string[], options: VmOptions): Promise<void> {
+  await untilInterrupted(
+    async (signal) => {
+      const { exitCode } = await runInGuest({
+        command,
+        kernel: options.kernel,
+        cpus: wholeNumber('--cpus', options.cpus, 1, 64),
+        memoryMiB: wholeNumber('--memory', options.memory, 256, 2 ** 20),
+        timeLimit: wholeNumber('--time-limit', options.timeLimit, 1, 10 ** 6),
+        module: options.module,
+        moduleParameters: options.moduleParameter,
+        kernelOptions: options.kernelOption,
+        writable: options.writable,
+        environment: Object.fromEntries(options.environment.map(splitSetting)),
+        icount: options.icount ?? false,
+        ...(options.kernelLog ? { kernelLogFile: options.kernelLog } : {}),
+        stdin: process.stdin,
+        onStdout: (chunk) => void process.stdout.write(chunk),
+        onStderr: (chunk) => void process.stderr.write(chunk),
+        signal,
+      });
+      process.stdin.destroy();
+      process.exitCode = exitCode;
+    },
+    () => 'the virtual machine was ended',
+  );
+}
+
+function splitSetting(setting: string): [string, string] {
+  const at = setting.indexOf('=');
+  if (at > 0) return [setting.slice(0, at), setting.slice(at + 1)];
+  throw new UserError(`--environment ${setting} has no "="`, { hint: 'give NAME=VALUE', exitCode: 2 });
+}
+
+function wholeNumber(option: string, text: string, least: number, most: number): number {
+  const value = Number(text);
+  if (/^\d+$/.test(text) && value >= least && value <= most) return value;
+  throw new UserError(`${option} ${text} is not a whole number from ${least} to ${most}`, { exitCode: 2 });
+}

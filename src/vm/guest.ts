@@ -1,0 +1,170 @@
+import { randomBytes } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { basename, join, resolve } from 'node:path';
+import type { Readable } from 'node:stream';
+import { withBuildLock } from '../build-lock.js';
+import { UserError } from '../errors.js';
+import { buildDir } from '../paths.js';
+import { isUpToDate } from '../stamp.js';
+import { chooseAccelerator } from './accelerator.js';
+import { buildInitramfs, initramfsStep } from './initramfs.js';
+import type { Job } from './job.js';
+import { fetchKernel, findKernel, type GuestKernel, type KernelName, kernelStep, vmDir } from './kernel.js';
+import { complaintsIn, shown, tailOf } from './kernel-log.js';
+import type { Machine } from './qemu.js';
+import { type GuestEnd, superviseGuest } from './supervise.js';
+
+/** What to run in a guest, and in which. */
+export type GuestOptions = {
+  command: string[];
+  /** Default: 6.1. */
+  kernel?: KernelName;
+  /** Default: 2. */
+  cpus?: number;
+  /** Default: 2048. */
+  memoryMiB?: number;
+  /** Seconds after which the guest is ended, as a failure; default: 600. */
+  timeLimit?: number;
+  /** Load our module before the command and remove it after; default: true. A string is the file of another. */
+  module?: boolean | string;
+  /** As `name=value`. */
+  moduleParameters?: string[];
+  /** More words for the kernel's command line. */
+  kernelOptions?: string[];
+  /** Folders of the host in which the guest may write. */
+  writable?: string[];
+  /** Default: this process's. Of the host's /tmp, /run and /dev the guest has nothing. */
+  cwd?: string;
+  /** Beside PATH and HOME. */
+  environment?: Record<string, string>;
+  /** A clock that counts instructions, 1 ns each, on one CPU. */
+  icount?: boolean;
+  /** Where the kernel's log is kept; else it is kept only where something went wrong. */
+  kernelLogFile?: string;
+  /** Default: the command has nothing to read. */
+  stdin?: Readable;
+  /** Take the output as it comes, instead of finding it in the result. */
+  onStdout?: (chunk: Buffer) => void;
+  onStderr?: (chunk: Buffer) => void;
+  /** Ends the guest. */
+  signal?: AbortSignal;
+};
+
+/** A command that was run in a guest. */
+export type GuestRun = {
+  /** 128 and the signal's number for a command that died of one. */
+  exitCode: number;
+  stdout: string;
+  stderr: string;
+  kernelLog: string;
+};
+
+/** The module as it is built for a kernel. */
+export function moduleFile({ release }: GuestKernel): string {
+  return join(buildDir, 'kernel', release, 'megapipe.ko');
+}
+
+/** Make a kernel ready for guests, if it is not. */
+export async function prepareGuest(name: KernelName): Promise<GuestKernel> {
+  const ready = isUpToDate(kernelStep(name)) && isUpToDate(initramfsStep(findKernel(name)));
+  if (ready) return findKernel(name);
+  return withBuildLock(async () => {
+    await fetchKernel(name);
+    const kernel = findKernel(name);
+    await buildInitramfs(kernel);
+    return kernel;
+  });
+}
+
+/**
+ * Run a command in a guest that sees the host's files. Throws where anything is wrong but the command itself: the
+ * guest could not be started, did not end in time, or its kernel complained.
+ */
+export async function runInGuest(options: GuestOptions): Promise<GuestRun> {
+  const kernel = await prepareGuest(options.kernel ?? '6.1');
+  const job = jobOf(options, kernel);
+  const machine: Machine = {
+    kernel,
+    accelerator: options.icount ? 'tcg' : await chooseAccelerator(kernel),
+    cpus: options.cpus ?? 2,
+    memoryMiB: options.memoryMiB ?? 2048,
+    icount: options.icount ?? false,
+    kernelOptions: options.kernelOptions ?? [],
+    writable: job.writable,
+    nonce: randomBytes(16).toString('hex'),
+    log: options.kernelLogFile ? resolve(options.kernelLogFile) : newLog(kernel),
+  };
+  const run = await supervised(machine, job, options);
+  if (!options.kernelLogFile) rmSync(machine.log);
+  return run;
+}
+
+async function supervised(machine: Machine, job: Job, options: GuestOptions): Promise<GuestRun> {
+  const stdout = gather(options.onStdout);
+  const stderr = gather(options.onStderr);
+  const timeLimit = options.timeLimit ?? 600;
+  const end = await superviseGuest(machine, job, {
+    streams: { stdin: options.stdin, stdout: stdout.take, stderr: stderr.take },
+    timeLimit,
+    signal: options.signal,
+  });
+  const kernelLog = existsSync(machine.log) ? readFileSync(machine.log, 'latin1').replaceAll('\r', '') : '';
+  const output = { stdout: stdout.text(), stderr: stderr.text() };
+  const wrong = whatIsWrong(end, kernelLog, timeLimit);
+  if (wrong === undefined && end.kind === 'done') return { exitCode: end.exitCode, ...output, kernelLog };
+  const said = [output.stdout, output.stderr].filter(Boolean).map((text) => tailOf(text));
+  const words = said.length > 0 ? `what the command had said ends with\n${said.join('')}` : '';
+  throw new UserError(`${wrong}${words}`, { hint: `the kernel's whole log is in ${machine.log}` });
+}
+
+/** In words, or undefined where all is well. */
+function whatIsWrong(end: GuestEnd, kernelLog: string, timeLimit: number): string | undefined {
+  const complaints = complaintsIn(kernelLog);
+  const tail = `the kernel's log ends with\n${tailOf(kernelLog)}`;
+  if (complaints.length > 0) return `the guest's kernel complained:\n${shown(complaints)}${tail}`;
+  if (end.kind === 'failed') return `the guest ${end.why}; ${tail}`;
+  if (end.kind === 'time is up') return `the guest had not ended after ${timeLimit} s; ${tail}`;
+  if (end.kind === 'lost') return `the guest ended too early; ${end.qemu ? `${end.qemu}; ` : ''}${tail}`;
+  if (end.kind === 'interrupted') return 'the guest was interrupted';
+  return undefined;
+}
+
+function gather(instead?: (chunk: Buffer) => void) {
+  const chunks: Buffer[] = [];
+  const take = instead ?? ((chunk: Buffer) => void chunks.push(chunk));
+  return { take, text: () => Buffer.concat(chunks).toString() };
+}
+
+function newLog({ release }: GuestKernel): string {
+  const folder = join(vmDir, 'log');
+  mkdirSync(folder, { recursive: true });
+  const now = new Date().toISOString().replace(/[-:]|\..*/g, '');
+  return join(folder, `${now}-${release}-${randomBytes(3).toString('hex')}.log`);
+}
+
+function jobOf(options: GuestOptions, kernel: GuestKernel): Job {
+  const module = moduleOf(options, kernel);
+  return {
+    command: options.command,
+    cwd: resolve(options.cwd ?? '.'),
+    environment: {
+      PATH: process.env.PATH ?? '/usr/sbin:/usr/bin:/sbin:/bin',
+      HOME: process.env.HOME ?? '/root',
+      ...options.environment,
+    },
+    writable: (options.writable ?? []).map((folder) => resolve(folder)),
+    stdin: options.stdin !== undefined,
+    modules: kernel.modules,
+    ...(module ? { module } : {}),
+  };
+}
+
+function moduleOf(options: GuestOptions, kernel: GuestKernel): Job['module'] {
+  if (options.module === false) return undefined;
+  const file = typeof options.module === 'string' ? resolve(options.module) : moduleFile(kernel);
+  if (!existsSync(file)) {
+    throw new UserError(`there is no module ${file}`, { hint: 'run: npx megapipe setup --for test' });
+  }
+  const name = basename(file, '.ko').replaceAll('-', '_');
+  return { file, name, parameters: options.moduleParameters ?? [] };
+}

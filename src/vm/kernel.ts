@@ -1,0 +1,123 @@
+import { existsSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { execa } from 'execa';
+import { UserError } from '../errors.js';
+import { buildDir } from '../paths.js';
+import { unpackPackages, withFreshLists } from '../setup-packages.js';
+import { runStep, type Step } from '../stamp.js';
+import { runTool } from '../tool.js';
+
+/** The kernels that guests run: Debian's, by the name of their series. */
+export const kernelNames = ['6.1', '6.12'] as const;
+
+/** Name of a kernel series. */
+export type KernelName = (typeof kernelNames)[number];
+
+/** A kernel that a guest can run. */
+export type GuestKernel = {
+  /** What `uname -r` says in the guest. */
+  release: string;
+  /** An ELF file that qemu can start. */
+  image: string;
+  /** What modules are built against. */
+  tree: string;
+  /** The folder of the kernel's own modules. */
+  modules: string;
+};
+
+/** The folder of everything that guests need and leave. */
+export const vmDir = join(buildDir, 'vm');
+
+/** Debian's package that always depends on the newest release of a series. */
+const newestHeaders: Record<KernelName, string> = {
+  '6.1': 'linux-headers-amd64',
+  '6.12': 'linux-headers-6.12-amd64',
+};
+
+const folderOf = (name: KernelName) => join(vmDir, 'kernel', name);
+
+/** Getting a kernel, its modules and its headers, from Debian's mirrors; nothing is installed on this machine. */
+export function kernelStep(name: KernelName): Step {
+  const folder = folderOf(name);
+  return { stamp: `${folder}.stamp`, inputs: [], parameters: 1, outputs: [join(folder, 'vmlinux')] };
+}
+
+/** Get a kernel unless it is there; true if it was not. A newer release on the mirror does not replace it. */
+export function fetchKernel(name: KernelName): Promise<boolean> {
+  return runStep(kernelStep(name), async () => {
+    const folder = folderOf(name);
+    rmSync(folder, { recursive: true, force: true });
+    await withFreshLists(async () => unpackPackages(await packagesOf(name), folder));
+    const kernel = findKernel(name);
+    makeMovable(kernel);
+    await listModules(kernel, folder);
+    await unpackImage(join(folder, 'boot', `vmlinuz-${kernel.release}`), kernel.image);
+  });
+}
+
+/** A kernel that was got before. */
+export function findKernel(name: KernelName): GuestKernel {
+  const folder = folderOf(name);
+  const releases = join(folder, 'lib/modules');
+  const [release] = existsSync(releases) ? readdirSync(releases) : [];
+  if (!release) {
+    throw new UserError(`kernel ${name} is not in ${folder}`, { hint: 'run: npx megapipe setup --for test' });
+  }
+  return {
+    release,
+    image: join(folder, 'vmlinux'),
+    tree: join(folder, 'usr/src', `linux-headers-${release}`),
+    modules: join(releases, release),
+  };
+}
+
+/** Of one release all that belongs together; the mirrors keep the newest release only. */
+async function packagesOf(name: KernelName): Promise<string[]> {
+  const headers = (await dependencies(newestHeaders[name])).find((each) => each.startsWith('linux-headers-'));
+  if (!headers) {
+    throw new UserError(`apt knows no kernel ${name}: ${newestHeaders[name]} is not to be had`, {
+      hint: 'guests need the mirrors of Debian 12 with its security updates',
+    });
+  }
+  const parts = (await dependencies(headers)).filter((each) => /^linux-(headers|kbuild)-/.test(each));
+  return [headers.replace('-headers-', '-image-'), headers, ...parts];
+}
+
+async function dependencies(name: string): Promise<string[]> {
+  const command = ['depends', '--no-recommends', '--no-suggests', '--no-conflicts', '--no-breaks', name];
+  const { stdout } = await execa('apt-cache', command, { reject: false });
+  return [...stdout.matchAll(/^ *\|?Depends: (\S+)$/gm)].map(([, found]) => found ?? '');
+}
+
+/** The headers expect to be installed: make them find their other half beside them. */
+function makeMovable({ tree, release, modules }: GuestKernel): void {
+  const makefile = join(tree, 'Makefile');
+  const here = '$(dir $(lastword $(MAKEFILE_LIST)))../';
+  writeFileSync(makefile, readFileSync(makefile, 'utf8').replace('/usr/src/', here));
+  rmSync(join(modules, 'build'), { force: true });
+  symlinkSync(`../../../usr/src/linux-headers-${release}`, join(modules, 'build'));
+}
+
+/** What a package's installation would do: tell modprobe which module needs which. */
+async function listModules({ release }: GuestKernel, folder: string): Promise<void> {
+  await runTool(`list the modules of ${release}`, ['depmod', '--basedir', folder, release]);
+}
+
+/**
+ * Unpack the kernel from the image that a boot loader would start. qemu starts either, but unpacking takes an emulated
+ * CPU 0.6 s (zstd) to 2.5 s (xz).
+ */
+async function unpackImage(bzImage: string, to: string): Promise<void> {
+  const image = readFileSync(bzImage);
+  // Offsets are those of the kernel's Documentation/arch/x86/boot.rst; the payload ends with its unpacked length.
+  const sectors = image.readUInt8(0x1f1);
+  const start = (sectors + 1) * 512 + image.readUInt32LE(0x248);
+  const payload = image.subarray(start, start + image.readUInt32LE(0x24c) - 4);
+  const tool = payload.readUInt32LE(0) === 0xfd2fb528 ? 'zstd' : 'xz';
+  const unpacked = await execa(tool, ['--decompress', '--stdout'], {
+    input: payload,
+    encoding: 'buffer',
+    maxBuffer: 2 ** 30,
+  });
+  writeFileSync(to, unpacked.stdout);
+}

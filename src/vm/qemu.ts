@@ -1,0 +1,84 @@
+import { initramfsFile } from './initramfs.js';
+import type { GuestKernel } from './kernel.js';
+
+/** How a guest's CPUs are made: by the host's, or emulated. */
+export type Accelerator = 'kvm' | 'tcg';
+
+/** A virtual machine. */
+export type Machine = {
+  kernel: GuestKernel;
+  accelerator: Accelerator;
+  cpus: number;
+  memoryMiB: number;
+  /** A clock that goes on by 1 ns an instruction, on one CPU. */
+  icount: boolean;
+  /** Words for the kernel's command line. */
+  kernelOptions: string[];
+  /** Folders of the host in which the guest may write. */
+  writable: string[];
+  /** The word by which the guest's first process is known. */
+  nonce: string;
+  /** Where the kernel's log goes. */
+  log: string;
+};
+
+/** The program that runs guests. */
+export const qemu = 'qemu-system-x86_64';
+
+/** Virtio ports in the order of the file descriptors, from 3 on, that qemu inherits for them. */
+export const ports = ['control', 'stdout', 'stderr', 'stdin'] as const;
+
+/** The first descriptor of a port. */
+export const firstPort = 3;
+
+/** qemu's command line for a machine. */
+export function qemuCommand(machine: Machine): string[] {
+  return [
+    qemu,
+    ...['-nodefaults', '-no-user-config', '-no-reboot', '-display', 'none'],
+    ...['-machine', 'microvm,acpi=on,rtc=on', '-m', `${machine.memoryMiB}M`, ...processors(machine)],
+    ...['-kernel', machine.kernel.image, '-initrd', initramfsFile(machine.kernel)],
+    ...['-append', kernelCommandLine(machine)],
+    ...['-chardev', `file,id=log,path=${quoted(machine.log)}`, '-serial', 'chardev:log'],
+    ...['-device', 'virtio-serial-device', ...ports.flatMap(portDevice)],
+    ...sharedFolder('root', '/', 'readonly=on,'),
+    ...machine.writable.flatMap((folder, index) => sharedFolder(`writable${index}`, folder, '')),
+  ];
+}
+
+function processors({ accelerator, cpus, icount }: Machine): string[] {
+  if (icount)
+    return ['-accel', 'tcg,thread=single', '-icount', 'shift=0,sleep=off', '-cpu', 'max', '-smp', '1'];
+  const how = accelerator === 'kvm' ? 'kvm' : 'tcg,thread=multi';
+  return ['-accel', how, '-cpu', 'max', '-smp', `${cpus}`];
+}
+
+/**
+ * What is wrong in the kernel ends the guest. Its watchdogs are told to be patient: a host that is busy with other things
+ * makes emulated CPUs stand still for seconds.
+ */
+function kernelCommandLine({ kernelOptions, nonce }: Machine): string {
+  const ends = ['oops=panic', 'panic_on_warn=1', 'panic=-1'];
+  const patience = ['watchdog_thresh=60', 'rcupdate.rcu_cpu_stall_timeout=120', 'tsc=reliable'];
+  return ['console=ttyS0', ...ends, ...patience, `megapipe.nonce=${nonce}`, ...kernelOptions].join(' ');
+}
+
+function portDevice(name: string, index: number): string[] {
+  return [
+    ...['-chardev', `socket,id=${name},fd=${firstPort + index}`],
+    ...['-device', `virtserialport,chardev=${name},name=${name}`],
+  ];
+}
+
+function sharedFolder(tag: string, path: string, options: string): string[] {
+  return [
+    '-fsdev',
+    `local,id=${tag},path=${quoted(path)},security_model=none,${options}multidevs=remap`,
+    ...['-device', `virtio-9p-device,fsdev=${tag},mount_tag=${tag}`],
+  ];
+}
+
+/** A comma would end a value of qemu's. */
+function quoted(value: string): string {
+  return value.replaceAll(',', ',,');
+}
