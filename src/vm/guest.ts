@@ -10,7 +10,7 @@ import { chooseAccelerator } from './accelerator.js';
 import { buildInitramfs, initramfsStep } from './initramfs.js';
 import type { Job } from './job.js';
 import { fetchKernel, findKernel, type GuestKernel, type KernelName, kernelStep, vmDir } from './kernel.js';
-import { complaintsIn, shown, tailOf } from './kernel-log.js';
+import { complaintIn, tailOf } from './kernel-log.js';
 import type { Machine } from './qemu.js';
 import { type GuestEnd, superviseGuest } from './supervise.js';
 
@@ -119,9 +119,9 @@ async function supervised(machine: Machine, job: Job, options: GuestOptions): Pr
 
 /** In words, or undefined where all is well. */
 function whatIsWrong(end: GuestEnd, kernelLog: string, timeLimit: number): string | undefined {
-  const complaints = complaintsIn(kernelLog);
+  const complaint = complaintIn(kernelLog);
   const tail = `the kernel's log ends with\n${tailOf(kernelLog)}`;
-  if (complaints.length > 0) return `the guest's kernel complained:\n${shown(complaints)}${tail}`;
+  if (complaint) return `the guest's kernel complained:\n${complaint}`;
   if (end.kind === 'failed') return `the guest ${end.why}; ${tail}`;
   if (end.kind === 'time is up') return `the guest had not ended after ${timeLimit} s; ${tail}`;
   if (end.kind === 'lost') return `the guest ended too early; ${end.qemu ? `${end.qemu}; ` : ''}${tail}`;

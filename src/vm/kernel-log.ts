@@ -8,8 +8,8 @@ const complaints = [
   /\bgeneral protection fault\b/,
   /\bstack segment\b/,
   /\bUBSAN: /,
-  /\bINFO: .*(detected|stall|hung|blocked|trying to register|possible|inconsistent)/,
-  /\bkmemleak: [1-9]\d* new suspected memory leaks/,
+  /\bINFO: /,
+  /\bkmemleak: [1-9]\d* new suspected memory leak/,
   /\bunreferenced object\b/,
   /\bblocked for more than\b/,
   /\bObjects remaining\b/,
@@ -19,27 +19,30 @@ const complaints = [
   /\blist_(add|del) corruption\b/,
   /\bBad page state\b/,
   /\bnobody cared\b/,
-  /\bCall Trace:/,
 ];
 
 /** Lines that look like complaints and are none: what a kernel may say of every machine. */
 const harmless = [/WARNING: Unprivileged eBPF is enabled/, /Spectre V2 : WARNING/];
 
-/** The lines of a kernel's log that say that something is wrong. */
-export function complaintsIn(log: string): string[] {
-  return log
-    .split('\n')
-    .map((line) => line.trimEnd())
-    .filter((line) => complaints.some((pattern) => pattern.test(line)))
-    .filter((line) => !harmless.some((pattern) => pattern.test(line)));
+/** What a kernel's log says is wrong: those lines, and the first with what follows it. Undefined where all is well. */
+export function complaintIn(log: string): string | undefined {
+  const lines = log.trimEnd().split('\n');
+  const found = lines.flatMap((line, index) => (isComplaint(line) ? [index] : []));
+  const [first] = found;
+  if (first === undefined) return undefined;
+  const all = shown(found.slice(0, 10).map((index) => lines[index] ?? ''));
+  return `${all}  at first:\n${shown(lines.slice(first, first + 40))}`;
 }
 
-/** The last lines of a log, indented for an error's text. */
-export function tailOf(log: string, lines = 25): string {
-  return shown(log.trimEnd().split('\n').slice(-lines));
+function isComplaint(line: string): boolean {
+  return complaints.some((pattern) => pattern.test(line)) && !harmless.some((pattern) => pattern.test(line));
 }
 
-/** Lines of a log, indented for an error's text. */
-export function shown(lines: string[]): string {
+/** The last lines of a text, indented for an error's text. */
+export function tailOf(text: string, lines = 25): string {
+  return shown(text.trimEnd().split('\n').slice(-lines));
+}
+
+function shown(lines: string[]): string {
   return lines.map((line) => `    ${line.trimEnd()}\n`).join('');
 }

@@ -70,10 +70,11 @@ function converse(control: Duplex, ports: Duplex[], nonce: string, job: Job, str
     });
   };
   // A machine that ends resets its ports; how it ended is judged by what it said.
-  for (const port of [control, ...ports]) port.on('error', () => undefined);
+  const lines = createInterface({ input: control });
+  for (const source of [control, ...ports, lines]) source.on('error', () => undefined);
   receive(stdout, 0, streams.stdout);
   receive(stderr, 1, streams.stderr);
-  createInterface({ input: control }).on('line', (line) => {
+  lines.on('line', (line) => {
     announced ||= line === `done ${nonce}`;
     take(line, said);
     if (said.failure !== undefined) control.write('seen\n');
