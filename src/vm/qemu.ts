@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { initramfsFile } from './initramfs.js';
 import type { GuestKernel } from './kernel.js';
 
@@ -57,10 +58,21 @@ function processors({ accelerator, cpus, icount }: Machine): string[] {
  * What is wrong in the kernel ends the guest. Its watchdogs are told to be patient: a host that is busy with other things
  * makes emulated CPUs stand still for seconds.
  */
-function kernelCommandLine({ kernelOptions, nonce }: Machine): string {
+function kernelCommandLine({ kernelOptions, nonce, icount }: Machine): string {
   const ends = ['oops=panic', 'panic_on_warn=1', 'panic=-1'];
   const patience = ['watchdog_thresh=60', 'rcupdate.rcu_cpu_stall_timeout=120', 'tsc=reliable'];
-  return ['console=ttyS0', ...ends, ...patience, `megapipe.nonce=${nonce}`, ...kernelOptions].join(' ');
+  const words = [...ends, ...patience, clockRate(icount), `megapipe.nonce=${nonce}`, ...kernelOptions];
+  return ['console=ttyS0', ...words].join(' ');
+}
+
+/**
+ * An emulated CPU's time stamp counter is the host's, or counts nanoseconds with icount. The guest is told its rate:
+ * measuring it against an emulated timer fails on a busy host, and then the guest waits for ever.
+ */
+function clockRate(icount: boolean): string {
+  if (icount) return 'tsc_early_khz=1000000';
+  const mhz = /^cpu MHz\s*: (?<mhz>[\d.]+)$/m.exec(readFileSync('/proc/cpuinfo', 'utf8'))?.groups?.mhz;
+  return mhz ? `tsc_early_khz=${Math.round(Number(mhz) * 1000)}` : '';
 }
 
 function portDevice(name: string, index: number): string[] {
