@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Channels: commands in, completions out, and the wait in between.
+ */
+#include <linux/fdtable.h>
+#include <linux/hrtimer.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/sched/task.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include "channel.h"
+
+/* Handles looked at before others get the CPU. */
+#define MP_LOOKS_A_TURN 64
+
+/* ---------------------------------------------------------- life cycle */
+
+struct mp_channel *mp_channel_new(u32 max_lwsockets)
+{
+	struct mp_channel *ch = kzalloc(sizeof(*ch), GFP_KERNEL_ACCOUNT);
+
+	if (!ch)
+		return ERR_PTR(-ENOMEM);
+	ch->task = get_task_struct(current);
+	ch->mm = current->mm;
+	mmgrab(ch->mm);
+	ch->files = current->files;
+	init_llist_head(&ch->ready);
+	INIT_LIST_HEAD(&ch->todo);
+	INIT_LIST_HEAD(&ch->spare);
+	mp_table_init(&ch->files_table, MEGAPIPE_FILES_MAX,
+		      MEGAPIPE_HANDLE_FILE);
+	mp_table_init(&ch->lwsockets, max_lwsockets, 0);
+	return ch;
+}
+
+static void mp_end_all(struct mp_table *table)
+{
+	for (u32 i = 0; i < table->size; i++) {
+		struct mp_handle *h = table->places[i].handle;
+
+		if (!h)
+			continue;
+		/* nobody is told any more, so it is as if never asked for */
+		h->fd = -1;
+		mp_handle_end(h);
+		cond_resched();
+	}
+	mp_table_free(table);
+}
+
+/* Off the ready list, where ended handles wait for us to be freed. */
+static void mp_take_ready(struct mp_channel *ch)
+{
+	struct llist_node *list;
+	struct mp_handle *h, *next;
+	int n = 0;
+
+	if (llist_empty(&ch->ready))
+		return;
+	list = llist_reverse_order(llist_del_all(&ch->ready));
+	llist_for_each_entry_safe (h, next, list, ready) {
+		n++;
+		/* a wake-up from here on puts it there again, ... */
+		clear_bit(0, &h->queued);
+		/* ... and one before is seen when we look at it */
+		smp_mb__after_atomic();
+		if (h->is_dead)
+			mp_handle_free(ch, h);
+		else
+			mp_todo(h);
+	}
+	atomic_sub(n, &ch->nready);
+	ch->stats.wakeups += n;
+}
+
+/* May come several times, and not by the owner. */
+void mp_channel_end(struct mp_channel *ch)
+{
+	if (ch->has_ended)
+		return;
+	ch->has_ended = true;
+	mp_end_all(&ch->files_table);
+	mp_end_all(&ch->lwsockets);
+	mp_take_ready(ch);
+	mp_lwsockets_trim(ch);
+}
+
+void mp_channel_free(struct mp_channel *ch)
+{
+	mmdrop(ch->mm);
+	put_task_struct(ch->task);
+	kfree(ch);
+}
+
+int mp_channel_buffers(struct mp_channel *ch, const struct megapipe_buffers *b)
+{
+	if (ch->buffers.count)
+		return -EBUSY;
+	if (b->reserved || !b->count || b->count > MEGAPIPE_BUFFERS_MAX ||
+	    !b->size || b->size > MEGAPIPE_BUFFER_SIZE_MAX ||
+	    b->stride < b->size)
+		return -EINVAL;
+	ch->buffers = (struct mp_buffers){
+		.memory = b->memory,
+		.free = u64_to_user_ptr(b->free),
+		.count = b->count,
+		.size = b->size,
+		.stride = b->stride,
+	};
+	return 0;
+}
+
+/* --------------------------------------------------------- completions */
+
+void mp_store(struct mp_channel *ch, const struct megapipe_completion *c)
+{
+	struct mp_room *room = &ch->room;
+
+	if (copy_to_user(&room->completions[room->stored], c, sizeof(*c)))
+		room->is_faulty = true;
+	room->stored++;
+	ch->stats.completions++;
+}
+
+void mp_complete(struct mp_handle *h, struct megapipe_completion *c)
+{
+	c->cookie = h->cookie;
+	mp_store(h->ch, c);
+}
+
+/* --------------------------------------------------------------- running */
+
+void mp_todo(struct mp_handle *h)
+{
+	if (list_empty(&h->todo))
+		list_add_tail(&h->todo, &h->ch->todo);
+}
+
+static int mp_run_commands(struct mp_channel *ch, struct megapipe_run *run)
+{
+	const struct megapipe_command __user *from =
+		u64_to_user_ptr(run->commands);
+	bool at_once = list_empty(&ch->todo);
+
+	while (run->done < run->ncommands) {
+		u32 n = min_t(u32, run->ncommands - run->done,
+			      MP_COMMANDS_AT_ONCE);
+
+		if (copy_from_user(ch->commands, from + run->done,
+				   n * sizeof(*from)))
+			return -EFAULT;
+		for (u32 i = 0; i < n; i++) {
+			int ret = mp_command(ch, &ch->commands[i], at_once);
+
+			if (ret)
+				return ret;
+			run->done++;
+		}
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		cond_resched();
+	}
+	return 0;
+}
+
+static void mp_look_at_all(struct mp_channel *ch)
+{
+	unsigned int looks = 0;
+
+	mp_take_ready(ch);
+	while (!list_empty(&ch->todo) && mp_has_room(ch)) {
+		struct mp_handle *h =
+			list_first_entry(&ch->todo, struct mp_handle, todo);
+
+		list_del_init(&h->todo);
+		mp_look_at(h);
+		if (++looks % MP_LOOKS_A_TURN)
+			continue;
+		if (fatal_signal_pending(current))
+			return;
+		cond_resched();
+	}
+}
+
+/* Until so many handles are ready. 0, -ETIME or -EINTR. */
+static int mp_sleep(struct mp_channel *ch, unsigned int many, ktime_t *deadline)
+{
+	int ret = 0;
+
+	WRITE_ONCE(ch->wake_at, many);
+	for (;;) {
+		/* a full barrier: who comes now sees wake_at */
+		set_current_state(TASK_INTERRUPTIBLE | TASK_FREEZABLE);
+		if (atomic_read(&ch->nready) >= many)
+			break;
+		if (ret)
+			break;
+		if (signal_pending(current)) {
+			ret = -EINTR;
+			break;
+		}
+		ch->stats.sleeps++;
+		if (!schedule_hrtimeout_range(deadline, current->timer_slack_ns,
+					      HRTIMER_MODE_ABS))
+			ret = -ETIME;
+	}
+	__set_current_state(TASK_RUNNING);
+	WRITE_ONCE(ch->wake_at, 0);
+	return atomic_read(&ch->nready) >= many ? 0 : ret;
+}
+
+static int mp_sleep_and_look(struct mp_channel *ch, unsigned int many,
+			     ktime_t *deadline)
+{
+	int ret = mp_sleep(ch, many, deadline);
+
+	mp_look_at_all(ch);
+	return ret;
+}
+
+/* Moderation: some more completions are worth a short wait. */
+static int mp_await_batch(struct mp_channel *ch, const struct megapipe_run *run)
+{
+	u64 wait_ns = run->min_wait_ns;
+	ktime_t deadline;
+	int ret = 0;
+
+	if (run->timeout_ns > 0)
+		wait_ns = min_t(u64, wait_ns, run->timeout_ns);
+	if (!wait_ns || ch->room.stored >= run->min)
+		return 0;
+	deadline = ktime_add_ns(ktime_get(), wait_ns);
+	while (!ret && mp_has_room(ch) && ch->room.stored < run->min)
+		ret = mp_sleep_and_look(ch, run->min - ch->room.stored,
+					&deadline);
+	return ret == -ETIME ? 0 : ret;
+}
+
+static int mp_fetch(struct mp_channel *ch, const struct megapipe_run *run)
+{
+	ktime_t deadline, *until = NULL;
+	int ret = 0;
+
+	mp_look_at_all(ch);
+	if (!run->timeout_ns)
+		return ch->room.stored ? 0 : -ETIME;
+	if (run->timeout_ns > 0) {
+		deadline = ktime_add_safe(ktime_get(), run->timeout_ns);
+		until = &deadline;
+	}
+	if (run->min > 1)
+		ret = mp_await_batch(ch, run);
+	while (!ret && !ch->room.stored)
+		ret = mp_sleep_and_look(ch, 1, until);
+	return ch->room.stored ? 0 : ret;
+}
+
+int mp_run(struct mp_channel *ch, struct megapipe_run *run)
+{
+	int ret;
+
+	run->done = 0;
+	run->stored = 0;
+	if (run->timeout_ns < -1 || run->min > run->max)
+		return -EINVAL;
+	ch->room = (struct mp_room){
+		.completions = u64_to_user_ptr(run->completions),
+		.max = run->max,
+	};
+	ch->stats.runs++;
+	ret = mp_run_commands(ch, run);
+	ch->stats.commands += run->done;
+	if (!ret && run->max)
+		ret = mp_fetch(ch, run);
+	run->stored = ch->room.stored;
+	if (ch->room.is_faulty)
+		ret = -EFAULT;
+	ch->room.max = 0;
+	ch->room.stored = 0;
+	return ret;
+}

@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Reading and writing, without waiting.
+ */
+#include <linux/uaccess.h>
+#include <net/tcp.h>
+
+#include "channel.h"
+
+/* No MPTCP, no TLS in the kernel, no sockmap: as tcp.c has it. */
+bool mp_is_plain_tcp(const struct sock *sk)
+{
+	return READ_ONCE(sk->sk_prot)->recvmsg == tcp_prot.recvmsg;
+}
+
+/* Much cheaper than asking; what comes after it wakes us. */
+static bool mp_is_empty(const struct sock *sk)
+{
+	const struct tcp_sock *tp = tcp_sk(sk);
+
+	return mp_is_plain_tcp(sk) && sk->sk_state == TCP_ESTABLISHED &&
+	       READ_ONCE(tp->rcv_nxt) == READ_ONCE(tp->copied_seq) &&
+	       !READ_ONCE(sk->sk_err) && !READ_ONCE(sk->sk_shutdown);
+}
+
+/* Where to read to or write from. */
+struct mp_memory {
+	struct iov_iter iter;
+	struct iovec fast[UIO_FASTIOV];
+	struct iovec *heap; /* to be freed */
+	unsigned int count;
+};
+
+static int mp_import(struct mp_memory *m, const struct mp_lane *lane,
+		     unsigned int direction)
+{
+	void __user *addr = u64_to_user_ptr(lane->addr);
+	ssize_t ret;
+
+	m->heap = NULL;
+	if (lane->flags & MEGAPIPE_F_VECTOR) {
+		m->count = lane->len;
+		m->heap = m->fast;
+		ret = import_iovec(direction, addr, lane->len, UIO_FASTIOV,
+				   &m->heap, &m->iter);
+		return ret < 0 ? ret : 0;
+	}
+	m->count = 1;
+	m->fast[0].iov_base = addr;
+	m->fast[0].iov_len = min_t(size_t, lane->len, MAX_RW_COUNT);
+	if (!access_ok(addr, m->fast[0].iov_len))
+		return -EFAULT;
+	iov_iter_ubuf(&m->iter, direction, addr, m->fast[0].iov_len);
+	return 0;
+}
+
+/* The part that comes after so many bytes. */
+static struct iovec mp_part(const struct mp_memory *m, size_t done)
+{
+	const struct iovec *part = m->heap ? m->heap : m->fast;
+
+	for (unsigned int i = 0; i < m->count; i++, part++) {
+		if (done < part->iov_len)
+			return (struct iovec){ part->iov_base + done,
+					       part->iov_len - done };
+		done -= part->iov_len;
+	}
+	return (struct iovec){};
+}
+
+/* Nobody else can start a system call again. */
+static ssize_t mp_no_restart(ssize_t ret)
+{
+	switch (ret) {
+	case -ERESTARTSYS:
+	case -ERESTARTNOINTR:
+	case -ERESTARTNOHAND:
+	case -ERESTART_RESTARTBLOCK:
+		return -EINTR;
+	default:
+		return ret;
+	}
+}
+
+/* Older files know one buffer only: they get the first part that is left. */
+static ssize_t mp_read_old_file(struct file *file, const struct mp_memory *m)
+{
+	struct iovec part = mp_part(m, 0);
+	loff_t pos = 0;
+
+	if (!(file->f_mode & FMODE_READ))
+		return -EBADF;
+	if (!file->f_op->read)
+		return -EINVAL;
+	return file->f_op->read(file, part.iov_base, part.iov_len, &pos);
+}
+
+static ssize_t mp_write_old_file(struct file *file, const struct mp_memory *m,
+				 size_t done)
+{
+	struct iovec part = mp_part(m, done);
+	loff_t pos = 0;
+
+	if (!(file->f_mode & FMODE_WRITE))
+		return -EBADF;
+	if (!file->f_op->write)
+		return -EINVAL;
+	return file->f_op->write(file, part.iov_base, part.iov_len, &pos);
+}
+
+static ssize_t mp_receive(struct mp_handle *h, struct mp_memory *m)
+{
+	loff_t pos = 0;
+
+	if (h->sock) {
+		struct msghdr msg = { .msg_iter = m->iter };
+
+		return sock_recvmsg(h->sock, &msg, MSG_DONTWAIT);
+	}
+	if (!h->file->f_op->read_iter)
+		return mp_read_old_file(h->file, m);
+	return vfs_iter_read(h->file, &m->iter, &pos, 0);
+}
+
+static ssize_t mp_send(struct mp_handle *h, struct mp_memory *m, size_t done)
+{
+	loff_t pos = 0;
+
+	if (h->sock) {
+		struct msghdr msg = {
+			.msg_iter = m->iter,
+			.msg_flags = MSG_DONTWAIT | MSG_NOSIGNAL,
+		};
+
+		return sock_sendmsg(h->sock, &msg);
+	}
+	if (!h->file->f_op->write_iter)
+		return mp_write_old_file(h->file, m, done);
+	return vfs_iter_write(h->file, &m->iter, &pos, 0);
+}
+
+ssize_t mp_try_read(struct mp_handle *h, struct mp_lane *lane)
+{
+	struct mp_memory m;
+	ssize_t ret;
+
+	if (h->sock && mp_is_empty(h->sock->sk))
+		return -EAGAIN;
+	ret = mp_import(&m, lane, ITER_DEST);
+	if (ret)
+		return ret;
+	ret = mp_receive(h, &m);
+	kfree(m.heap);
+	return mp_no_restart(ret);
+}
+
+/* The buffer on top of the free ones. */
+static int mp_free_buffer(const struct mp_channel *ch, u32 *count, u32 *buffer)
+{
+	const struct mp_buffers *b = &ch->buffers;
+
+	if (!b->count)
+		return -ENOBUFS;
+	if (get_user(*count, &b->free->count))
+		return -EFAULT;
+	if (!*count)
+		return -ENOBUFS;
+	if (*count > b->count)
+		return -EFAULT;
+	if (get_user(*buffer, &b->free->numbers[*count - 1]) ||
+	    *buffer >= b->count)
+		return -EFAULT;
+	return 0;
+}
+
+u64 mp_buffer_addr(const struct mp_channel *ch, u32 buffer)
+{
+	return ch->buffers.memory + (u64)buffer * ch->buffers.stride;
+}
+
+int mp_buffer_take(const struct mp_channel *ch, u32 *buffer)
+{
+	u32 count;
+	int ret = mp_free_buffer(ch, &count, buffer);
+
+	if (ret)
+		return ret;
+	return put_user(count - 1, &ch->buffers.free->count);
+}
+
+/* Nobody else is told of a buffer that can't be given back: it is lost. */
+void mp_buffer_give(const struct mp_channel *ch, u32 buffer)
+{
+	struct megapipe_free __user *free = ch->buffers.free;
+	u32 count;
+
+	if (get_user(count, &free->count) || count >= ch->buffers.count ||
+	    put_user(buffer, &free->numbers[count]))
+		return;
+	put_user(count + 1, &free->count);
+}
+
+ssize_t mp_try_recv(struct mp_handle *h, struct mp_lane *lane, u32 *buffer)
+{
+	const struct mp_buffers *b = &h->ch->buffers;
+	struct mp_lane into = { .len = b->size };
+	struct mp_memory m;
+	ssize_t ret;
+	u32 count;
+
+	if (h->sock && mp_is_empty(h->sock->sk))
+		return -EAGAIN;
+	ret = mp_free_buffer(h->ch, &count, buffer);
+	if (ret)
+		return ret;
+	into.addr = mp_buffer_addr(h->ch, *buffer);
+	ret = mp_import(&m, &into, ITER_DEST);
+	if (ret)
+		return ret;
+	ret = mp_receive(h, &m);
+	if (ret > 0 && put_user(count - 1, &b->free->count))
+		return -EFAULT;
+	return mp_no_restart(ret);
+}
+
+/* Until all of it is written. lane->done says what is, when it has to wait. */
+ssize_t mp_try_write(struct mp_handle *h, struct mp_lane *lane)
+{
+	struct mp_memory m;
+	size_t left;
+	ssize_t ret;
+
+	do {
+		ret = mp_import(&m, lane, ITER_SOURCE);
+		if (ret)
+			return ret;
+		iov_iter_advance(&m.iter, lane->done);
+		left = iov_iter_count(&m.iter);
+		ret = mp_send(h, &m, lane->done);
+		kfree(m.heap);
+		if (ret < 0)
+			return mp_no_restart(ret);
+		lane->done += ret;
+	} while (ret && ret < left && h->kind != MEGAPIPE_KIND_MESSAGES);
+	return lane->done;
+}
