@@ -34,15 +34,17 @@ static bool is_room_for_all(const struct mp__queue *q)
 }
 
 /*
- * Only a queue of our own may be accepted from that way. The kernel wakes one
- * of those who wait at a shared queue, always the one who came first: he would
- * get all connections. Who asks for one at a time goes to the end of the line.
+ * Mostly, only a queue of our own may be accepted from that way. Where the
+ * kernel wakes one of those who wait at a shared queue, always the one who came
+ * first, he would get all connections. Who asks for one at a time goes to the
+ * end of the line.
  */
 static bool can_be_multi(const struct mp__queue *q)
 {
 	const struct mp__listener *l = q->handle->listener;
 
-	return q->is_own && l->wanted == MP_ACCEPT_ALL && is_room_for_all(q);
+	return (q->is_own || q->handle->ch->engine->is_fair) &&
+	       l->wanted == MP_ACCEPT_ALL && is_room_for_all(q);
 }
 
 static void arm_one(struct mp__queue *q)

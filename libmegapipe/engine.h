@@ -111,6 +111,15 @@ struct mp__ahead {
 	TAILQ_ENTRY(mp_handle) starving;
 };
 
+/* Engine kernel: the handle in the module. */
+struct mp__link {
+	uint32_t number;
+	bool is_known;	  /* the module has it */
+	bool is_starved;  /* the reader waits for a buffer */
+	bool is_retrying; /* the connect waits for a better time */
+	TAILQ_ENTRY(mp_handle) waiting;
+};
+
 /* One accept queue: the listening socket itself, or a clone for one CPU. */
 struct mp__queue {
 	struct mp_handle *handle;
@@ -128,6 +137,8 @@ struct mp__queue {
 	struct sockaddr_storage peer; /* of what is accepted now, if it is */
 	socklen_t peer_len;	      /* ... known already */
 	struct mp__watch watch;
+	bool is_in_module; /* engine kernel: as this number */
+	uint32_t number;
 };
 
 struct mp__listener {
@@ -163,6 +174,7 @@ struct mp_handle {
 	union {
 		struct mp__watch watch;
 		struct mp__ahead ahead;
+		struct mp__link in_module;
 	};
 	LIST_ENTRY(mp_handle) link;
 };
@@ -181,7 +193,8 @@ enum mp__lwstate {
 };
 
 struct mp__lwsocket {
-	int fd; /* the hidden fd; -1: a direct descriptor */
+	int fd;		 /* the hidden fd; -1: a direct descriptor */
+	uint32_t number; /* engine kernel: in the module */
 	uint8_t state;
 	uint8_t kind;
 	uint8_t family;
@@ -237,6 +250,8 @@ struct mp_channel {
 struct mp__engine {
 	const char *name;
 	bool wakes_one; /* of those who wait at a shared accept queue */
+	bool is_fair;	/* who takes all of a shared queue isn't always the same
+			 */
 	int (*probe)(struct mp_engine_info *info);
 	int (*create)(struct mp_channel *ch);
 	void (*destroy)(struct mp_channel *ch);
@@ -281,6 +296,8 @@ struct mp__engine {
 			  void *value, socklen_t *len);
 	int (*getpeername)(struct mp_handle *handle, struct sockaddr *addr,
 			   socklen_t *len);
+	int (*getsockname)(struct mp_handle *handle, struct sockaddr *addr,
+			   socklen_t *len); /* or NULL */
 	/* Of what was accepted; true: mp__accept_named() comes. */
 	bool (*name_peer)(struct mp__op *op);
 };

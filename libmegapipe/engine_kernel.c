@@ -1,32 +1,835 @@
 // SPDX-License-Identifier: MIT
 /*
- * Engine kernel: the place of the MegaPipe module, /dev/megapipe, which this
- * version of the library can't talk to yet.
+ * Engine kernel: the MegaPipe module behind /dev/megapipe, whose interface is
+ * kernel/uapi/megapipe.h. Commands are collected here, carried out in one
+ * ioctl, and most of them complete in it.
+ *
+ * A handle of the library has one in the module, and so has each accept queue.
+ * The module doesn't connect: that is the socket call's, which the system's
+ * security modules watch; then the module waits for it.
  */
+#define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "../kernel/uapi/megapipe.h"
 #include "engine.h"
+#include "moderation.h"
 
-static int kernel_error(void)
+#define COMPLETIONS_MAX 256
+#define COMMANDS_MIN 64
+/* A UNIX socket's full backlog: nothing tells when there is room. */
+#define RETRY_US 1000
+
+/* A cookie points to a handle or, marked by the bit, to an accept queue. */
+#define COOKIE_QUEUE 1UL
+
+TAILQ_HEAD(mp__handles, mp_handle);
+
+struct kernel_engine {
+	int device;
+	uint32_t features;
+	struct megapipe_command *commands;
+	unsigned int ncommands;
+	unsigned int max_commands;
+	struct megapipe_completion completions[COMPLETIONS_MAX];
+	unsigned int from; /* taken out so far */
+	unsigned int stored;
+	struct megapipe_free *free;  /* buffers */
+	struct mp__handles starved;  /* want one */
+	struct mp__handles retrying; /* to connect */
+	struct mp__moderation moderation;
+};
+
+static struct kernel_engine *engine_of(struct mp_channel *ch)
 {
-	return access("/dev/megapipe", F_OK) ? -ENODEV : -ENOSYS;
+	return ch->priv;
+}
+
+/* ----------------------------------------------------------- life cycle */
+
+static int open_device(void)
+{
+	int fd = open(MEGAPIPE_DEVICE, O_RDWR | O_CLOEXEC);
+
+	if (fd >= 0)
+		return fd;
+	switch (errno) {
+	case ENOENT:
+	case ENXIO:
+		return -ENODEV;
+	case EACCES:
+		return -EPERM;
+	default:
+		return -errno;
+	}
+}
+
+/* Another version than ours is as good as none. */
+static int ask_module(int device, uint32_t *features)
+{
+	struct megapipe_info info = { 0 };
+
+	if (ioctl(device, MEGAPIPE_IOC_INFO, &info))
+		return errno == ENOTTY ? -ENOSYS : -errno;
+	if (info.version != MEGAPIPE_ABI_VERSION)
+		return -ENOSYS;
+	*features = info.features;
+	return 0;
 }
 
 static int kernel_probe(struct mp_engine_info *info)
 {
-	(void)info;
-	return kernel_error();
+	uint32_t features = 0;
+	int device = open_device(), ret;
+
+	if (device < 0)
+		return device;
+	ret = ask_module(device, &features);
+	close(device);
+	if (ret)
+		return ret;
+	mp__tell_feature(info, true, "direct-descriptors");
+	mp__tell_feature(info, features & MEGAPIPE_FEATURE_LWSOCKET,
+			 "sockets-without-inode");
+	mp__tell_feature(info, features & MEGAPIPE_FEATURE_GETSOCKOPT,
+			 "socket-options");
+	mp__tell_feature(info, true, "minimum-wait");
+	mp__tell_feature(info, mp__steering_works(), "partition");
+	return 0;
+}
+
+static int set_up(struct mp_channel *ch, struct kernel_engine *e)
+{
+	struct megapipe_setup setup = {
+		.version = MEGAPIPE_ABI_VERSION,
+		.max_lwsockets = ch->options.max_lwsockets,
+	};
+	int ret;
+
+	e->device = open_device();
+	if (e->device < 0)
+		return e->device;
+	ret = ask_module(e->device, &e->features);
+	if (!ret && ioctl(e->device, MEGAPIPE_IOC_SETUP, &setup))
+		ret = -errno;
+	if (ret)
+		close(e->device);
+	return ret;
 }
 
 static int kernel_create(struct mp_channel *ch)
 {
-	(void)ch;
-	return kernel_error();
+	struct kernel_engine *e = calloc(1, sizeof(*e));
+	int ret;
+
+	if (!e)
+		return -ENOMEM;
+	TAILQ_INIT(&e->starved);
+	TAILQ_INIT(&e->retrying);
+	e->max_commands = 2 * ch->options.batch + COMMANDS_MIN;
+	e->commands = calloc(e->max_commands, sizeof(*e->commands));
+	ret = e->commands ? set_up(ch, e) : -ENOMEM;
+	if (ret) {
+		free(e->commands);
+		free(e);
+		return ret;
+	}
+	ch->priv = e;
+	ch->is_direct = true;
+	return 0;
+}
+
+/* At once, even if a child still has the device. */
+static void kernel_destroy(struct mp_channel *ch)
+{
+	struct kernel_engine *e = engine_of(ch);
+
+	ioctl(e->device, MEGAPIPE_IOC_END);
+	close(e->device);
+	free(e->commands);
+	free(e->free);
+	free(e);
+}
+
+/* -------------------------------------------------------------- running */
+
+/*
+ * One crossing. Without room for completions what would bring them stays in the
+ * module: for when we are in the midst of completions.
+ */
+static int run(struct mp_channel *ch, struct megapipe_run *run)
+{
+	struct kernel_engine *e = engine_of(ch);
+	int ret;
+
+	run->commands = (uintptr_t)e->commands;
+	run->ncommands = e->ncommands;
+	run->completions = (uintptr_t)e->completions;
+	ch->stats.crossings++;
+	mp__account_flush(ch);
+	ret = ioctl(e->device, MEGAPIPE_IOC_RUN, run) ? -errno : 0;
+	e->ncommands = 0;
+	e->from = 0;
+	e->stored = run->stored;
+	return ret;
+}
+
+static void push_commands(struct mp_channel *ch)
+{
+	struct megapipe_run submit = { .max = 0 };
+	struct kernel_engine *e = engine_of(ch);
+	unsigned int from = e->from, stored = e->stored;
+
+	run(ch, &submit);
+	e->from = from;
+	e->stored = stored;
+}
+
+static struct megapipe_command *command(struct mp_channel *ch, int op,
+					uint32_t number)
+{
+	struct kernel_engine *e = engine_of(ch);
+	struct megapipe_command *cmd;
+
+	if (e->ncommands == e->max_commands)
+		push_commands(ch);
+	cmd = &e->commands[e->ncommands++];
+	memset(cmd, 0, sizeof(*cmd));
+	cmd->op = op;
+	cmd->handle = number;
+	return cmd;
+}
+
+static void close_number(struct mp_channel *ch, uint32_t number)
+{
+	struct megapipe_command *cmd = command(ch, MEGAPIPE_OP_CLOSE, number);
+
+	cmd->flags = MEGAPIPE_F_SILENT;
+	cmd->arg = -1;
+}
+
+/* ---------------------------------------------------------------- handles */
+
+static int register_fd(struct mp_channel *ch, int fd, uint64_t cookie,
+		       uint32_t *number)
+{
+	struct megapipe_register reg = { .fd = fd, .cookie = cookie };
+
+	ch->stats.crossings++;
+	if (ioctl(engine_of(ch)->device, MEGAPIPE_IOC_REGISTER, &reg))
+		return -errno;
+	*number = reg.handle;
+	return 0;
+}
+
+static int kernel_attach(struct mp_handle *handle)
+{
+	struct mp_channel *ch = handle->ch;
+	struct mp__link *link = &handle->in_module;
+
+	memset(link, 0, sizeof(*link));
+	if (handle->slot < 0) {
+		int ret = register_fd(ch, handle->fd, (uintptr_t)handle,
+				      &link->number);
+
+		link->is_known = !ret;
+		return ret;
+	}
+	link->number = ch->lwsockets[handle->slot].number;
+	link->is_known = true;
+	command(ch, MEGAPIPE_OP_COOKIE, link->number)->addr = (uintptr_t)handle;
+	return 0;
+}
+
+static void unstarve(struct mp_handle *handle)
+{
+	if (handle->in_module.is_starved)
+		TAILQ_REMOVE(&engine_of(handle->ch)->starved, handle,
+			     in_module.waiting);
+	handle->in_module.is_starved = false;
+}
+
+/* The file goes back to the caller, who may close it: the module lets go now.
+ */
+static void kernel_detach(struct mp_handle *handle)
+{
+	struct mp_channel *ch = handle->ch;
+	struct mp__listener *l = handle->listener;
+	bool is_gone = false;
+
+	unstarve(handle);
+	for (unsigned int i = 0; l && i < l->nqueues; i++) {
+		if (!l->queues[i].is_in_module)
+			continue;
+		close_number(ch, l->queues[i].number);
+		l->queues[i].is_in_module = false;
+		is_gone = true;
+	}
+	if (handle->in_module.is_known && handle->slot < 0) {
+		close_number(ch, handle->in_module.number);
+		is_gone = true;
+	}
+	handle->in_module.is_known = false;
+	if (is_gone)
+		push_commands(ch);
+}
+
+/* ------------------------------------------------------------- operations */
+
+/* A length has 32 bits: what is longer goes as a vector. */
+static bool is_plain(const struct mp__op *op)
+{
+	return op->iovcnt == 1 && op->iov->iov_len <= INT32_MAX;
+}
+
+/* The place for it is the op's, as long as the module needs it. */
+static void prepare_at(struct megapipe_command *cmd, struct mp__op *op)
+{
+	struct megapipe_at *at = (struct megapipe_at *)&op->addr;
+
+	*at = (struct megapipe_at){
+		.vector = (uintptr_t)op->iov,
+		.count = op->iovcnt,
+		.offset = op->offset,
+	};
+	cmd->flags |= MEGAPIPE_F_AT;
+	cmd->addr = (uintptr_t)at;
+}
+
+static void prepare_transfer(struct megapipe_command *cmd, struct mp__op *op)
+{
+	if (op->offset >= 0) {
+		prepare_at(cmd, op);
+	} else if (is_plain(op)) {
+		cmd->addr = (uintptr_t)op->iov->iov_base;
+		cmd->len = op->iov->iov_len;
+	} else {
+		cmd->flags |= MEGAPIPE_F_VECTOR;
+		cmd->addr = (uintptr_t)op->iov;
+		cmd->len = op->iovcnt;
+	}
+}
+
+static int module_op(const struct mp__op *op)
+{
+	switch (op->cmd) {
+	case MP_READ:
+		return MEGAPIPE_OP_READ;
+	case MP_RECV:
+		return MEGAPIPE_OP_RECV;
+	case MP_RECVMSG:
+		return MEGAPIPE_OP_RECVMSG;
+	case MP_WRITE:
+		return MEGAPIPE_OP_WRITE;
+	case MP_SENDMSG:
+		return MEGAPIPE_OP_SENDMSG;
+	case MP_DISCONNECT:
+		return MEGAPIPE_OP_DISCONNECT;
+	case MP_CLOSE:
+		return MEGAPIPE_OP_CLOSE;
+	case MP_CONNECT:
+		return MEGAPIPE_OP_CONNECT;
+	default:
+		return MEGAPIPE_OP_POLL;
+	}
+}
+
+static void submit_op(struct mp__op *op)
+{
+	struct mp_handle *handle = op->handle;
+	struct megapipe_command *cmd =
+		command(handle->ch, module_op(op), handle->in_module.number);
+
+	handle->ch->unflushed++;
+	switch (op->cmd) {
+	case MP_READ:
+	case MP_WRITE:
+		prepare_transfer(cmd, op);
+		break;
+	case MP_RECVMSG:
+	case MP_SENDMSG:
+		cmd->addr = (uintptr_t)op->caller_msg;
+		break;
+	case MP_DISCONNECT:
+		cmd->arg = op->how;
+		break;
+	case MP_POLL:
+		cmd->arg = (unsigned short)op->events;
+		break;
+	case MP_CLOSE:
+		cmd->arg = handle->fd;
+		break;
+	default:
+		break;
+	}
+}
+
+/*
+ * The command to close it is on its way: who gets the slot after it is another
+ * socket.
+ */
+static void free_slot(struct mp_handle *handle)
+{
+	unsigned int slot = handle->slot;
+
+	if (handle->slot < 0)
+		return;
+	handle->slot = -1;
+	mp__lwsocket_forget(handle->ch, slot);
+}
+
+/* ------------------------------------------------------------- connecting */
+
+static void retry_later(struct mp_handle *handle)
+{
+	handle->in_module.is_retrying = true;
+	TAILQ_INSERT_TAIL(&engine_of(handle->ch)->retrying, handle,
+			  in_module.waiting);
+}
+
+static void stop_retrying(struct mp_handle *handle)
+{
+	handle->in_module.is_retrying = false;
+	TAILQ_REMOVE(&engine_of(handle->ch)->retrying, handle,
+		     in_module.waiting);
+}
+
+static int connect_now(struct mp__op *op)
+{
+	int ret;
+
+	do {
+		op->handle->ch->stats.crossings++;
+		ret = connect(op->handle->fd, (struct sockaddr *)&op->addr,
+			      op->addr_len);
+	} while (ret && errno == EINTR);
+	return ret ? -errno : 0;
+}
+
+static void try_connect(struct mp__op *op)
+{
+	int ret = connect_now(op);
+
+	if (ret == -EINPROGRESS)
+		submit_op(op);
+	else if (ret == -EAGAIN)
+		retry_later(op->handle);
+	else
+		mp__op_done(op, ret);
+}
+
+static void begin_connect(struct mp__op *op)
+{
+	int fd = op->handle->fd, flags = fcntl(fd, F_GETFL);
+
+	op->handle->ch->stats.crossings++;
+	if (flags >= 0 && !(flags & O_NONBLOCK)) {
+		op->handle->ch->stats.crossings++;
+		fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+	}
+	try_connect(op);
+}
+
+static void retry_connects(struct mp_channel *ch)
+{
+	struct kernel_engine *e = engine_of(ch);
+	struct mp_handle *last = TAILQ_LAST(&e->retrying, mp__handles);
+	struct mp_handle *handle = NULL;
+
+	/* Who comes back into the line waits for the next round. */
+	while (last && handle != last) {
+		handle = TAILQ_FIRST(&e->retrying);
+		stop_retrying(handle);
+		try_connect(TAILQ_FIRST(&handle->wr.ops));
+	}
+}
+
+/* ------------------------------------------------------------ start, cancel */
+
+static void kernel_start(struct mp__op *op)
+{
+	struct mp_handle *handle = op->handle;
+
+	if (op->cmd == MP_CONNECT) {
+		begin_connect(op);
+		return;
+	}
+	submit_op(op);
+	if (op->cmd == MP_CLOSE) {
+		handle->in_module.is_known = false;
+		free_slot(handle);
+	}
+}
+
+static unsigned int lane_bit(struct mp__op *op)
+{
+	struct mp__lane *lane = mp__lane_of(op);
+
+	if (lane == &op->handle->rd)
+		return MEGAPIPE_LANE_READ;
+	return lane == &op->handle->wr ? MEGAPIPE_LANE_WRITE :
+					 MEGAPIPE_LANE_POLL;
+}
+
+static void kernel_cancel(struct mp__op *op)
+{
+	struct mp_handle *handle = op->handle;
+
+	/* Closing isn't given up: nobody else would close the file. */
+	if (op->cmd == MP_CLOSE)
+		return;
+	if (op->cmd == MP_CONNECT && handle->in_module.is_retrying) {
+		stop_retrying(handle);
+		mp__op_done(op, -ECANCELED);
+	} else if (op->cmd == MP_RECV && handle->in_module.is_starved) {
+		unstarve(handle);
+		mp__op_done(op, -ECANCELED);
+	} else {
+		command(handle->ch, MEGAPIPE_OP_CANCEL,
+			handle->in_module.number)
+			->arg = lane_bit(op);
+	}
+}
+
+/* The module ends what is in flight before it closes. */
+static bool kernel_can_close(const struct mp_handle *handle)
+{
+	return !handle->listener;
+}
+
+static void kernel_quiesce(struct mp_handle *handle)
+{
+	(void)handle;
+}
+
+/* -------------------------------------------------------------- accepting */
+
+static void kernel_accept(struct mp__queue *q)
+{
+	struct mp_channel *ch = q->handle->ch;
+	struct megapipe_command *cmd;
+
+	if (!q->is_in_module) {
+		int ret = register_fd(ch, q->fd, (uintptr_t)q | COOKIE_QUEUE,
+				      &q->number);
+
+		if (ret) {
+			mp__accepted(q, ret, false);
+			return;
+		}
+		q->is_in_module = true;
+	}
+	cmd = command(ch, MEGAPIPE_OP_ACCEPT, q->number);
+	ch->unflushed++;
+	cmd->len = q->multi ? 0 : 1;
+	if (q->handle->listener->is_lwsocket)
+		cmd->flags |= MEGAPIPE_F_LWSOCKET;
+	if (ch->options.accept_peer)
+		cmd->flags |= MEGAPIPE_F_PEER;
+	if (q->draining)
+		cmd->flags |= MEGAPIPE_F_NOWAIT;
+}
+
+static void kernel_accept_stop(struct mp__queue *q)
+{
+	command(q->handle->ch, MEGAPIPE_OP_CANCEL, q->number)->arg =
+		MEGAPIPE_LANE_READ;
+}
+
+static void take_peer(struct mp__queue *q, const struct megapipe_completion *c)
+{
+	struct sockaddr_in *v4 = (struct sockaddr_in *)&q->peer;
+	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&q->peer;
+
+	q->peer_len = 0;
+	if (c->flags & MEGAPIPE_C_IPV4) {
+		*v4 = (struct sockaddr_in){ .sin_family = AF_INET,
+					    .sin_port = c->port };
+		memcpy(&v4->sin_addr, c->addr, sizeof(v4->sin_addr));
+		q->peer_len = sizeof(*v4);
+	} else if (c->flags & MEGAPIPE_C_IPV6) {
+		*v6 = (struct sockaddr_in6){ .sin6_family = AF_INET6,
+					     .sin6_port = c->port,
+					     .sin6_scope_id = c->info };
+		memcpy(&v6->sin6_addr, c->addr, sizeof(v6->sin6_addr));
+		q->peer_len = sizeof(*v6);
+	}
+}
+
+static void accepted(struct mp__queue *q, const struct megapipe_completion *c)
+{
+	int64_t result = c->result;
+
+	take_peer(q, c);
+	if (result >= 0 && q->handle->listener->is_lwsocket) {
+		result &= MEGAPIPE_PLACE_MASK;
+		q->handle->ch->lwsockets[result].number = c->result;
+	}
+	mp__accepted(q, result, c->flags & MEGAPIPE_C_MORE);
+}
+
+static void kernel_close_slot(struct mp_channel *ch, unsigned int slot)
+{
+	close_number(ch, ch->lwsockets[slot].number);
+}
+
+/* ------------------------------------------------------------ completions */
+
+static struct mp__op *op_of(struct mp_handle *handle, int module_op)
+{
+	switch (module_op) {
+	case MEGAPIPE_OP_READ:
+	case MEGAPIPE_OP_RECV:
+	case MEGAPIPE_OP_RECVMSG:
+		return TAILQ_FIRST(&handle->rd.ops);
+	case MEGAPIPE_OP_POLL:
+		return TAILQ_FIRST(&handle->poll.ops);
+	default:
+		return TAILQ_FIRST(&handle->wr.ops);
+	}
+}
+
+static void starve(struct mp_handle *handle)
+{
+	handle->in_module.is_starved = true;
+	handle->ch->stats.buffer_waits++;
+	TAILQ_INSERT_TAIL(&engine_of(handle->ch)->starved, handle,
+			  in_module.waiting);
+}
+
+static void op_completed(struct mp__op *op, const struct megapipe_completion *c)
+{
+	ssize_t result = c->result;
+
+	if (op->canceled && (result == -EINTR || result == -ENOBUFS))
+		result = -ECANCELED;
+	if (result == -EINTR) {
+		submit_op(op);
+		return;
+	}
+	if (op->cmd == MP_RECV && result == -ENOBUFS) {
+		starve(op->handle);
+		return;
+	}
+	if (op->cmd == MP_RECV && result > 0)
+		op->buffer = c->info;
+	mp__op_done(op, result);
+}
+
+static void complete_all(struct mp_channel *ch)
+{
+	struct kernel_engine *e = engine_of(ch);
+
+	while (e->from < e->stored) {
+		const struct megapipe_completion *c =
+			&e->completions[e->from++];
+
+		if (c->op == MEGAPIPE_OP_ACCEPT)
+			accepted((void *)(uintptr_t)(c->cookie & ~COOKIE_QUEUE),
+				 c);
+		else
+			op_completed(op_of((void *)(uintptr_t)c->cookie, c->op),
+				     c);
+	}
+}
+
+/* ------------------------------------------------------- flush and fetch */
+
+/* Unbatched, completions are left for the fetch, one by one. */
+static int kernel_flush(struct mp_channel *ch)
+{
+	struct kernel_engine *e = engine_of(ch);
+
+	while (e->ncommands) {
+		struct megapipe_run now = {
+			.max = ch->options.batch == 1 ? 0 : COMPLETIONS_MAX,
+		};
+		int ret = run(ch, &now);
+
+		complete_all(ch);
+		if (ret && ret != -ETIME && ret != -EINTR)
+			return ret;
+	}
+	return 0;
+}
+
+static void moderate(struct mp_channel *ch, struct megapipe_run *wait)
+{
+	struct kernel_engine *e = engine_of(ch);
+	uint32_t moderation_us = ch->options.moderation_us;
+
+	if (!moderation_us || !wait->timeout_ns)
+		return;
+	wait->min = mp__moderation_target(&e->moderation);
+	if (wait->min > wait->max)
+		wait->min = wait->max;
+	if (wait->timeout_ns > 0 && wait->timeout_ns <= moderation_us * 1000LL)
+		wait->min = 1;
+	wait->min_wait_ns = moderation_us * 1000;
+}
+
+static int64_t in_ns(int64_t timeout_us)
+{
+	if (timeout_us > INT64_MAX / 1000)
+		return -1;
+	return timeout_us < 0 ? -1 : timeout_us * 1000;
+}
+
+static int kernel_fetch(struct mp_channel *ch, int64_t timeout_us)
+{
+	struct kernel_engine *e = engine_of(ch);
+	bool is_retrying = !TAILQ_EMPTY(&e->retrying);
+	struct megapipe_run wait = {
+		.max = ch->options.batch == 1 ? 1 : COMPLETIONS_MAX,
+	};
+	unsigned int n;
+	int ret;
+
+	if (is_retrying && (timeout_us < 0 || timeout_us > RETRY_US))
+		timeout_us = RETRY_US;
+	wait.timeout_ns = in_ns(timeout_us);
+	moderate(ch, &wait);
+	ret = run(ch, &wait);
+	n = e->stored;
+	mp__account_fetch(ch, n);
+	if (wait.min)
+		mp__moderate(&e->moderation, n, ch->options.batch);
+	complete_all(ch);
+	retry_connects(ch);
+	return n || is_retrying ? 0 : ret;
+}
+
+/* ----------------------------------------------------------------- buffers */
+
+static int kernel_buffers(struct mp_channel *ch)
+{
+	struct kernel_engine *e = engine_of(ch);
+	uint32_t count = ch->options.buffers;
+	struct megapipe_buffers buffers = {
+		.memory = (uintptr_t)mp__buffer(ch, 0),
+		.count = count,
+		.size = ch->options.buffer_size,
+		.stride = ch->options.buffer_size,
+	};
+
+	if (count > 1)
+		buffers.stride = mp__buffer(ch, 1) - mp__buffer(ch, 0);
+	e->free = malloc(sizeof(*e->free) + count * sizeof(uint32_t));
+	if (!e->free)
+		return -ENOMEM;
+	e->free->count = count;
+	for (uint32_t i = 0; i < count; i++)
+		e->free->numbers[i] = count - 1 - i;
+	buffers.free = (uintptr_t)e->free;
+	ch->stats.crossings++;
+	if (ioctl(e->device, MEGAPIPE_IOC_BUFFERS, &buffers)) {
+		free(e->free);
+		e->free = NULL;
+		return -errno;
+	}
+	return 0;
+}
+
+static void kernel_release(struct mp_channel *ch, uint32_t buffer)
+{
+	struct kernel_engine *e = engine_of(ch);
+	struct mp_handle *handle = TAILQ_FIRST(&e->starved);
+
+	e->free->numbers[e->free->count++] = buffer;
+	if (!handle)
+		return;
+	unstarve(handle);
+	submit_op(TAILQ_FIRST(&handle->rd.ops));
+}
+
+/* ------------------------------------------------- sockets without an fd */
+
+static int kernel_install_fd(struct mp_channel *ch, unsigned int slot)
+{
+	struct megapipe_fd arg = { .handle = ch->lwsockets[slot].number };
+	int fd;
+
+	ch->stats.crossings++;
+	fd = ioctl(engine_of(ch)->device, MEGAPIPE_IOC_FD, &arg);
+	return fd < 0 ? -errno : fd;
+}
+
+static int socket_call(struct mp_handle *handle, int call, int level, int name,
+		       const void *value, socklen_t *len)
+{
+	struct megapipe_socket arg = {
+		.handle = handle->in_module.number,
+		.call = call,
+		.level = level,
+		.name = name,
+		.value = (uintptr_t)value,
+		.len = *len,
+	};
+
+	handle->ch->stats.crossings++;
+	if (ioctl(engine_of(handle->ch)->device, MEGAPIPE_IOC_SOCKET, &arg))
+		return -errno;
+	*len = arg.len;
+	return 0;
+}
+
+static int kernel_setsockopt(struct mp_handle *handle, int level, int name,
+			     const void *value, socklen_t len)
+{
+	return socket_call(handle, MEGAPIPE_SETSOCKOPT, level, name, value,
+			   &len);
+}
+
+static int kernel_getsockopt(struct mp_handle *handle, int level, int name,
+			     void *value, socklen_t *len)
+{
+	return socket_call(handle, MEGAPIPE_GETSOCKOPT, level, name, value,
+			   len);
+}
+
+static int kernel_getpeername(struct mp_handle *handle, struct sockaddr *addr,
+			      socklen_t *len)
+{
+	return socket_call(handle, MEGAPIPE_GETPEERNAME, 0, 0, addr, len);
+}
+
+static int kernel_getsockname(struct mp_handle *handle, struct sockaddr *addr,
+			      socklen_t *len)
+{
+	return socket_call(handle, MEGAPIPE_GETSOCKNAME, 0, 0, addr, len);
 }
 
 const struct mp__engine mp__engine_kernel = {
 	.name = "kernel",
 	.probe = kernel_probe,
 	.create = kernel_create,
+	.destroy = kernel_destroy,
+	.attach = kernel_attach,
+	.detach = kernel_detach,
+	.start = kernel_start,
+	.cancel = kernel_cancel,
+	.accepts = 1,
+	.is_fair = true,
+	.accept = kernel_accept,
+	.accept_stop = kernel_accept_stop,
+	.can_close = kernel_can_close,
+	.quiesce = kernel_quiesce,
+	.close_slot = kernel_close_slot,
+	.flush = kernel_flush,
+	.fetch = kernel_fetch,
+	.buffers = kernel_buffers,
+	.release = kernel_release,
+	.install_fd = kernel_install_fd,
+	.setsockopt = kernel_setsockopt,
+	.getsockopt = kernel_getsockopt,
+	.getpeername = kernel_getpeername,
+	.getsockname = kernel_getsockname,
 };

@@ -431,8 +431,11 @@ int mp_getpeername(struct mp_handle *handle, struct sockaddr *addr,
 int mp_getsockname(struct mp_handle *handle, struct sockaddr *addr,
 		   socklen_t *len)
 {
-	int fd = addr && len ? borrow_fd(handle) : -EINVAL;
+	int fd;
 
+	if (addr && len && is_direct(handle) && handle->ch->engine->getsockname)
+		return handle->ch->engine->getsockname(handle, addr, len);
+	fd = addr && len ? borrow_fd(handle) : -EINVAL;
 	if (fd < 0)
 		return fd;
 	return give_back_fd(handle, fd, getsockname(fd, addr, len));

@@ -66,7 +66,7 @@
  *
  * Engines
  *
- *   kernel  the MegaPipe module, /dev/megapipe
+ *   kernel  the MegaPipe module, /dev/megapipe (kernel/ in the sources)
  *   uring   io_uring, Linux 6.1 or newer
  *   epoll   epoll and non-blocking calls, everywhere
  *   All behave alike. They differ in cost, and where a comment below says so.
@@ -148,14 +148,14 @@ struct mp_options {
 	 * wait goes on for this many microseconds at most to collect some
 	 * more; how many, it learns. Pays where clients run on other CPUs and
 	 * the server keeps up with them; costs where they share the CPU. 0:
-	 * off, and so without batching. Engine uring only so far; others take
-	 * what is there.
+	 * off, and so without batching. Engine epoll takes what is there.
 	 */
 	unsigned int moderation_us;
 
 	/*
 	 * MP_ACCEPT events tell the peer's address. It is cheaper so than by
-	 * mp_getpeername(): engine uring asks for those of a whole batch.
+	 * mp_getpeername(): engine kernel tells it for nothing, engine uring
+	 * asks for those of a whole batch.
 	 */
 	bool accept_peer;
 };
@@ -164,7 +164,8 @@ struct mp_options {
  * Make a channel for the calling thread.
  *   -ENOENT  no engine has this name
  *   -ENOSYS  this kernel doesn't have what the engine needs
- *   -EPERM   not allowed here (seccomp, kernel.io_uring_disabled)
+ *   -EPERM   not allowed here (seccomp, kernel.io_uring_disabled, the mode of
+ *            /dev/megapipe)
  *   -ENODEV  engine "kernel": the module isn't loaded
  */
 int mp_create(const struct mp_options *options, struct mp_channel **ch);
@@ -355,8 +356,8 @@ struct mp_event {
 			/*
 			 * With mp_options.accept_peer, and valid until the next
 			 * mp_dispatch(). NULL where the engine doesn't get to
-			 * know it (uring: UNIX sockets, or before Linux 6.7):
-			 * mp_getpeername() does.
+			 * know it (kernel: UNIX sockets; uring: these, and all
+			 * before Linux 6.7): mp_getpeername() does.
 			 */
 			socklen_t peer_len;
 			const struct sockaddr *peer;
@@ -402,7 +403,9 @@ int mp_lwsocket_to_fd(struct mp_handle *handle);
  * socket's handle. Synchronous, with the errors of their namesakes; only the
  * name of a peer that is gone may be told all the same. One system call each;
  * on engine uring for lwsockets so from Linux 6.8, but for options below
- * SOL_SOCKET that are read, and one's own name: they cost three.
+ * SOL_SOCKET that are read, and one's own name: they cost three. On engine
+ * kernel before Linux 6.7, one of SOL_SOCKET that is read costs three, and the
+ * lwsocket has a file from then on.
  */
 int mp_setsockopt(struct mp_handle *handle, int level, int name,
 		  const void *value, socklen_t len);
