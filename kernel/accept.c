@@ -34,21 +34,20 @@ static void mp_tell_peer(const struct sock *sk, struct megapipe_completion *c)
 #endif
 }
 
-static int mp_accept_lwsocket(struct mp_handle *h,
-			      struct megapipe_completion *c,
-			      const struct socket **sock)
+/* Returns the lwsocket's handle, or a descriptor. */
+static s64 mp_accept_lwsocket(struct mp_handle *h,
+			      struct megapipe_completion *peer)
 {
 	struct mp_handle *new = mp_lwsocket_accept(h);
 
 	if (IS_ERR(new))
 		return PTR_ERR(new);
-	c->result = new->number;
-	*sock = new->sock;
-	return 0;
+	if (peer)
+		mp_tell_peer(new->sock->sk, peer);
+	return new->number;
 }
 
-static int mp_accept_fd(struct mp_handle *h, struct megapipe_completion *c,
-			const struct socket **sock)
+static s64 mp_accept_fd(struct mp_handle *h, struct megapipe_completion *peer)
 {
 	struct socket *new;
 	struct file *file;
@@ -66,25 +65,22 @@ static int mp_accept_fd(struct mp_handle *h, struct megapipe_completion *c,
 		put_unused_fd(fd);
 		return ret;
 	}
+	if (peer)
+		mp_tell_peer(new->sk, peer);
+	/* from here on another thread may close it */
 	fd_install(fd, file);
-	c->result = fd;
-	*sock = new;
-	return 0;
+	return fd;
 }
 
 /* One connection; -EAGAIN: there is none. */
-int mp_try_accept(struct mp_handle *h, struct mp_lane *lane,
-		  struct megapipe_completion *c)
+s64 mp_try_accept(struct mp_handle *h, struct megapipe_completion *peer)
 {
-	const struct socket *sock;
-	int ret;
+	const struct mp_lane *lane = &h->lanes[MP_READING];
 
 	if (mp_is_empty(h->sock->sk))
 		return -EAGAIN;
-	ret = lane->flags & MEGAPIPE_F_LWSOCKET ?
-		      mp_accept_lwsocket(h, c, &sock) :
-		      mp_accept_fd(h, c, &sock);
-	if (!ret && lane->flags & MEGAPIPE_F_PEER)
-		mp_tell_peer(sock->sk, c);
-	return ret;
+	if (!(lane->flags & MEGAPIPE_F_PEER))
+		peer = NULL;
+	return lane->flags & MEGAPIPE_F_LWSOCKET ? mp_accept_lwsocket(h, peer) :
+						   mp_accept_fd(h, peer);
 }

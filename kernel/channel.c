@@ -115,20 +115,31 @@ int mp_channel_buffers(struct mp_channel *ch, const struct megapipe_buffers *b)
 
 /* --------------------------------------------------------- completions */
 
-void mp_store(struct mp_channel *ch, const struct megapipe_completion *c)
+static void mp_copy_completions(struct mp_channel *ch)
 {
 	struct mp_room *room = &ch->room;
+	u32 n = room->stored - room->copied;
 
-	if (copy_to_user(&room->completions[room->stored], c, sizeof(*c)))
+	if (n && copy_to_user(&room->completions[room->copied], ch->completions,
+			      n * sizeof(*ch->completions)))
 		room->is_faulty = true;
-	room->stored++;
-	ch->stats.completions++;
+	room->copied = room->stored;
 }
 
-void mp_complete(struct mp_handle *h, struct megapipe_completion *c)
+/* A new one, where there is room. It gets to the process with the others. */
+struct megapipe_completion *mp_completion(struct mp_handle *h, u8 op)
 {
-	c->cookie = h->cookie;
-	mp_store(h->ch, c);
+	struct mp_channel *ch = h->ch;
+	struct mp_room *room = &ch->room;
+	struct megapipe_completion *c;
+
+	if (room->stored - room->copied == MP_COMPLETIONS_AT_ONCE)
+		mp_copy_completions(ch);
+	c = &ch->completions[room->stored - room->copied];
+	room->stored++;
+	ch->stats.completions++;
+	*c = (struct megapipe_completion){ .cookie = h->cookie, .op = op };
+	return c;
 }
 
 /* --------------------------------------------------------------- running */
@@ -275,6 +286,8 @@ int mp_run(struct mp_channel *ch, struct megapipe_run *run)
 	ch->stats.commands += run->done;
 	if (!ret && run->max)
 		ret = mp_fetch(ch, run);
+	mp_copy_completions(ch);
+	mp_buffers_settle(ch);
 	run->stored = ch->room.stored;
 	if (ch->room.is_faulty)
 		ret = -EFAULT;

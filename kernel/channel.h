@@ -24,8 +24,9 @@
 
 #include "uapi/megapipe.h"
 
-/* Commands copied from the process at a time. */
+/* Commands copied from the process at a time, completions to it. */
 #define MP_COMMANDS_AT_ONCE 32
+#define MP_COMPLETIONS_AT_ONCE 32
 /* Connections taken from a queue before others get their turn. */
 #define MP_ACCEPTS_A_TURN 64
 /* Some files tell readers and writers by a wait queue each. */
@@ -75,7 +76,8 @@ struct mp_handle {
 	struct mp_channel *ch;
 	unsigned long queued; /* bit 0: on the ready list */
 	atomic_t seen;	      /* events since the last look */
-	unsigned int wanted;  /* events that somebody waits for */
+	/* events that somebody waits for, or has waited for not long ago */
+	unsigned int wanted;
 	struct llist_node ready;
 
 	struct list_head todo; /* to be looked at, by the channel's thread */
@@ -84,6 +86,7 @@ struct mp_handle {
 	u64 cookie;
 	u32 number;
 	u8 kind;
+	u8 busy;	  /* bit n: lane n isn't idle */
 	bool is_attached; /* to the file's wait queues */
 	bool is_closing;
 	bool is_closed; /* the file is let go of, with this result: */
@@ -119,6 +122,9 @@ struct mp_buffers {
 	u32 count;
 	u32 size;
 	u32 stride;
+	/* during an ioctl: how many are free, and if that is known */
+	u32 nfree;
+	bool is_known;
 };
 
 /* The ioctl that is going on. */
@@ -126,6 +132,7 @@ struct mp_room {
 	struct megapipe_completion __user *completions;
 	u32 max;
 	u32 stored;
+	u32 copied; /* of these */
 	bool is_faulty;
 };
 
@@ -149,6 +156,7 @@ struct mp_channel {
 	u32 nspare;
 	struct megapipe_stats stats;
 	struct megapipe_command commands[MP_COMMANDS_AT_ONCE];
+	struct megapipe_completion completions[MP_COMPLETIONS_AT_ONCE];
 };
 
 static inline bool mp_has_room(const struct mp_channel *ch)
@@ -162,8 +170,7 @@ void mp_channel_end(struct mp_channel *ch);
 void mp_channel_free(struct mp_channel *ch);
 int mp_channel_buffers(struct mp_channel *ch,
 		       const struct megapipe_buffers *buffers);
-void mp_store(struct mp_channel *ch, const struct megapipe_completion *c);
-void mp_complete(struct mp_handle *h, struct megapipe_completion *c);
+struct megapipe_completion *mp_completion(struct mp_handle *h, u8 op);
 void mp_todo(struct mp_handle *h);
 int mp_run(struct mp_channel *ch, struct megapipe_run *run);
 
@@ -187,6 +194,7 @@ void mp_handles_exit(void);
 
 /* operation.c */
 void mp_look_at(struct mp_handle *h);
+void mp_begin(struct mp_handle *h, int nr);
 
 /* readiness.c */
 void mp_wait_init(struct mp_wait *wait, struct mp_handle *h);
@@ -198,20 +206,20 @@ void mp_ready(struct mp_handle *h);
 
 /* transfer.c */
 ssize_t mp_try_read(struct mp_handle *h, struct mp_lane *lane);
-ssize_t mp_try_recv(struct mp_handle *h, struct mp_lane *lane, u32 *buffer);
+ssize_t mp_try_recv(struct mp_handle *h, struct mp_lane *lane);
 ssize_t mp_try_write(struct mp_handle *h, struct mp_lane *lane);
 bool mp_is_plain_tcp(const struct sock *sk);
 u64 mp_buffer_addr(const struct mp_channel *ch, u32 buffer);
-int mp_buffer_take(const struct mp_channel *ch, u32 *buffer);
-void mp_buffer_give(const struct mp_channel *ch, u32 buffer);
+int mp_buffer_take(struct mp_channel *ch, u32 *buffer);
+void mp_buffer_give(struct mp_channel *ch, u32 buffer);
+void mp_buffers_settle(struct mp_channel *ch);
 
 /* message.c */
 ssize_t mp_try_recvmsg(struct mp_handle *h, struct mp_lane *lane);
 ssize_t mp_try_sendmsg(struct mp_handle *h, struct mp_lane *lane);
 
 /* accept.c */
-int mp_try_accept(struct mp_handle *h, struct mp_lane *lane,
-		  struct megapipe_completion *c);
+s64 mp_try_accept(struct mp_handle *h, struct megapipe_completion *peer);
 
 /* lwsocket.c */
 extern bool mp_lwsocket_inode;
@@ -226,7 +234,7 @@ void mp_lwsockets_exit(void);
 /* disk.c */
 void mp_disk_start(struct mp_handle *h, struct mp_lane *lane);
 void mp_disk_free(struct mp_lane *lane);
-void mp_disk_settle(struct mp_handle *h, struct mp_lane *lane);
+void mp_disk_end(struct mp_handle *h, struct mp_lane *lane);
 int mp_disk_init(void);
 void mp_disk_exit(void);
 

@@ -114,10 +114,11 @@ static void mp_begin_close(struct mp_handle *h,
 	mp_go(h, at_once);
 }
 
-static int mp_begin(struct mp_handle *h, const struct megapipe_command *cmd,
-		    bool at_once)
+static int mp_operate(struct mp_handle *h, const struct megapipe_command *cmd,
+		      bool at_once)
 {
-	struct mp_lane *lane = &h->lanes[mp_rules[cmd->op].lane];
+	int nr = mp_rules[cmd->op].lane;
+	struct mp_lane *lane = &h->lanes[nr];
 
 	if (lane->state != MP_IDLE)
 		return -EBUSY;
@@ -129,7 +130,12 @@ static int mp_begin(struct mp_handle *h, const struct megapipe_command *cmd,
 	lane->arg = cmd->arg;
 	lane->addr = cmd->addr;
 	lane->done = 0;
-	mp_go(h, at_once);
+	lane->info = 0;
+	h->busy |= BIT(nr);
+	if (at_once)
+		mp_begin(h, nr);
+	else
+		mp_todo(h);
 	return 0;
 }
 
@@ -160,6 +166,6 @@ int mp_command(struct mp_channel *ch, const struct megapipe_command *cmd,
 		h->cookie = cmd->addr;
 		return 0;
 	default:
-		return mp_begin(h, cmd, at_once);
+		return mp_operate(h, cmd, at_once);
 	}
 }

@@ -141,7 +141,7 @@ static int mp_import_plain(struct mp_disk *d, u64 value, size_t len)
 /* The buffer is taken before there is something in it. */
 static int mp_import_buffer(struct mp_disk *d)
 {
-	const struct mp_channel *ch = d->h->ch;
+	struct mp_channel *ch = d->h->ch;
 	int ret = mp_buffer_take(ch, &d->lane->info);
 
 	if (ret)
@@ -230,26 +230,23 @@ void mp_disk_start(struct mp_handle *h, struct mp_lane *lane)
 	}
 }
 
-/* By the channel's thread, before it tells. */
-void mp_disk_settle(struct mp_handle *h, struct mp_lane *lane)
-{
-	struct mp_disk *d = lane->disk;
-
-	if (d && d->has_buffer && lane->done <= 0)
-		mp_buffer_give(h->ch, lane->info);
-}
-
 /* Nothing of it is going on any more on return. */
 void mp_disk_free(struct mp_lane *lane)
 {
 	struct mp_disk *d = lane->disk;
 
-	if (!d)
-		return;
 	cancel_work_sync(&d->work);
 	kfree(d->heap);
 	kfree(d);
 	lane->disk = NULL;
+}
+
+/* By the channel's thread, before it tells. */
+void mp_disk_end(struct mp_handle *h, struct mp_lane *lane)
+{
+	if (lane->disk->has_buffer && lane->done <= 0)
+		mp_buffer_give(h->ch, lane->info);
+	mp_disk_free(lane);
 }
 
 int mp_disk_init(void)

@@ -112,6 +112,7 @@ void mp_handle_init(struct mp_handle *h, struct mp_channel *ch)
 	h->file = NULL;
 	h->cookie = 0;
 	h->kind = MEGAPIPE_KIND_STREAM;
+	h->busy = 0;
 	h->is_attached = false;
 	h->is_closing = false;
 	h->is_closed = false;
@@ -245,7 +246,8 @@ void mp_handle_end(struct mp_handle *h)
 	struct mp_channel *ch = h->ch;
 
 	for (int i = 0; i < MP_LANES; i++)
-		mp_disk_free(&h->lanes[i]);
+		if (h->lanes[i].disk)
+			mp_disk_free(&h->lanes[i]);
 	list_del_init(&h->todo);
 	mp_handle_let_go(h);
 	mp_table_remove(mp_is_lwsocket(h) ? &ch->lwsockets : &ch->files_table,

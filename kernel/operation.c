@@ -30,39 +30,39 @@ static __poll_t mp_lane_events(const struct mp_handle *h, int nr)
 /* ----------------------------------------------------------- completing */
 
 /* False: there is no room for it now. */
-static bool mp_tell(struct mp_handle *h, struct mp_lane *lane)
+static bool mp_tell(struct mp_handle *h, int nr)
 {
-	struct megapipe_completion c = {
-		.result = lane->done,
-		.op = lane->op,
-		.info = lane->info,
-	};
+	struct mp_lane *lane = &h->lanes[nr];
+	struct megapipe_completion *c;
 
 	if (!mp_has_room(h->ch))
 		return false;
-	mp_disk_settle(h, lane);
-	mp_disk_free(lane);
+	if (lane->disk)
+		mp_disk_end(h, lane);
+	c = mp_completion(h, lane->op);
+	c->result = lane->done;
+	c->info = lane->info;
 	lane->state = MP_IDLE;
-	mp_complete(h, &c);
+	h->busy &= ~BIT(nr);
 	return true;
 }
 
-static bool mp_finish(struct mp_handle *h, struct mp_lane *lane, s64 result,
-		      u32 info)
+static bool mp_finish(struct mp_handle *h, int nr, s64 result)
 {
+	struct mp_lane *lane = &h->lanes[nr];
+
 	if (lane->state == MP_NEW)
 		h->ch->stats.immediate++;
 	lane->done = result;
-	lane->info = info;
 	lane->state = MP_DONE;
-	return mp_tell(h, lane);
+	return mp_tell(h, nr);
 }
 
 /*
  * A socket's error goes to whoever asks first. Others, who wait at the same
  * time or come after, are to learn why, too.
  */
-static s64 mp_latch_error(struct mp_handle *h, enum mp_lane_nr nr, s64 result)
+static s64 mp_latch_error(struct mp_handle *h, int nr, s64 result)
 {
 	bool is_error = result == -ECONNRESET || result == -ETIMEDOUT ||
 			result == -EHOSTUNREACH || result == -ENETUNREACH;
@@ -98,7 +98,7 @@ static s64 mp_try_connect(struct mp_handle *h)
 	return sock_error(h->sock->sk);
 }
 
-static s64 mp_try(struct mp_handle *h, struct mp_lane *lane, u32 *info)
+static s64 mp_try(struct mp_handle *h, struct mp_lane *lane)
 {
 	if (!h->sock && !h->file)
 		return -ENOTCONN;
@@ -106,7 +106,7 @@ static s64 mp_try(struct mp_handle *h, struct mp_lane *lane, u32 *info)
 	case MEGAPIPE_OP_READ:
 		return mp_try_read(h, lane);
 	case MEGAPIPE_OP_RECV:
-		return mp_try_recv(h, lane, info);
+		return mp_try_recv(h, lane);
 	case MEGAPIPE_OP_RECVMSG:
 		return mp_try_recvmsg(h, lane);
 	case MEGAPIPE_OP_WRITE:
@@ -146,49 +146,69 @@ static bool mp_is_ready_now(struct mp_handle *h, int nr, s64 *error)
 	return events & mp_lane_events(h, nr);
 }
 
+/* False: there is no room for its result. */
 static bool mp_try_lane(struct mp_handle *h, int nr)
 {
 	struct mp_lane *lane = &h->lanes[nr];
-	u32 info = 0;
-	s64 ret = mp_try(h, lane, &info);
+	s64 ret = mp_try(h, lane);
 
 	if (ret == -EAGAIN && mp_is_ready_now(h, nr, &ret) && ret == -EAGAIN)
-		ret = mp_try(h, lane, &info);
+		ret = mp_try(h, lane);
 	if (ret == -EAGAIN) {
 		lane->state = MP_WAITING;
 		return true;
 	}
-	return mp_finish(h, lane, mp_latch_error(h, nr, ret), info);
+	return mp_finish(h, nr, mp_latch_error(h, nr, ret));
+}
+
+static void mp_tell_accepted(struct mp_handle *h, s64 result,
+			     const struct megapipe_completion *peer)
+{
+	struct mp_lane *lane = &h->lanes[MP_READING];
+	struct megapipe_completion *c;
+
+	c = mp_completion(h, MEGAPIPE_OP_ACCEPT);
+	if (lane->flags & MEGAPIPE_F_PEER) {
+		c->flags = peer->flags;
+		c->port = peer->port;
+		c->info = peer->info;
+		memcpy(c->addr, peer->addr, sizeof(c->addr));
+	}
+	c->result = result;
+	if (lane->len && !--lane->len) {
+		lane->state = MP_IDLE;
+		h->busy &= ~BIT(MP_READING);
+	} else {
+		c->flags |= MEGAPIPE_C_MORE;
+	}
 }
 
 /* False: it has had its turn, and there may be more. */
 static bool mp_accept_lane(struct mp_handle *h)
 {
 	struct mp_lane *lane = &h->lanes[MP_READING];
-	s64 error = 0;
 
 	for (int i = 0; i < MP_ACCEPTS_A_TURN; i++) {
-		struct megapipe_completion c = { .op = MEGAPIPE_OP_ACCEPT };
-		int ret;
+		struct megapipe_completion peer = {};
+		s64 ret, error = -EAGAIN;
 
 		if (!mp_has_room(h->ch))
 			return false;
-		ret = mp_try_accept(h, lane, &c);
+		ret = mp_try_accept(h, &peer);
 		if (ret == -EAGAIN && !(lane->flags & MEGAPIPE_F_NOWAIT)) {
-			if (mp_is_ready_now(h, MP_READING, &error) && !error)
+			bool is_ready = mp_is_ready_now(h, MP_READING, &error);
+
+			if (is_ready && error == -EAGAIN)
 				continue;
-			lane->state = MP_WAITING;
-			ret = error;
-			if (!ret)
+			if (!is_ready) {
+				lane->state = MP_WAITING;
 				return true;
+			}
+			ret = error;
 		}
-		if (ret)
-			return mp_finish(h, lane, ret, 0);
-		if (lane->len && !--lane->len)
-			lane->state = MP_IDLE;
-		else
-			c.flags |= MEGAPIPE_C_MORE;
-		mp_complete(h, &c);
+		if (ret < 0)
+			return mp_finish(h, MP_READING, ret);
+		mp_tell_accepted(h, ret, &peer);
 		if (lane->state == MP_IDLE)
 			return true;
 	}
@@ -197,15 +217,12 @@ static bool mp_accept_lane(struct mp_handle *h)
 
 /* ------------------------------------------------------------- a handle */
 
-static bool mp_is_disk(const struct mp_handle *h)
+static bool mp_disk_lane(struct mp_handle *h, int nr)
 {
-	return h->kind == MEGAPIPE_KIND_DISK;
-}
+	struct mp_lane *lane = &h->lanes[nr];
 
-static bool mp_disk_lane(struct mp_handle *h, struct mp_lane *lane)
-{
 	mp_disk_start(h, lane);
-	return lane->state == MP_WORKING || mp_tell(h, lane);
+	return lane->state == MP_WORKING || mp_tell(h, nr);
 }
 
 /* False: it isn't over with the lane, for want of room or of time. */
@@ -215,62 +232,57 @@ static bool mp_look_at_lane(struct mp_handle *h, int nr, __poll_t events)
 	/* of a worker, with the result */
 	u8 state = smp_load_acquire(&lane->state);
 
-	if (state == MP_IDLE || state == MP_WORKING)
+	if (state == MP_WORKING)
 		return true;
 	if (state == MP_DONE)
-		return mp_tell(h, lane);
+		return mp_tell(h, nr);
 	if (lane->canceled)
-		return mp_finish(h, lane, -ECANCELED, 0);
+		return mp_finish(h, nr, -ECANCELED);
 	if (state == MP_WAITING && !(events & mp_lane_events(h, nr)))
 		return true;
 	if (lane->op == MEGAPIPE_OP_ACCEPT)
 		return mp_accept_lane(h);
-	if (mp_is_disk(h) && nr != MP_POLLING)
-		return mp_disk_lane(h, lane);
+	if (h->kind == MEGAPIPE_KIND_DISK)
+		return mp_disk_lane(h, nr);
 	return mp_try_lane(h, nr);
 }
 
 /* When all its operations have ended, the file goes, then the handle. */
 static void mp_close(struct mp_handle *h)
 {
-	struct megapipe_completion c = {
-		.op = MEGAPIPE_OP_CLOSE,
-		.cookie = h->cookie,
-	};
-	struct mp_channel *ch = h->ch;
-	bool is_idle = true;
+	struct megapipe_completion *c;
 
-	for (int i = 0; i < MP_LANES; i++) {
+	for (int i = 0; i < MP_LANES; i++)
 		/* the worker is done with the file */
-		u8 state = smp_load_acquire(&h->lanes[i].state);
-
-		if (state == MP_WORKING)
+		if (smp_load_acquire(&h->lanes[i].state) == MP_WORKING)
 			return;
-		is_idle &= state == MP_IDLE;
-	}
 	mp_handle_let_go(h);
-	if (!is_idle || !mp_has_room(ch)) {
+	if (h->busy || !mp_has_room(h->ch)) {
 		mp_todo(h);
 		return;
 	}
-	c.result = h->close_result;
+	c = mp_completion(h, MEGAPIPE_OP_CLOSE);
+	c->result = h->close_result;
 	mp_handle_end(h);
-	mp_store(ch, &c);
 }
 
-/* Somebody has waited for what was seen since. */
-static bool mp_was_woken(struct mp_handle *h)
+/*
+ * Somebody has waited for what was seen since. What nobody waits for any more
+ * stays wanted until it comes once for nothing: mostly, it is wanted again
+ * before.
+ */
+static bool mp_was_woken(struct mp_handle *h, bool was_for_nothing)
 {
-	unsigned int wanted = 0;
+	unsigned int wanted = was_for_nothing ? 0 : h->wanted;
 
 	for (int i = 0; i < MP_LANES; i++)
 		if (h->lanes[i].state == MP_WAITING)
 			wanted |= (__force unsigned int)mp_lane_events(h, i);
-	if (wanted != h->wanted) {
-		WRITE_ONCE(h->wanted, wanted);
-		/* against mp_wake(): we see its event, or it our want */
-		smp_mb();
-	}
+	if (wanted == h->wanted)
+		return false;
+	WRITE_ONCE(h->wanted, wanted);
+	/* against mp_wake(): we see its event, or it our want */
+	smp_mb();
 	return atomic_read(&h->seen) & wanted;
 }
 
@@ -281,6 +293,7 @@ static bool mp_was_woken(struct mp_handle *h)
 void mp_look_at(struct mp_handle *h)
 {
 	bool is_over;
+	u8 busy;
 
 	do {
 		unsigned int seen = 0;
@@ -288,15 +301,27 @@ void mp_look_at(struct mp_handle *h)
 		is_over = true;
 		if (atomic_read(&h->seen))
 			seen = atomic_xchg(&h->seen, 0);
-		for (int i = 0; i < MP_LANES; i++)
-			is_over &=
-				mp_look_at_lane(h, i, (__force __poll_t)seen);
+		for (busy = h->busy; busy; busy &= busy - 1)
+			is_over &= mp_look_at_lane(h, __ffs(busy),
+						   (__force __poll_t)seen);
 		if (!is_over) {
 			/* some of it may not have been looked at */
 			atomic_or(seen, &h->seen);
 			mp_todo(h);
 		}
-	} while (is_over && mp_was_woken(h));
+	} while (is_over && mp_was_woken(h, !h->busy));
 	if (h->is_closing)
 		mp_close(h);
+}
+
+/* A new operation of one that may have others: these are left alone. */
+void mp_begin(struct mp_handle *h, int nr)
+{
+	if (h->kind == MEGAPIPE_KIND_DISK ||
+	    h->lanes[nr].op == MEGAPIPE_OP_ACCEPT)
+		mp_look_at(h);
+	else if (!mp_try_lane(h, nr))
+		mp_todo(h);
+	else if (h->busy & BIT(nr) && mp_was_woken(h, false))
+		mp_look_at(h);
 }

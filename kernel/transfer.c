@@ -154,23 +154,33 @@ ssize_t mp_try_read(struct mp_handle *h, struct mp_lane *lane)
 	return mp_no_restart(ret);
 }
 
-/* The buffer on top of the free ones. */
-static int mp_free_buffer(const struct mp_channel *ch, u32 *count, u32 *buffer)
-{
-	const struct mp_buffers *b = &ch->buffers;
+/* ---------------------------------------------------------------- buffers */
 
+/*
+ * The process's thread gives buffers back while we are not in an ioctl: so how
+ * many are free is read once in each, and written once.
+ */
+static int mp_count_buffers(struct mp_buffers *b)
+{
+	if (b->is_known)
+		return 0;
 	if (!b->count)
 		return -ENOBUFS;
-	if (get_user(*count, &b->free->count))
+	if (get_user(b->nfree, &b->free->count))
 		return -EFAULT;
-	if (!*count)
-		return -ENOBUFS;
-	if (*count > b->count)
+	if (b->nfree > b->count)
 		return -EFAULT;
-	if (get_user(*buffer, &b->free->numbers[*count - 1]) ||
-	    *buffer >= b->count)
-		return -EFAULT;
+	b->is_known = true;
 	return 0;
+}
+
+void mp_buffers_settle(struct mp_channel *ch)
+{
+	struct mp_buffers *b = &ch->buffers;
+
+	if (b->is_known && put_user(b->nfree, &b->free->count))
+		ch->room.is_faulty = true;
+	b->is_known = false;
 }
 
 u64 mp_buffer_addr(const struct mp_channel *ch, u32 buffer)
@@ -178,50 +188,56 @@ u64 mp_buffer_addr(const struct mp_channel *ch, u32 buffer)
 	return ch->buffers.memory + (u64)buffer * ch->buffers.stride;
 }
 
-int mp_buffer_take(const struct mp_channel *ch, u32 *buffer)
+int mp_buffer_take(struct mp_channel *ch, u32 *buffer)
 {
-	u32 count;
-	int ret = mp_free_buffer(ch, &count, buffer);
+	struct mp_buffers *b = &ch->buffers;
+	int ret = mp_count_buffers(b);
 
 	if (ret)
 		return ret;
-	return put_user(count - 1, &ch->buffers.free->count);
+	if (!b->nfree)
+		return -ENOBUFS;
+	if (get_user(*buffer, &b->free->numbers[b->nfree - 1]) ||
+	    *buffer >= b->count)
+		return -EFAULT;
+	b->nfree--;
+	return 0;
 }
 
-/* Nobody else is told of a buffer that can't be given back: it is lost. */
-void mp_buffer_give(const struct mp_channel *ch, u32 buffer)
+/* One that can't be given back was the process's fault, and is lost. */
+void mp_buffer_give(struct mp_channel *ch, u32 buffer)
 {
-	struct megapipe_free __user *free = ch->buffers.free;
-	u32 count;
+	struct mp_buffers *b = &ch->buffers;
 
-	if (get_user(count, &free->count) || count >= ch->buffers.count ||
-	    put_user(buffer, &free->numbers[count]))
+	if (mp_count_buffers(b) || b->nfree == b->count ||
+	    put_user(buffer, &b->free->numbers[b->nfree]))
 		return;
-	put_user(count + 1, &free->count);
+	b->nfree++;
 }
 
-ssize_t mp_try_recv(struct mp_handle *h, struct mp_lane *lane, u32 *buffer)
+ssize_t mp_try_recv(struct mp_handle *h, struct mp_lane *lane)
 {
-	const struct mp_buffers *b = &h->ch->buffers;
-	struct mp_lane into = { .len = b->size };
+	struct mp_channel *ch = h->ch;
+	struct mp_lane into = { .len = ch->buffers.size };
 	struct mp_memory m;
 	ssize_t ret;
-	u32 count;
 
 	if (h->sock && mp_is_empty(h->sock->sk))
 		return -EAGAIN;
-	ret = mp_free_buffer(h->ch, &count, buffer);
+	ret = mp_buffer_take(ch, &lane->info);
 	if (ret)
 		return ret;
-	into.addr = mp_buffer_addr(h->ch, *buffer);
+	into.addr = mp_buffer_addr(ch, lane->info);
 	ret = mp_import(&m, &into, ITER_DEST);
-	if (ret)
-		return ret;
-	ret = mp_receive(h, &m);
-	if (ret > 0 && put_user(count - 1, &b->free->count))
-		return -EFAULT;
+	if (!ret)
+		ret = mp_receive(h, &m);
+	/* its number is on top still */
+	if (ret <= 0)
+		ch->buffers.nfree++;
 	return mp_no_restart(ret);
 }
+
+/* ---------------------------------------------------------------- writing */
 
 /* Until all of it is written. lane->done says what is, when it has to wait. */
 ssize_t mp_try_write(struct mp_handle *h, struct mp_lane *lane)
