@@ -141,10 +141,11 @@ void mp__op_done(struct mp__op *op, ssize_t result)
 	if (result < 0 && (cmd == MP_WRITE || cmd == MP_SENDMSG))
 		cancel_writes_behind(handle);
 	mp__deliver(op);
-	mp__lane_run(handle, lane);
+	if (!TAILQ_EMPTY(&lane->ops))
+		mp__lane_run(handle, lane);
 	if (cmd == MP_CONNECT)
 		mp__lane_run(handle, &handle->rd);
-	else if (lane != &handle->wr)
+	else if (lane != &handle->wr && !TAILQ_EMPTY(&handle->wr.ops))
 		mp__lane_run(handle, &handle->wr);
 }
 
