@@ -15,6 +15,8 @@ export type Machine = {
   icount: boolean;
   /** Words for the kernel's command line. */
   kernelOptions: string[];
+  /** Words for qemu's. */
+  emulatorOptions?: string[];
   /** Folders of the host in which the guest may write. */
   writable: string[];
   /** The word by which the guest's first process is known. */
@@ -44,13 +46,15 @@ export function qemuCommand(machine: Machine): string[] {
     ...['-device', 'virtio-serial-device', ...ports.flatMap(portDevice)],
     ...sharedFolder('root', '/', 'readonly=on,'),
     ...machine.writable.flatMap((folder, index) => sharedFolder(`writable${index}`, folder, '')),
+    ...(machine.emulatorOptions ?? []),
   ];
 }
 
 function processors({ accelerator, cpus, icount }: Machine): string[] {
   if (icount)
     return ['-accel', 'tcg,thread=single', '-icount', 'shift=0,sleep=off', '-cpu', 'max', '-smp', '1'];
-  const how = accelerator === 'kvm' ? 'kvm' : 'tcg,thread=multi';
+  // By turns: emulated side by side, a CPU can meet a breakpoint of another's text patching that is gone already.
+  const how = accelerator === 'kvm' ? 'kvm' : 'tcg,thread=single';
   return ['-accel', how, '-cpu', 'max', '-smp', `${cpus}`];
 }
 
