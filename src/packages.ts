@@ -40,6 +40,13 @@ export const debianPackages: readonly DebianPackage[] = [
   { name: 'libubsan1', purpose: 'test', why: 'builds with UndefinedBehaviorSanitizer' },
   { name: 'curl', purpose: 'test', why: 'a client of nginx that nobody here wrote' },
   { name: 'openssl', purpose: 'test', why: 'makes certificates for nginx' },
+  { name: 'qemu-system-x86', purpose: 'test', why: 'virtual machines, in which the kernel module is tested' },
+  { name: 'cpio', purpose: 'test', why: 'the file system that a virtual machine starts with' },
+  { name: 'kmod', purpose: 'test', why: 'which of a kernel’s modules needs which' },
+  { name: 'zstd', purpose: 'test', why: 'unpacks the kernel of virtual machines' },
+  { name: 'gcc-12', purpose: 'test', why: 'what Debian’s kernels were compiled with, for modules' },
+  { name: 'libelf1', purpose: 'test', why: 'the tools in the kernel’s headers' },
+  { name: 'pahole', purpose: 'test', why: 'types of modules for Debian’s 6.12' },
   { name: 'clang-format', purpose: 'lint', why: 'the format of our C' },
   { name: 'git', purpose: 'lint', why: 'lists the files to check' },
 ];

@@ -6,6 +6,7 @@ import { loadPort, type Port, portNames } from './port.js';
 import { portForRelease } from './port-release.js';
 import { runTasks, type Task } from './progress.js';
 import { packageTasks } from './setup-packages.js';
+import { guestTasks } from './vm/prepare.js';
 
 /** Make this machine ready for a purpose: what is there already is left alone. */
 export async function setUp(purpose: Purpose): Promise<void> {
@@ -20,7 +21,7 @@ async function buildTasks(purpose: Purpose): Promise<Task[]> {
   const native = [libraryTask(), loadgenTask(), ...plain];
   if (purpose !== 'test') return native;
   const sanitized = ports.map((port) => variantTask(port, 'megapipe', { variant: 'all', sanitize: true }));
-  return [...native, libraryTask(true), ...sanitized, ...(await releaseTasks(ports))];
+  return [...native, libraryTask(true), ...sanitized, ...(await releaseTasks(ports)), ...guestTasks()];
 }
 
 /** That our part still fits what other releases of the distribution have. */

@@ -1,7 +1,7 @@
 import { type Command, Option } from 'commander';
 import { UserError } from '../errors.js';
 import { untilInterrupted } from '../signals.js';
-import { runInGuest } from '../vm/guest.js';
+import { type GuestOptions, runInGuest } from '../vm/guest.js';
 import { type KernelName, kernelNames } from '../vm/kernel.js';
 
 type VmOptions = {
@@ -48,31 +48,46 @@ export function addVmCommand(program: Command): void {
 }
 
 async function vm(command: string[], options: VmOptions): Promise<void> {
+  const chosen = chooseGuest(command, options);
   await untilInterrupted(
-    async (signal) => {
-      const { exitCode } = await runInGuest({
-        command,
-        kernel: options.kernel,
-        cpus: wholeNumber('--cpus', options.cpus, 1, 64),
-        memoryMiB: wholeNumber('--memory', options.memory, 256, 2 ** 20),
-        timeLimit: wholeNumber('--time-limit', options.timeLimit, 1, 10 ** 6),
-        module: options.module,
-        moduleParameters: options.moduleParameter,
-        kernelOptions: options.kernelOption,
-        writable: options.writable,
-        environment: Object.fromEntries(options.environment.map(splitSetting)),
-        icount: options.icount ?? false,
-        ...(options.kernelLog ? { kernelLogFile: options.kernelLog } : {}),
-        stdin: process.stdin,
-        onStdout: (chunk) => void process.stdout.write(chunk),
-        onStderr: (chunk) => void process.stderr.write(chunk),
-        signal,
-      });
-      process.stdin.destroy();
-      process.exitCode = exitCode;
+    async (interrupted) => {
+      const unread = new AbortController();
+      for (const output of [process.stdout, process.stderr]) output.on('error', () => unread.abort());
+      const signal = AbortSignal.any([interrupted, unread.signal]);
+      try {
+        process.exitCode = (await runInGuest({ ...chosen, ...ownStreams(), signal })).exitCode;
+      } finally {
+        // Else this process would wait for what nobody reads any more.
+        process.stdin.destroy();
+      }
     },
     () => 'the virtual machine was ended',
   );
+}
+
+function ownStreams() {
+  return {
+    stdin: process.stdin,
+    onStdout: (chunk: Buffer) => void process.stdout.write(chunk),
+    onStderr: (chunk: Buffer) => void process.stderr.write(chunk),
+  };
+}
+
+function chooseGuest(command: string[], options: VmOptions): GuestOptions {
+  return {
+    command,
+    kernel: options.kernel,
+    cpus: wholeNumber('--cpus', options.cpus, 1, 64),
+    memoryMiB: wholeNumber('--memory', options.memory, 256, 2 ** 20),
+    timeLimit: wholeNumber('--time-limit', options.timeLimit, 1, 10 ** 6),
+    module: options.module,
+    moduleParameters: options.moduleParameter,
+    kernelOptions: options.kernelOption,
+    writable: options.writable,
+    environment: Object.fromEntries(options.environment.map(splitSetting)),
+    icount: options.icount ?? false,
+    ...(options.kernelLog ? { kernelLogFile: options.kernelLog } : {}),
+  };
 }
 
 function splitSetting(setting: string): [string, string] {

@@ -1,16 +1,14 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, realpathSync, rmSync, statSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import type { Readable } from 'node:stream';
-import { withBuildLock } from '../build-lock.js';
 import { UserError } from '../errors.js';
 import { buildDir } from '../paths.js';
-import { isUpToDate } from '../stamp.js';
 import { chooseAccelerator } from './accelerator.js';
-import { buildInitramfs, initramfsStep } from './initramfs.js';
 import type { Job } from './job.js';
-import { fetchKernel, findKernel, type GuestKernel, type KernelName, kernelStep, vmDir } from './kernel.js';
+import { type GuestKernel, type KernelName, vmDir } from './kernel.js';
 import { complaintIn, tailOf } from './kernel-log.js';
+import { prepareGuest, whyNoGuests } from './prepare.js';
 import type { Machine } from './qemu.js';
 import { type GuestEnd, superviseGuest } from './supervise.js';
 
@@ -31,6 +29,8 @@ export type GuestOptions = {
   moduleParameters?: string[];
   /** More words for the kernel's command line. */
   kernelOptions?: string[];
+  /** More words for qemu's. */
+  emulatorOptions?: string[];
   /** Folders of the host in which the guest may write. */
   writable?: string[];
   /** Default: this process's. Of the host's /tmp, /run and /dev the guest has nothing. */
@@ -59,21 +59,11 @@ export type GuestRun = {
   kernelLog: string;
 };
 
+const setUpHint = 'run: npx megapipe setup --for test';
+
 /** The module as it is built for a kernel. */
 export function moduleFile({ release }: GuestKernel): string {
   return join(buildDir, 'kernel', release, 'megapipe.ko');
-}
-
-/** Make a kernel ready for guests, if it is not. */
-export async function prepareGuest(name: KernelName): Promise<GuestKernel> {
-  const ready = isUpToDate(kernelStep(name)) && isUpToDate(initramfsStep(findKernel(name)));
-  if (ready) return findKernel(name);
-  return withBuildLock(async () => {
-    await fetchKernel(name);
-    const kernel = findKernel(name);
-    await buildInitramfs(kernel);
-    return kernel;
-  });
 }
 
 /**
@@ -81,6 +71,9 @@ export async function prepareGuest(name: KernelName): Promise<GuestKernel> {
  * guest could not be started, did not end in time, or its kernel complained.
  */
 export async function runInGuest(options: GuestOptions): Promise<GuestRun> {
+  const impossible = whyNoGuests();
+  if (impossible)
+    throw new UserError(`no virtual machine can be run here: ${impossible}`, { hint: setUpHint });
   const kernel = await prepareGuest(options.kernel ?? '6.1');
   const job = jobOf(options, kernel);
   const machine: Machine = {
@@ -90,6 +83,7 @@ export async function runInGuest(options: GuestOptions): Promise<GuestRun> {
     memoryMiB: options.memoryMiB ?? 2048,
     icount: options.icount ?? false,
     kernelOptions: options.kernelOptions ?? [],
+    emulatorOptions: options.emulatorOptions ?? [],
     writable: job.writable,
     nonce: randomBytes(16).toString('hex'),
     log: options.kernelLogFile ? resolve(options.kernelLogFile) : newLog(kernel),
@@ -152,18 +146,27 @@ function jobOf(options: GuestOptions, kernel: GuestKernel): Job {
       HOME: process.env.HOME ?? '/root',
       ...options.environment,
     },
-    writable: (options.writable ?? []).map((folder) => resolve(folder)),
+    writable: (options.writable ?? []).map(existingFolder),
     stdin: options.stdin !== undefined,
     modules: kernel.modules,
     ...(module ? { module } : {}),
   };
 }
 
+function existingFolder(name: string): string {
+  const folder = resolve(name);
+  if (statSync(folder, { throwIfNoEntry: false })?.isDirectory()) return realpathSync(folder);
+  throw new UserError(`there is no folder ${folder} for the guest to write in`, {
+    hint: 'make it first',
+    exitCode: 2,
+  });
+}
+
 function moduleOf(options: GuestOptions, kernel: GuestKernel): Job['module'] {
   if (options.module === false) return undefined;
   const file = typeof options.module === 'string' ? resolve(options.module) : moduleFile(kernel);
   if (!existsSync(file)) {
-    throw new UserError(`there is no module ${file}`, { hint: 'run: npx megapipe setup --for test' });
+    throw new UserError(`there is no module ${file}`, { hint: setUpHint });
   }
   const name = basename(file, '.ko').replaceAll('-', '_');
   return { file, name, parameters: options.moduleParameters ?? [] };
