@@ -2,6 +2,7 @@
 /*
  * Commands: what they may say, and how they begin.
  */
+#include <linux/nospec.h>
 #include <linux/poll.h>
 #include <net/sock.h>
 
@@ -11,79 +12,93 @@
 #define MP_LEN BIT(1)
 #define MP_ARG BIT(2)
 
+/* What a command may say; members that it has no use for are 0. */
 struct mp_rule {
 	u8 lane;
-	u8 uses; /* these members; others are 0 */
+	u8 uses;
 	u8 flags;
 	bool needs_socket;
+	bool needs_check; /* of what it says, for this handle */
 };
 
+#define MP_TRANSFER_FLAGS (MEGAPIPE_F_VECTOR | MEGAPIPE_F_AT)
+#define MP_ACCEPT_FLAGS \
+	(MEGAPIPE_F_LWSOCKET | MEGAPIPE_F_PEER | MEGAPIPE_F_NOWAIT)
+
 static const struct mp_rule mp_rules[] = {
-	[MEGAPIPE_OP_ACCEPT] = { MP_READING, MP_LEN,
-				 MEGAPIPE_F_LWSOCKET | MEGAPIPE_F_PEER |
-					 MEGAPIPE_F_NOWAIT,
-				 true },
+	[MEGAPIPE_OP_ACCEPT] = { MP_READING, MP_LEN, MP_ACCEPT_FLAGS, true },
 	[MEGAPIPE_OP_READ] = { MP_READING, MP_ADDR | MP_LEN,
-			       MEGAPIPE_F_VECTOR | MEGAPIPE_F_AT, false },
-	[MEGAPIPE_OP_RECV] = { MP_READING, 0, 0, false },
+			       MP_TRANSFER_FLAGS },
+	[MEGAPIPE_OP_RECV] = { MP_READING },
 	[MEGAPIPE_OP_RECVMSG] = { MP_READING, MP_ADDR | MP_ARG, 0, true },
 	[MEGAPIPE_OP_WRITE] = { MP_WRITING, MP_ADDR | MP_LEN,
-				MEGAPIPE_F_VECTOR | MEGAPIPE_F_AT, false },
+				MP_TRANSFER_FLAGS },
 	[MEGAPIPE_OP_SENDMSG] = { MP_WRITING, MP_ADDR | MP_ARG, 0, true },
-	[MEGAPIPE_OP_DISCONNECT] = { MP_WRITING, MP_ARG, 0, true },
-	[MEGAPIPE_OP_POLL] = { MP_POLLING, MP_ARG, 0, false },
-	[MEGAPIPE_OP_CANCEL] = { 0, MP_ARG, 0, false },
-	[MEGAPIPE_OP_CLOSE] = { 0, MP_ARG, MEGAPIPE_F_SILENT, false },
-	[MEGAPIPE_OP_COOKIE] = { 0, MP_ADDR, 0, false },
+	[MEGAPIPE_OP_DISCONNECT] = { MP_WRITING, MP_ARG, 0, true, true },
+	[MEGAPIPE_OP_POLL] = { MP_POLLING, MP_ARG, 0, false, true },
+	[MEGAPIPE_OP_CANCEL] = { 0, MP_ARG, 0, false, true },
+	[MEGAPIPE_OP_CLOSE] = { 0, MP_ARG, MEGAPIPE_F_SILENT, false, true },
+	[MEGAPIPE_OP_COOKIE] = { 0, MP_ADDR },
 	[MEGAPIPE_OP_CONNECT] = { MP_WRITING, 0, 0, true },
 };
 
-static int mp_check_shape(const struct megapipe_command *cmd)
+static bool mp_is_well_formed(const struct megapipe_command *cmd,
+			      const struct mp_rule *rule)
 {
-	const struct mp_rule *rule;
+	u8 used = 0;
 
-	if (!cmd->op || cmd->op >= ARRAY_SIZE(mp_rules))
-		return -EINVAL;
-	rule = &mp_rules[cmd->op];
-	if (cmd->reserved || cmd->flags & ~rule->flags ||
-	    (cmd->addr && !(rule->uses & MP_ADDR)) ||
-	    (cmd->len && !(rule->uses & MP_LEN)) ||
-	    (cmd->arg && !(rule->uses & MP_ARG)))
+	if (cmd->addr)
+		used |= MP_ADDR;
+	if (cmd->len)
+		used |= MP_LEN;
+	if (cmd->arg)
+		used |= MP_ARG;
+	return !(used & ~rule->uses) && !(cmd->flags & ~rule->flags) &&
+	       !cmd->reserved;
+}
+
+static int mp_check_at(const struct mp_handle *h,
+		       const struct megapipe_command *cmd)
+{
+	if (h->kind != MEGAPIPE_KIND_DISK || cmd->len ||
+	    cmd->flags & MEGAPIPE_F_VECTOR)
 		return -EINVAL;
 	return 0;
 }
 
-static int mp_check_for_handle(const struct mp_handle *h,
-			       const struct megapipe_command *cmd)
+static int mp_check(const struct mp_handle *h,
+		    const struct megapipe_command *cmd)
 {
 	const u32 pollable = POLLIN | POLLOUT | POLLRDHUP;
-	bool is_disk = h->kind == MEGAPIPE_KIND_DISK;
+	bool is_file = h->number & MEGAPIPE_HANDLE_FILE;
 
-	if (mp_rules[cmd->op].needs_socket && !h->sock)
-		return -ENOTSOCK;
 	switch (cmd->op) {
-	case MEGAPIPE_OP_READ:
-	case MEGAPIPE_OP_WRITE:
-		if (cmd->flags & MEGAPIPE_F_AT &&
-		    (!is_disk || cmd->len || cmd->flags & MEGAPIPE_F_VECTOR))
-			return -EINVAL;
-		return 0;
 	case MEGAPIPE_OP_DISCONNECT:
 		return cmd->arg > SHUT_RDWR ? -EINVAL : 0;
 	case MEGAPIPE_OP_POLL:
-		if (is_disk)
+		if (h->kind == MEGAPIPE_KIND_DISK)
 			return -EPERM;
 		return !cmd->arg || cmd->arg & ~pollable ? -EINVAL : 0;
 	case MEGAPIPE_OP_CANCEL:
 		return cmd->arg >> MP_LANES ? -EINVAL : 0;
-	case MEGAPIPE_OP_CLOSE:
-		if ((s32)cmd->arg < -1 ||
-		    (!(h->number & MEGAPIPE_HANDLE_FILE) && cmd->arg != -1U))
+	default: /* MEGAPIPE_OP_CLOSE */
+		if ((s32)cmd->arg < -1 || (!is_file && cmd->arg != -1U))
 			return -EINVAL;
 		return 0;
-	default:
-		return 0;
 	}
+}
+
+static int mp_check_for_handle(const struct mp_handle *h,
+			       const struct megapipe_command *cmd,
+			       const struct mp_rule *rule)
+{
+	if (h->is_closing)
+		return -EBADF;
+	if (rule->needs_socket && !h->sock)
+		return -ENOTSOCK;
+	if (cmd->flags & MEGAPIPE_F_AT && rule->flags & MEGAPIPE_F_AT)
+		return mp_check_at(h, cmd);
+	return rule->needs_check ? mp_check(h, cmd) : 0;
 }
 
 static void mp_go(struct mp_handle *h, bool at_once)
@@ -101,6 +116,12 @@ static void mp_cancel(struct mp_handle *h, u32 lanes)
 			h->lanes[i].canceled = true;
 }
 
+static void mp_begin_cancel(struct mp_handle *h, u32 lanes, bool at_once)
+{
+	mp_cancel(h, lanes);
+	mp_go(h, at_once);
+}
+
 static void mp_begin_close(struct mp_handle *h,
 			   const struct megapipe_command *cmd, bool at_once)
 {
@@ -115,9 +136,8 @@ static void mp_begin_close(struct mp_handle *h,
 }
 
 static int mp_operate(struct mp_handle *h, const struct megapipe_command *cmd,
-		      bool at_once)
+		      int nr, bool at_once)
 {
-	int nr = mp_rules[cmd->op].lane;
 	struct mp_lane *lane = &h->lanes[nr];
 
 	if (lane->state != MP_IDLE)
@@ -143,29 +163,28 @@ static int mp_operate(struct mp_handle *h, const struct megapipe_command *cmd,
 int mp_command(struct mp_channel *ch, const struct megapipe_command *cmd,
 	       bool at_once)
 {
+	const struct mp_rule *rule;
 	struct mp_handle *h;
-	int ret = mp_check_shape(cmd);
+	int ret;
 
-	if (ret)
-		return ret;
+	if (!cmd->op || cmd->op >= ARRAY_SIZE(mp_rules))
+		return -EINVAL;
+	rule = &mp_rules[array_index_nospec(cmd->op, ARRAY_SIZE(mp_rules))];
+	if (!mp_is_well_formed(cmd, rule))
+		return -EINVAL;
 	h = mp_lookup(ch, cmd->handle);
-	if (!h || h->is_closing)
+	if (!h)
 		return -EBADF;
-	ret = mp_check_for_handle(h, cmd);
+	ret = mp_check_for_handle(h, cmd, rule);
 	if (ret)
 		return ret;
-	switch (cmd->op) {
-	case MEGAPIPE_OP_CANCEL:
-		mp_cancel(h, cmd->arg);
-		mp_go(h, at_once);
-		return 0;
-	case MEGAPIPE_OP_CLOSE:
-		mp_begin_close(h, cmd, at_once);
-		return 0;
-	case MEGAPIPE_OP_COOKIE:
+	if (cmd->op < MEGAPIPE_OP_CANCEL || cmd->op == MEGAPIPE_OP_CONNECT)
+		return mp_operate(h, cmd, rule->lane, at_once);
+	if (cmd->op == MEGAPIPE_OP_COOKIE)
 		h->cookie = cmd->addr;
-		return 0;
-	default:
-		return mp_operate(h, cmd, at_once);
-	}
+	else if (cmd->op == MEGAPIPE_OP_CLOSE)
+		mp_begin_close(h, cmd, at_once);
+	else
+		mp_begin_cancel(h, cmd->arg, at_once);
+	return 0;
 }

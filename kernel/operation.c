@@ -102,15 +102,16 @@ static s64 mp_try(struct mp_handle *h, struct mp_lane *lane)
 {
 	if (!h->sock && !h->file)
 		return -ENOTCONN;
+	/* with retpolines, a switch is a chain of comparisons: these first */
+	if (lane->op == MEGAPIPE_OP_RECV)
+		return mp_try_recv(h, lane);
+	if (lane->op == MEGAPIPE_OP_WRITE)
+		return mp_try_write(h, lane);
 	switch (lane->op) {
 	case MEGAPIPE_OP_READ:
 		return mp_try_read(h, lane);
-	case MEGAPIPE_OP_RECV:
-		return mp_try_recv(h, lane);
 	case MEGAPIPE_OP_RECVMSG:
 		return mp_try_recvmsg(h, lane);
-	case MEGAPIPE_OP_WRITE:
-		return mp_try_write(h, lane);
 	case MEGAPIPE_OP_SENDMSG:
 		return mp_try_sendmsg(h, lane);
 	case MEGAPIPE_OP_POLL:
@@ -158,7 +159,9 @@ static bool mp_try_lane(struct mp_handle *h, int nr)
 		lane->state = MP_WAITING;
 		return true;
 	}
-	return mp_finish(h, nr, mp_latch_error(h, nr, ret));
+	if (unlikely(ret <= 0))
+		ret = mp_latch_error(h, nr, ret);
+	return mp_finish(h, nr, ret);
 }
 
 static void mp_tell_accepted(struct mp_handle *h, s64 result,

@@ -108,6 +108,34 @@ static ssize_t mp_write_old_file(struct file *file, const struct mp_memory *m,
 	return file->f_op->write(file, part.iov_base, part.iov_len, &pos);
 }
 
+/* Most transfers: one buffer, one socket. */
+static ssize_t mp_receive_into(struct socket *sock, u64 value, size_t len)
+{
+	void __user *addr = u64_to_user_ptr(value);
+	struct msghdr msg = {};
+
+	if (!access_ok(addr, len))
+		return -EFAULT;
+	iov_iter_ubuf(&msg.msg_iter, ITER_DEST, addr, len);
+	return mp_no_restart(sock_recvmsg(sock, &msg, MSG_DONTWAIT));
+}
+
+static ssize_t mp_send_from(struct socket *sock, u64 value, size_t len)
+{
+	void __user *addr = u64_to_user_ptr(value);
+	struct msghdr msg = { .msg_flags = MSG_DONTWAIT | MSG_NOSIGNAL };
+
+	if (!access_ok(addr, len))
+		return -EFAULT;
+	iov_iter_ubuf(&msg.msg_iter, ITER_SOURCE, addr, len);
+	return mp_no_restart(sock_sendmsg(sock, &msg));
+}
+
+static bool mp_is_plain(const struct mp_handle *h, const struct mp_lane *lane)
+{
+	return h->sock && !lane->flags && lane->len <= MAX_RW_COUNT;
+}
+
 static ssize_t mp_receive(struct mp_handle *h, struct mp_memory *m)
 {
 	loff_t pos = 0;
@@ -139,19 +167,27 @@ static ssize_t mp_send(struct mp_handle *h, struct mp_memory *m, size_t done)
 	return vfs_iter_write(h->file, &m->iter, &pos, 0);
 }
 
-ssize_t mp_try_read(struct mp_handle *h, struct mp_lane *lane)
+static noinline ssize_t mp_read_parts(struct mp_handle *h,
+				      const struct mp_lane *lane)
 {
 	struct mp_memory m;
 	ssize_t ret;
 
-	if (h->sock && mp_is_empty(h->sock->sk))
-		return -EAGAIN;
 	ret = mp_import(&m, lane, ITER_DEST);
 	if (ret)
 		return ret;
 	ret = mp_receive(h, &m);
 	kfree(m.heap);
 	return mp_no_restart(ret);
+}
+
+ssize_t mp_try_read(struct mp_handle *h, struct mp_lane *lane)
+{
+	if (h->sock && mp_is_empty(h->sock->sk))
+		return -EAGAIN;
+	if (mp_is_plain(h, lane))
+		return mp_receive_into(h->sock, lane->addr, lane->len);
+	return mp_read_parts(h, lane);
 }
 
 /* ---------------------------------------------------------------- buffers */
@@ -218,29 +254,32 @@ void mp_buffer_give(struct mp_channel *ch, u32 buffer)
 ssize_t mp_try_recv(struct mp_handle *h, struct mp_lane *lane)
 {
 	struct mp_channel *ch = h->ch;
-	struct mp_lane into = { .len = ch->buffers.size };
-	struct mp_memory m;
 	ssize_t ret;
+	u64 addr;
 
 	if (h->sock && mp_is_empty(h->sock->sk))
 		return -EAGAIN;
 	ret = mp_buffer_take(ch, &lane->info);
 	if (ret)
 		return ret;
-	into.addr = mp_buffer_addr(ch, lane->info);
-	ret = mp_import(&m, &into, ITER_DEST);
-	if (!ret)
-		ret = mp_receive(h, &m);
+	addr = mp_buffer_addr(ch, lane->info);
+	if (h->sock) {
+		ret = mp_receive_into(h->sock, addr, ch->buffers.size);
+	} else {
+		struct mp_lane into = { .addr = addr, .len = ch->buffers.size };
+
+		ret = mp_read_parts(h, &into);
+	}
 	/* its number is on top still */
 	if (ret <= 0)
 		ch->buffers.nfree++;
-	return mp_no_restart(ret);
+	return ret;
 }
 
 /* ---------------------------------------------------------------- writing */
 
-/* Until all of it is written. lane->done says what is, when it has to wait. */
-ssize_t mp_try_write(struct mp_handle *h, struct mp_lane *lane)
+static noinline ssize_t mp_write_parts(struct mp_handle *h,
+				       struct mp_lane *lane)
 {
 	struct mp_memory m;
 	size_t left;
@@ -256,6 +295,24 @@ ssize_t mp_try_write(struct mp_handle *h, struct mp_lane *lane)
 		kfree(m.heap);
 		if (ret < 0)
 			return mp_no_restart(ret);
+		lane->done += ret;
+	} while (ret && ret < left && h->kind != MEGAPIPE_KIND_MESSAGES);
+	return lane->done;
+}
+
+/* Until all of it is written. lane->done says what is, when it has to wait. */
+ssize_t mp_try_write(struct mp_handle *h, struct mp_lane *lane)
+{
+	ssize_t ret;
+	size_t left;
+
+	if (!mp_is_plain(h, lane))
+		return mp_write_parts(h, lane);
+	do {
+		left = lane->len - lane->done;
+		ret = mp_send_from(h->sock, lane->addr + lane->done, left);
+		if (ret < 0)
+			return ret;
 		lane->done += ret;
 	} while (ret && ret < left && h->kind != MEGAPIPE_KIND_MESSAGES);
 	return lane->done;
