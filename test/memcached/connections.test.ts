@@ -1,9 +1,10 @@
 import { readdirSync, readlinkSync } from 'node:fs';
 import { execa } from 'execa';
 import { expect, test } from 'vitest';
+import { type Engine, engines } from '../engines.js';
 import { until } from '../waiting.js';
 import type { Connection } from './connection.js';
-import { describeEngines, type Engine, engines, megapipe, type Server, start } from './server.js';
+import { describeEngines, megapipe, type Server, start } from './server.js';
 
 async function connectMany(server: Server, count: number): Promise<Connection[]> {
   const connections: Connection[] = [];

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { engines, megapipe, run, start } from './server.js';
+import { engines } from '../engines.js';
+import { megapipe, run, start } from './server.js';
 
 const port = ['-l', '127.0.0.1', '-p', '-1'];
 

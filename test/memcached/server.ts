@@ -1,28 +1,15 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
-import { execa, execaSync, type Options } from 'execa';
+import { execa, type Options } from 'execa';
 import { describe, onTestFinished } from 'vitest';
-import { buildDir } from '../../src/paths.js';
 import { loadPort, serverBinary, type Variant } from '../../src/port.js';
+import { type Engine, engines } from '../engines.js';
 import { testUnless } from '../skip.js';
 import { untilDone } from '../waiting.js';
 import { type Connection, connect } from './connection.js';
 
 const port = loadPort('memcached');
-
-export type Engine = 'kernel' | 'uring' | 'epoll';
-
-type Probe = { engine: Engine; missing: string | undefined };
-
-/** Every engine, and why it can't be tested here. */
-export const engines: Probe[] = execaSync(join(buildDir, 'libmegapipe/megapipe-probe'))
-  .stdout.split('\n')
-  .map((line) => line.split('\t'))
-  .map(([engine, error]) => ({
-    engine: engine as Engine,
-    missing: Number(error) === 0 ? undefined : `engine ${engine} does not work here: error ${error}`,
-  }));
 
 /** Upstream's own leak, of options that it has read. */
 const upstreamLeaks = 'leak:storage_init_config\n';

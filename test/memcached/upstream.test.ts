@@ -5,7 +5,7 @@ import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { loadPort, serverBinary, type Variant, variantDirectory } from '../../src/port.js';
 import { unpackedRoot } from '../../src/setup-packages.js';
-import { engines } from './server.js';
+import { engines } from '../engines.js';
 
 /*
  * Upstream's own tests: what passes on the baseline has to pass with MegaPipe on, on every engine that works here.

@@ -1,9 +1,10 @@
 import { availableParallelism } from 'node:os';
 import { execa } from 'execa';
 import { expect, test } from 'vitest';
+import { engines } from '../engines.js';
 import { testUnless } from '../skip.js';
 import { ask } from './client.js';
-import { describeEngines, engines, type Kind, stock, unused } from './kinds.js';
+import { describeEngines, type Kind, stock, unused } from './kinds.js';
 import { checkConfig, start } from './server.js';
 
 const server = 'location / { add_header X-Pid $pid; return 200 hello; }';

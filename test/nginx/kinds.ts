@@ -1,11 +1,7 @@
-import { join } from 'node:path';
-import { execaSync } from 'execa';
 import { describe } from 'vitest';
-import { buildDir } from '../../src/paths.js';
 import type { Variant } from '../../src/port.js';
+import { type Engine, engines, isOneEngine } from '../engines.js';
 import { testUnless } from '../skip.js';
-
-export type Engine = 'kernel' | 'uring' | 'epoll';
 
 /** A server to test: which build, and with which event method. */
 export type Kind = {
@@ -23,15 +19,6 @@ export const stock: Kind = { name: 'stock', variant: 'baseline', engine: undefin
 /** Our build without `use megapipe`. */
 export const unused: Kind = { name: 'unused', variant: 'megapipe', engine: undefined, sanitize: false };
 
-/** Every engine, and why it can't be tested here. */
-export const engines = execaSync(join(buildDir, 'libmegapipe/megapipe-probe'))
-  .stdout.split('\n')
-  .map((line) => line.split('\t'))
-  .map(([engine, error]) => ({
-    engine: engine as Engine,
-    missing: Number(error) === 0 ? undefined : `engine ${engine} does not work here: error ${error}`,
-  }));
-
 function kindsOf(engine: Engine): Kind[] {
   const plain: Kind = { name: engine, variant: 'megapipe', engine, sanitize: false };
   return [plain, { ...plain, name: `${engine}, sanitized`, sanitize: true }];
@@ -42,7 +29,7 @@ function kindsOf(engine: Engine): Kind[] {
  * are a skip.
  */
 export function describeKinds(tests: (kind: Kind) => void) {
-  describe(stock.name, () => tests(stock));
+  if (!isOneEngine) describe(stock.name, () => tests(stock));
   describeEngines(tests);
 }
 
