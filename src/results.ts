@@ -25,7 +25,8 @@ export const format = 2;
 const count = z.int().nonnegative();
 const us = z.number().nonnegative();
 
-const variant = z.strictObject({
+/** One way to run a server. */
+export const variantSchema = z.strictObject({
   /** `baseline`, `reuseport`, or the engine and the techniques' letters: `uring+PBL`. */
   id: z.string(),
   /** Stock I/O or MegaPipe. */
@@ -63,10 +64,8 @@ const topology = z.strictObject({
   client: host,
 });
 
-const machine = z.strictObject({
-  type: z.literal('machine'),
-  format: z.literal(format),
-  startedAt: z.iso.datetime(),
+/** A machine, so that a reader can tell what its numbers are worth. */
+export const machineDescription = z.strictObject({
   kernel: z.string(),
   distribution: z.string(),
   architecture: z.string(),
@@ -81,6 +80,13 @@ const machine = z.strictObject({
   mitigations: z.record(z.string(), z.string()),
   /** This project's commit; "-dirty" where files differ from it. */
   commit: z.string(),
+});
+
+const machine = z.strictObject({
+  type: z.literal('machine'),
+  format: z.literal(format),
+  startedAt: z.iso.datetime(),
+  ...machineDescription.shape,
   topologies: z.array(topology),
   workload: z.strictObject({
     application: z.string(),
@@ -147,7 +153,7 @@ const sampleHead = {
   type: z.literal('sample'),
   startedAt: z.iso.datetime(),
   topology: topologyName,
-  variant,
+  variant: variantSchema,
   point,
   /** Variants of one point are measured one after another in a round: the pairs that are compared. */
   round: count,
@@ -177,7 +183,7 @@ const end = z.strictObject({
 
 const resultRecord = z.union([machine, skip, okSample, failedSample, end]);
 
-export type Variant = z.infer<typeof variant>;
+export type Variant = z.infer<typeof variantSchema>;
 export type Point = z.infer<typeof point>;
 export type Host = z.infer<typeof host>;
 export type TopologyRecord = z.infer<typeof topology>;

@@ -1,28 +1,16 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { arch, cpus, totalmem } from 'node:os';
 import { execa } from 'execa';
+import type { z } from 'zod';
 import { root } from '../paths.js';
 import { loadPort } from '../port.js';
-import type { MachineRecord } from '../results.js';
+import type { machineDescription } from '../results.js';
 
 /** What is the same for all of a run, so that a reader can tell what its numbers are worth. */
-export type MachineDescription = Pick<
-  MachineRecord,
-  | 'kernel'
-  | 'distribution'
-  | 'architecture'
-  | 'cpuModel'
-  | 'cpus'
-  | 'memoryBytes'
-  | 'virtualization'
-  | 'versions'
-  | 'sysctls'
-  | 'mitigations'
-  | 'commit'
->;
+export type MachineDescription = z.infer<typeof machineDescription>;
 
-/** @param application whose port's version is part of the description */
-export async function describeMachine(application: string): Promise<MachineDescription> {
+/** @param application whose port's version is part of the description, if it has one */
+export async function describeMachine(application?: string): Promise<MachineDescription> {
   return {
     kernel: readText('/proc/sys/kernel/osrelease'),
     distribution: /^PRETTY_NAME="?([^"\n]*)/m.exec(readText('/etc/os-release'))?.[1] ?? 'unknown',
@@ -31,7 +19,10 @@ export async function describeMachine(application: string): Promise<MachineDescr
     cpus: cpus().length,
     memoryBytes: totalmem(),
     virtualization: await virtualization(),
-    versions: { [application]: loadPort(application).version, node: process.versions.node },
+    versions: {
+      ...(application ? { [application]: loadPort(application).version } : {}),
+      node: process.versions.node,
+    },
     sysctls: Object.fromEntries(sysctls.map((name) => [name, readText(sysctlFile(name))])),
     mitigations: mitigations(),
     commit:
