@@ -5,6 +5,7 @@ import { UserError } from './errors.js';
 import { buildDir, root } from './paths.js';
 import { outcomeOf, type Task } from './progress.js';
 import { runTool } from './tool.js';
+import { findKernel, type KernelName } from './vm/kernel.js';
 
 /** Where megapipe.h is. */
 export const libmegapipeHeaders = join(root, 'libmegapipe');
@@ -24,6 +25,28 @@ export function libraryTask(sanitize = false): Task {
 /** The load generator's engine, an addon for Node.js. */
 export function loadgenTask(): Task {
   return makeTask('load generator', join(root, 'loadgen/native'), join(buildDir, 'loadgen/load.node'));
+}
+
+/** What `megapipe bench guest` runs beside the applications. */
+export function benchProgramsTask(): Task {
+  return makeTask(
+    'echo servers and a client',
+    join(root, 'src/bench/native'),
+    join(buildDir, 'bench/count.so'),
+  );
+}
+
+/** The kernel module, for a kernel that guests run. */
+export function moduleTask(name: KernelName): Task {
+  const run = async () => {
+    const { release, tree } = findKernel(name);
+    const product = join(buildDir, 'kernel', release, 'megapipe.ko');
+    const before = changeTime(product);
+    const settings = [`KERNEL_RELEASE=${release}`, `KERNEL_BUILD=${tree}`];
+    await runTool(`compile the module for ${name}`, ['make', '-C', join(root, 'kernel'), ...settings]);
+    return outcomeOf(changeTime(product) !== before);
+  };
+  return { title: `kernel module for ${name}`, run };
 }
 
 /** Run make in one of our folders; it knows itself what is up to date. */

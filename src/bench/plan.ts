@@ -169,7 +169,7 @@ export function ordersOf(phase: Phase, { durationMs, warmupMs }: Plan, trace: bo
 }
 
 /** Every other round goes backwards, and each pair begins with another: no variant always follows the same. */
-function inTurn(variants: Variant[], round: number): Variant[] {
+export function inTurn(variants: Variant[], round: number): Variant[] {
   const directed = round % 2 === 0 ? variants : variants.toReversed();
   const first = Math.floor(round / 2) % variants.length;
   return [...directed.slice(first), ...directed.slice(0, first)];

@@ -9,6 +9,7 @@ import { root } from '../paths.js';
 import { engineName, topologyName } from '../results.js';
 import { setUp } from '../setup.js';
 import { untilInterrupted } from '../signals.js';
+import { addBenchGuestCommand } from './bench-guest.js';
 
 type BenchOptions = {
   full?: boolean;
@@ -26,7 +27,7 @@ type BenchOptions = {
 
 /** `megapipe bench`: measure the variants of an application against each other, and report. */
 export function addBenchCommand(program: Command): void {
-  program
+  const command = program
     .command('bench')
     .description('measure applications over stock I/O and over MegaPipe, and report')
     .addArgument(
@@ -50,6 +51,7 @@ export function addBenchCommand(program: Command): void {
     .option('--out <file>', 'where the results go (default: a new file in results/)')
     .option('--no-setup', 'measure what is built, without looking whether it is up to date')
     .action(bench);
+  addBenchGuestCommand(command);
 }
 
 async function bench(name: string | undefined, options: BenchOptions): Promise<void> {

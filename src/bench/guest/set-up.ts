@@ -1,0 +1,21 @@
+import { portTasks } from '../../build.js';
+import { withBuildLock } from '../../build-lock.js';
+import { benchProgramsTask, libraryTask, moduleTask } from '../../build-native.js';
+import { loadPort } from '../../port.js';
+import { runTasks, type Task } from '../../progress.js';
+import { packageTasks } from '../../setup-packages.js';
+import type { KernelName } from '../../vm/kernel.js';
+import { guestTasks } from '../../vm/prepare.js';
+import { enginesOf, type GuestPlan } from './plan.js';
+
+/** Make ready what a plan needs: what is there already is left alone. */
+export async function setUpGuestBench(plan: GuestPlan, kernel: KernelName): Promise<void> {
+  await withBuildLock(() => runTasks([...packageTasks('test'), ...buildTasks(plan, kernel)]));
+}
+
+function buildTasks(plan: GuestPlan, kernel: KernelName): Task[] {
+  const { subject } = plan;
+  const port = subject === 'echo' ? [] : portTasks(loadPort(subject), { variant: 'all' });
+  const module = enginesOf(plan).includes('kernel') ? [moduleTask(kernel)] : [];
+  return [libraryTask(), benchProgramsTask(), ...port, ...guestTasks(), ...module];
+}
