@@ -43,7 +43,8 @@ struct request {
 };
 
 struct conn {
-	int fd;
+	int fd;		/* -1: not begun yet */
+	uint64_t limit; /* transactions of the next connection */
 	uint64_t left;
 	size_t expected;
 };
@@ -54,7 +55,9 @@ static size_t script_length, next_request;
 static uint64_t per_connection;
 static bool is_reset = true;
 static int epoll;
-static uint64_t begun, answered;
+static struct conn **idle;
+static size_t nr_conns, nr_idle;
+static uint64_t begun, to_ask;
 static char buffer[1 << 16];
 
 /* --------------------------------------------------------- connections */
@@ -87,20 +90,26 @@ static void begin(struct conn *conn)
 		err(1, "connect");
 	if (epoll_ctl(epoll, EPOLL_CTL_ADD, conn->fd, &ev))
 		err(1, "epoll_ctl");
+	conn->left = conn->limit;
+	conn->limit = per_connection;
 	begun++;
-	ask(conn);
 }
 
 static void go_on(struct conn *conn)
 {
-	answered++;
-	if (!per_connection || --conn->left) {
-		ask(conn);
+	if (!to_ask) {
+		idle[nr_idle++] = conn;
 		return;
 	}
-	close(conn->fd);
-	conn->left = per_connection;
-	begin(conn);
+	to_ask--;
+	if (conn->fd >= 0 && per_connection && !conn->left) {
+		close(conn->fd);
+		conn->fd = -1;
+	}
+	if (conn->fd < 0)
+		begin(conn);
+	conn->left--;
+	ask(conn);
 }
 
 static void receive(struct conn *conn)
@@ -117,19 +126,22 @@ static void receive(struct conn *conn)
 		go_on(conn);
 }
 
-/* Until so many transactions are answered, and not one more. */
-static void run_until(uint64_t count)
+/*
+ * So many transactions, from when no connection waits for an answer to when
+ * none does again: whoever answers has done as many by then.
+ */
+static void run(uint64_t count)
 {
 	static struct epoll_event events[EVENTS];
-	static int n, i;
 
-	while (answered < count) {
-		if (i == n) {
-			n = epoll_wait(epoll, events, EVENTS, -1);
-			i = 0;
-		}
-		if (i < n)
-			receive(events[i++].data.ptr);
+	to_ask = count;
+	while (to_ask && nr_idle)
+		go_on(idle[--nr_idle]);
+	while (nr_idle < nr_conns) {
+		int n = epoll_wait(epoll, events, EVENTS, -1);
+
+		for (int i = 0; i < n; i++)
+			receive(events[i].data.ptr);
 	}
 }
 
@@ -188,7 +200,7 @@ static void measure(uint64_t count)
 	uint64_t begun_before = begun, before_ns = now_ns(), ns;
 
 	mark_begin();
-	run_until(answered + count);
+	run(count);
 	mark_end();
 	ns = now_ns() - before_ns;
 	printf("{\"transactions\":%" PRIu64 ",\"connections\":%" PRIu64
@@ -200,17 +212,20 @@ static void measure(uint64_t count)
  * The first connections get from 1 transaction to all, so that from then on
  * some end at any time, and not all at once.
  */
-static void begin_all(uint64_t count)
+static void prepare(size_t count)
 {
 	struct conn *conns = calloc(count, sizeof(*conns));
 
+	idle = calloc(count, sizeof(*idle));
 	epoll = epoll_create1(EPOLL_CLOEXEC);
-	if (!conns || epoll < 0)
+	if (!conns || !idle || epoll < 0)
 		err(1, "connections");
-	for (uint64_t i = 0; i < count; i++) {
-		conns[i].left = per_connection ? i % per_connection + 1 : 0;
-		begin(&conns[i]);
+	for (size_t i = 0; i < count; i++) {
+		conns[i].fd = -1;
+		conns[i].limit = per_connection ? i % per_connection + 1 : 0;
+		idle[i] = &conns[i];
 	}
+	nr_conns = nr_idle = count;
 }
 
 int main(int argc, char **argv)
@@ -243,8 +258,8 @@ int main(int argc, char **argv)
 	address.sin_port = htons((uint16_t)atoi(argv[optind + 1]));
 	if (!script)
 		make_script(size);
-	begin_all(connections);
-	run_until(warmup);
+	prepare(connections);
+	run(warmup);
 	if (count)
 		measure(count);
 	return 0;
