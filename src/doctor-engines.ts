@@ -19,6 +19,23 @@ const uringRemedies: Record<string, string> = {
     'allow io_uring: sysctl kernel.io_uring_disabled=0, and in a container a seccomp profile that permits it',
 };
 
+/** What the errors of engine `kernel` mean, and what can be done. */
+const moduleFaults: Record<string, { detail: string; remedy: string }> = {
+  ENODEV: {
+    detail: '/dev/megapipe is not there',
+    remedy: 'as root, with the headers of this kernel installed: make -C kernel install && modprobe megapipe',
+  },
+  EPERM: {
+    detail: '/dev/megapipe may not be opened',
+    remedy: 'permit it to this user: see kernel/megapipe.rules',
+  },
+  ENOSYS: {
+    detail: 'the module that is loaded is of another version',
+    remedy:
+      'load the one that belongs to this library: make -C kernel install, rmmod megapipe, modprobe megapipe',
+  },
+};
+
 /** The three engines, as the library itself finds them. */
 export async function engineFindings(): Promise<Finding[]> {
   const probe = join(buildDir, 'libmegapipe/megapipe-probe');
@@ -52,7 +69,10 @@ function unavailable(engine: string, error: string): Finding {
   const finding: Finding = { area: 'engines', name: engine, state: 'no', detail: error };
   const cost = costs[engine];
   if (cost) finding.cost = cost;
-  if (engine === 'kernel') finding.detail = `${error}: /dev/megapipe is not there`;
+  if (engine === 'kernel') {
+    const fault = moduleFaults[error];
+    if (fault) Object.assign(finding, { detail: `${error}: ${fault.detail}`, remedy: fault.remedy });
+  }
   if (engine === 'uring') {
     finding.detail = `${error}: kernel.io_uring_disabled is ${uringDisabled()}`;
     const remedy = uringRemedies[error];
