@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { Argument, type Command, Option } from 'commander';
 import { type Application, applicationNames, findApplication } from '../bench/application.js';
@@ -6,7 +7,7 @@ import { makePlan, parseCores, parsePoints } from '../bench/plan.js';
 import { baseline, parseVariant, reuseport } from '../bench/variant.js';
 import { UserError } from '../errors.js';
 import { root } from '../paths.js';
-import { engineName, topologyName } from '../results.js';
+import { type EngineName, engineName, topologyName } from '../results.js';
 import { setUp } from '../setup.js';
 import { untilInterrupted } from '../signals.js';
 import { addBenchGuestCommand } from './bench-guest.js';
@@ -103,9 +104,7 @@ function ownOptions({ axis, stock }: Application, options: BenchOptions): BenchO
 function choose(application: Application, options: BenchOptions): BenchChoices {
   const plan = makePlan(application, {
     preset: options.full ? 'full' : 'quick',
-    engines: options.engines
-      ? parseNames('--engines', options.engines, engineName.options)
-      : ['uring', 'epoll'],
+    engines: options.engines ? parseNames('--engines', options.engines, engineName.options) : usualEngines(),
     topologies: options.topology
       ? parseNames('--topology', options.topology, topologyName.options)
       : undefined,
@@ -125,6 +124,11 @@ function choose(application: Application, options: BenchOptions): BenchChoices {
     topologies: Boolean(options.topology),
   };
   return { application, plan, named };
+}
+
+/** The kernel module is looked for; whether the others work is found out by trying, and said. */
+function usualEngines(): EngineName[] {
+  return [...(existsSync('/dev/megapipe') ? (['kernel'] as const) : []), 'uring', 'epoll'];
 }
 
 function newFile(name: string, preset: string): string {
