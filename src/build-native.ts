@@ -5,7 +5,7 @@ import { UserError } from './errors.js';
 import { buildDir, root } from './paths.js';
 import { outcomeOf, type Task } from './progress.js';
 import { runTool } from './tool.js';
-import { findKernel, type KernelName } from './vm/kernel.js';
+import { findKernel, type KernelName, whyNotThisMachine } from './vm/kernel.js';
 
 /** Where megapipe.h is. */
 export const libmegapipeHeaders = join(root, 'libmegapipe');
@@ -39,6 +39,8 @@ export function benchProgramsTask(): Task {
 /** The kernel module, for a kernel that guests run. */
 export function moduleTask(name: KernelName): Task {
   const run = async () => {
+    const skipped = whyNotThisMachine();
+    if (skipped) return { skipped };
     const { release, tree } = findKernel(name);
     const product = join(buildDir, 'kernel', release, 'megapipe.ko');
     const before = changeTime(product);

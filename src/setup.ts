@@ -1,11 +1,12 @@
 import { portTasks, variantTask } from './build.js';
 import { withBuildLock } from './build-lock.js';
-import { libraryTask, loadgenTask } from './build-native.js';
+import { libraryTask, loadgenTask, moduleTask } from './build-native.js';
 import type { Purpose } from './packages.js';
 import { loadPort, type Port, portNames } from './port.js';
 import { portForRelease } from './port-release.js';
 import { runTasks, type Task } from './progress.js';
 import { packageTasks } from './setup-packages.js';
+import { kernelNames } from './vm/kernel.js';
 import { guestTasks } from './vm/prepare.js';
 
 /** Make this machine ready for a purpose: what is there already is left alone. */
@@ -21,7 +22,8 @@ async function buildTasks(purpose: Purpose): Promise<Task[]> {
   const native = [libraryTask(), loadgenTask(), ...plain];
   if (purpose !== 'test') return native;
   const sanitized = ports.map((port) => variantTask(port, 'megapipe', { variant: 'all', sanitize: true }));
-  return [...native, libraryTask(true), ...sanitized, ...(await releaseTasks(ports)), ...guestTasks()];
+  const guests = [...guestTasks(), ...kernelNames.map((name) => moduleTask(name))];
+  return [...native, libraryTask(true), ...sanitized, ...(await releaseTasks(ports)), ...guests];
 }
 
 /** That our part still fits what other releases of the distribution have. */

@@ -148,7 +148,7 @@ function jobOf(options: GuestOptions, kernel: GuestKernel): Job {
     },
     writable: (options.writable ?? []).map(existingFolder),
     stdin: options.stdin !== undefined,
-    modules: kernel.modules,
+    ...(kernel.modules ? { modules: kernel.modules } : {}),
     ...(module ? { module } : {}),
   };
 }

@@ -41,10 +41,10 @@ export function buildInitramfs(kernel: GuestKernel): Promise<boolean> {
 }
 
 /** Drivers and what they need, with a list that says in which order they are to be loaded. */
-async function copyDrivers(kernel: GuestKernel, to: string): Promise<void> {
-  const files = inLoadingOrder(readFileSync(join(kernel.modules, 'modules.dep'), 'utf8'));
+async function copyDrivers({ modules }: GuestKernel, to: string): Promise<void> {
+  const files = modules ? inLoadingOrder(readFileSync(join(modules, 'modules.dep'), 'utf8')) : [];
   const names = files.map((file) => basename(file, '.xz'));
-  for (const file of files) await copyModule(join(kernel.modules, file), to);
+  for (const file of files) await copyModule(join(modules ?? '', file), to);
   writeFileSync(join(to, 'order'), names.map((name) => `${name}\n`).join(''));
 }
 

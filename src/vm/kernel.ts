@@ -21,12 +21,23 @@ export type GuestKernel = {
   image: string;
   /** What modules are built against. */
   tree: string;
-  /** The folder of the kernel's own modules. */
-  modules: string;
+  /** The folder of the kernel's own modules; absent where it has none. */
+  modules?: string;
+  /**
+   * Whether its CPUs may be emulated side by side. A kernel that patches its own text while it runs must have them
+   * emulated by turns: else a CPU can meet a breakpoint of another one's patching that is gone already.
+   */
+  parallel: boolean;
 };
 
 /** The folder of everything that guests need and leave. */
 export const vmDir = join(buildDir, 'vm');
+
+/** Why this machine is none on which guests can run; undefined where it is one. */
+export function whyNotThisMachine(): string | undefined {
+  if (process.platform === 'linux' && process.arch === 'x64') return undefined;
+  return `guests are for x86-64, and this is ${process.platform} on ${process.arch}`;
+}
 
 /** Debian's package that always depends on the newest release of a series. */
 const newestHeaders: Record<KernelName, string> = {
@@ -49,7 +60,7 @@ export function fetchKernel(name: KernelName): Promise<boolean> {
     rmSync(folder, { recursive: true, force: true });
     await withFreshLists(async () => unpackPackages(await packagesOf(name), folder));
     const kernel = findKernel(name);
-    makeMovable(kernel);
+    makeMovable(kernel, join(folder, 'lib/modules', kernel.release));
     await listModules(kernel, folder);
     await unpackImage(join(folder, 'boot', `vmlinuz-${kernel.release}`), kernel.image);
   });
@@ -68,6 +79,7 @@ export function findKernel(name: KernelName): GuestKernel {
     image: join(folder, 'vmlinux'),
     tree: join(folder, 'usr/src', `linux-headers-${release}`),
     modules: join(releases, release),
+    parallel: false,
   };
 }
 
@@ -90,7 +102,7 @@ async function dependencies(name: string): Promise<string[]> {
 }
 
 /** The headers expect to be installed: make them find their other half beside them. */
-function makeMovable({ tree, release, modules }: GuestKernel): void {
+function makeMovable({ tree, release }: GuestKernel, modules: string): void {
   const makefile = join(tree, 'Makefile');
   const here = '$(dir $(lastword $(MAKEFILE_LIST)))../';
   writeFileSync(makefile, readFileSync(makefile, 'utf8').replace('/usr/src/', here));

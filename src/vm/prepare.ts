@@ -11,6 +11,7 @@ import {
   type KernelName,
   kernelNames,
   kernelStep,
+  whyNotThisMachine,
 } from './kernel.js';
 import { qemu } from './qemu.js';
 
@@ -46,9 +47,4 @@ export async function prepareGuest(name: KernelName): Promise<GuestKernel> {
     await buildInitramfs(kernel);
     return kernel;
   });
-}
-
-function whyNotThisMachine(): string | undefined {
-  if (process.platform === 'linux' && process.arch === 'x64') return undefined;
-  return `guests are for x86-64, and this is ${process.platform} on ${process.arch}`;
 }

@@ -50,11 +50,10 @@ export function qemuCommand(machine: Machine): string[] {
   ];
 }
 
-function processors({ accelerator, cpus, icount }: Machine): string[] {
+function processors({ accelerator, cpus, icount, kernel }: Machine): string[] {
   if (icount)
     return ['-accel', 'tcg,thread=single', '-icount', 'shift=0,sleep=off', '-cpu', 'max', '-smp', '1'];
-  // By turns: emulated side by side, a CPU can meet a breakpoint of another's text patching that is gone already.
-  const how = accelerator === 'kvm' ? 'kvm' : 'tcg,thread=single';
+  const how = accelerator === 'kvm' ? 'kvm' : `tcg,thread=${kernel.parallel ? 'multi' : 'single'}`;
   return ['-accel', how, '-cpu', 'max', '-smp', `${cpus}`];
 }
 
