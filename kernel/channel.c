@@ -2,9 +2,7 @@
 /*
  * Channels: commands in, completions out, and the wait in between.
  */
-#include <linux/fdtable.h>
 #include <linux/hrtimer.h>
-#include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
 #include <linux/slab.h>
@@ -17,22 +15,43 @@
 
 /* ---------------------------------------------------------- life cycle */
 
+/*
+ * The process is gone, or executes another program. Somebody else may still
+ * have the file, a child or a UNIX socket's queue: that must not keep its
+ * connections. The owner isn't in an ioctl then: it would need the memory.
+ */
+static void mp_process_ends(struct mmu_notifier *process, struct mm_struct *mm)
+{
+	mp_channel_end(container_of(process, struct mp_channel, process));
+}
+
+static const struct mmu_notifier_ops mp_process_ops = {
+	.release = mp_process_ends,
+};
+
 struct mp_channel *mp_channel_new(u32 max_lwsockets)
 {
 	struct mp_channel *ch = kzalloc(sizeof(*ch), GFP_KERNEL_ACCOUNT);
+	int ret;
 
 	if (!ch)
 		return ERR_PTR(-ENOMEM);
 	ch->task = get_task_struct(current);
 	ch->mm = current->mm;
-	mmgrab(ch->mm);
-	ch->files = current->files;
+	mutex_init(&ch->ending);
 	init_llist_head(&ch->ready);
 	INIT_LIST_HEAD(&ch->todo);
 	INIT_LIST_HEAD(&ch->spare);
 	mp_table_init(&ch->files_table, MEGAPIPE_FILES_MAX,
 		      MEGAPIPE_HANDLE_FILE);
 	mp_table_init(&ch->lwsockets, max_lwsockets, 0);
+	ch->process.ops = &mp_process_ops;
+	ret = mmu_notifier_register(&ch->process, ch->mm);
+	if (ret) {
+		put_task_struct(ch->task);
+		kfree(ch);
+		return ERR_PTR(ret);
+	}
 	return ch;
 }
 
@@ -76,21 +95,25 @@ static void mp_take_ready(struct mp_channel *ch)
 	ch->stats.wakeups += n;
 }
 
-/* May come several times, and not by the owner. */
+/* May come several times, also at once, and not by the owner. */
 void mp_channel_end(struct mp_channel *ch)
 {
-	if (ch->has_ended)
-		return;
-	ch->has_ended = true;
-	mp_end_all(&ch->files_table);
-	mp_end_all(&ch->lwsockets);
-	mp_take_ready(ch);
-	mp_lwsockets_trim(ch);
+	mutex_lock(&ch->ending);
+	if (!ch->has_ended) {
+		ch->has_ended = true;
+		mp_end_all(&ch->files_table);
+		mp_end_all(&ch->lwsockets);
+		mp_take_ready(ch);
+		mp_lwsockets_trim(ch);
+	}
+	mutex_unlock(&ch->ending);
 }
 
 void mp_channel_free(struct mp_channel *ch)
 {
-	mmdrop(ch->mm);
+	/* ends it, where the process hasn't */
+	mmu_notifier_unregister(&ch->process, ch->mm);
+	mp_channel_end(ch);
 	put_task_struct(ch->task);
 	kfree(ch);
 }

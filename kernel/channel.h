@@ -15,6 +15,8 @@
 #include <linux/fs.h>
 #include <linux/llist.h>
 #include <linux/list.h>
+#include <linux/mmu_notifier.h>
+#include <linux/mutex.h>
 #include <linux/net.h>
 #include <linux/poll.h>
 #include <linux/sched.h>
@@ -139,7 +141,8 @@ struct mp_room {
 struct mp_channel {
 	struct task_struct *task; /* the owner */
 	struct mm_struct *mm;
-	fl_owner_t files;
+	struct mmu_notifier process; /* tells its end */
+	struct mutex ending;
 	bool has_ended;
 
 	/* written by wake-ups */

@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The device: open files that become channels, their ioctls, and when a
- * channel ends.
+ * The device: open files that become channels, and their ioctls.
  */
 #include <linux/compat.h>
 #include <linux/module.h>
-#include <linux/sched/mm.h>
 #include <linux/uaccess.h>
 
 #include "channel.h"
@@ -57,7 +55,6 @@ static int mp_ioctl_setup(struct file *file, void __user *arg)
 	if (IS_ERR(ch))
 		return PTR_ERR(ch);
 	if (cmpxchg(&file->private_data, NULL, ch)) {
-		mp_channel_end(ch);
 		mp_channel_free(ch);
 		return -EBUSY;
 	}
@@ -137,19 +134,11 @@ static int mp_check_owner(const struct mp_channel *ch)
 	return ch->has_ended ? -ESHUTDOWN : 0;
 }
 
-static long mp_ioctl(struct file *file, unsigned int cmd, unsigned long value)
+static long mp_ioctl_of_owner(struct mp_channel *ch, unsigned int cmd,
+			      void __user *arg)
 {
-	struct mp_channel *ch = READ_ONCE(file->private_data);
-	void __user *arg = (void __user *)value;
-	int ret;
+	int ret = mp_check_owner(ch);
 
-	if (cmd == MEGAPIPE_IOC_INFO)
-		return mp_ioctl_info(arg);
-	if (cmd == MEGAPIPE_IOC_SETUP)
-		return ch ? -EBUSY : mp_ioctl_setup(file, arg);
-	if (_IOC_TYPE(cmd) != MEGAPIPE_IOC)
-		return -ENOTTY;
-	ret = mp_check_owner(ch);
 	if (ret)
 		return ret;
 	switch (cmd) {
@@ -165,28 +154,33 @@ static long mp_ioctl(struct file *file, unsigned int cmd, unsigned long value)
 		return mp_socket_call(ch, arg);
 	case MEGAPIPE_IOC_STATS:
 		return mp_ioctl_stats(ch, arg);
-	case MEGAPIPE_IOC_END:
+	default: /* MEGAPIPE_IOC_END */
 		mp_channel_end(ch);
 		return 0;
-	default:
-		return -ENOTTY;
 	}
 }
 
-/*
- * Somebody else may still have the file, a child or a UNIX socket's queue: that
- * must not keep connections of a process that is gone. Its table of files is
- * closed by its last thread, so none of them is in an ioctl; at execve() the
- * others are gone, too.
- */
-static int mp_flush(struct file *file, fl_owner_t id)
+static long mp_ioctl(struct file *file, unsigned int cmd, unsigned long value)
 {
 	struct mp_channel *ch = READ_ONCE(file->private_data);
+	void __user *arg = (void __user *)value;
 
-	if (ch && ch->files == id &&
-	    (current->flags & PF_EXITING || current->mm != ch->mm))
-		mp_channel_end(ch);
-	return 0;
+	switch (cmd) {
+	case MEGAPIPE_IOC_INFO:
+		return mp_ioctl_info(arg);
+	case MEGAPIPE_IOC_SETUP:
+		return ch ? -EBUSY : mp_ioctl_setup(file, arg);
+	case MEGAPIPE_IOC_RUN:
+	case MEGAPIPE_IOC_BUFFERS:
+	case MEGAPIPE_IOC_REGISTER:
+	case MEGAPIPE_IOC_FD:
+	case MEGAPIPE_IOC_SOCKET:
+	case MEGAPIPE_IOC_STATS:
+	case MEGAPIPE_IOC_END:
+		return mp_ioctl_of_owner(ch, cmd, arg);
+	default:
+		return -ENOTTY;
+	}
 }
 
 static int mp_open(struct inode *inode, struct file *file)
@@ -200,17 +194,14 @@ static int mp_release(struct inode *inode, struct file *file)
 {
 	struct mp_channel *ch = file->private_data;
 
-	if (ch) {
-		mp_channel_end(ch);
+	if (ch)
 		mp_channel_free(ch);
-	}
 	return 0;
 }
 
 const struct file_operations mp_device_fops = {
 	.owner = THIS_MODULE,
 	.open = mp_open,
-	.flush = mp_flush,
 	.release = mp_release,
 	.unlocked_ioctl = mp_ioctl,
 	.compat_ioctl = compat_ptr_ioctl,

@@ -3,6 +3,7 @@
  * Disk files: they are always ready, and may block all the same. What isn't in
  * memory is left to a worker, who borrows the process's memory.
  */
+#include <linux/cred.h>
 #include <linux/kthread.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
@@ -18,6 +19,7 @@ struct mp_disk {
 	struct mp_handle *h;
 	struct mp_lane *lane;
 	struct mm_struct *mm;
+	const struct cred *cred; /* the process's: rights are its own */
 	struct iov_iter iter;
 	struct iovec *heap;
 	struct iovec fast[UIO_FASTIOV];
@@ -53,14 +55,17 @@ static ssize_t mp_write_file(struct file *file, struct iov_iter *iter,
 static ssize_t mp_transfer(struct mp_disk *d, loff_t *pos)
 {
 	struct file *file = d->h->file;
+	size_t wanted = iov_iter_count(&d->iter);
 	ssize_t ret, done = 0;
 
 	do {
+		/* a limit may have cut it: the next try tells which */
+		iov_iter_reexpand(&d->iter, wanted - done);
 		ret = mp_is_write(d) ? mp_write_file(file, &d->iter, pos) :
 				       vfs_iter_read(file, &d->iter, pos, 0);
 		if (ret > 0)
 			done += ret;
-	} while (ret > 0 && iov_iter_count(&d->iter));
+	} while (ret > 0 && done < wanted);
 	if (ret < 0 && (mp_is_write(d) || !done))
 		return ret;
 	return done;
@@ -85,6 +90,7 @@ static ssize_t mp_transfer_at(struct mp_disk *d)
 static void mp_disk_work(struct work_struct *work)
 {
 	struct mp_disk *d = container_of(work, struct mp_disk, work);
+	const struct cred *worker = override_creds(d->cred);
 	ssize_t ret = -EFAULT;
 
 	/* not if the process is gone */
@@ -92,8 +98,10 @@ static void mp_disk_work(struct work_struct *work)
 		kthread_use_mm(d->mm);
 		ret = mp_transfer_at(d);
 		kthread_unuse_mm(d->mm);
-		mmput(d->mm);
+		/* the last user ends the channel, which waits for us */
+		mmput_async(d->mm);
 	}
+	revert_creds(worker);
 	d->lane->done = ret;
 	/* with the result, for mp_look_at_lane() */
 	smp_store_release(&d->lane->state, MP_DONE);
@@ -215,6 +223,7 @@ void mp_disk_start(struct mp_handle *h, struct mp_lane *lane)
 	d->h = h;
 	d->lane = lane;
 	d->mm = h->ch->mm;
+	d->cred = get_current_cred();
 	INIT_WORK(&d->work, mp_disk_work);
 	lane->disk = d;
 	ret = mp_import(d);
@@ -236,6 +245,7 @@ void mp_disk_free(struct mp_lane *lane)
 	struct mp_disk *d = lane->disk;
 
 	cancel_work_sync(&d->work);
+	put_cred(d->cred);
 	kfree(d->heap);
 	kfree(d);
 	lane->disk = NULL;

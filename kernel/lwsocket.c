@@ -342,7 +342,7 @@ int mp_lwsocket_fd(struct mp_handle *h)
 
 int mp_lwsockets_init(void)
 {
-	unsigned int flags = SLAB_ACCOUNT | SLAB_TYPESAFE_BY_RCU |
+	slab_flags_t flags = SLAB_ACCOUNT | SLAB_TYPESAFE_BY_RCU |
 			     SLAB_HWCACHE_ALIGN;
 
 	mp_lwsocket_cache = kmem_cache_create("megapipe_lwsocket",

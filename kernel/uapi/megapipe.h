@@ -11,12 +11,13 @@
  * Channels
  *
  *   A channel is an open file of /dev/megapipe on which MEGAPIPE_IOC_SETUP
- *   was done. It belongs to the thread that did it: all other ioctls fail with
- *   -EPERM from other threads, from children, and after execve(). It ends
- *   when it is closed for the last time, by MEGAPIPE_IOC_END, or when its
- *   process ends or executes another program, whoever else still has the
- *   file. Its end closes its lwsockets, drops what is in flight, and lets go
- *   of the files that were registered, which stay open in their processes.
+ *   was done; before, other ioctls are -ENOTCONN. It belongs to the thread that
+ *   did it: all ioctls but MEGAPIPE_IOC_INFO fail with -EPERM from other
+ *   threads, from children, and after execve(). It ends when it is closed for
+ *   the last time, by MEGAPIPE_IOC_END (after which they are -ESHUTDOWN), or
+ *   when its process ends or executes another program, whoever else still has
+ *   the file. Its end closes its lwsockets, drops what is in flight, and lets
+ * go of the files that were registered, which stay open in their processes.
  *
  * Handles
  *
@@ -40,7 +41,8 @@
  *
  * All structures have the same shape for 32-bit and 64-bit processes, but for
  * struct iovec and struct msghdr, which are the process's own. Reserved
- * members and unknown flags must be 0, else -EINVAL.
+ * members, members that an operation doesn't use, those that are only filled in
+ * (but for struct megapipe_run's) and unknown flags must be 0, else -EINVAL.
  */
 #ifndef _UAPI_MEGAPIPE_H
 #define _UAPI_MEGAPIPE_H
@@ -105,13 +107,17 @@ enum megapipe_op {
 	 * sent whole. Flags: MEGAPIPE_F_VECTOR, _AT. Sockets raise no SIGPIPE.
 	 */
 	MEGAPIPE_OP_WRITE = 5,
-	/* sendmsg() of the struct msghdr at addr; arg: its flags. */
+	/*
+	 * sendmsg() of the struct msghdr at addr; arg: its flags.
+	 *   -EOPNOTSUPP  control messages from a 32-bit process
+	 */
 	MEGAPIPE_OP_SENDMSG = 6,
 	/* shutdown(); arg: SHUT_RD, SHUT_WR or SHUT_RDWR. */
 	MEGAPIPE_OP_DISCONNECT = 7,
 	/*
-	 * Tell once that one of the events in arg holds (POLLIN, POLLOUT,
-	 * POLLRDHUP; POLLERR and POLLHUP always count). Result: those that do.
+	 * Tell once that one of the events in arg holds (one or more of
+	 * POLLIN, POLLOUT, POLLRDHUP; POLLERR and POLLHUP always count).
+	 * Result: those that do. Not of disk files (-EPERM).
 	 */
 	MEGAPIPE_OP_POLL = 8,
 	/*
@@ -122,7 +128,8 @@ enum megapipe_op {
 	/*
 	 * End all operations, -ECANCELED, then the handle. An lwsocket is
 	 * closed; of a file also the descriptor arg, unless that is -1.
-	 * Result: 0, or of closing the descriptor. With MEGAPIPE_F_SILENT
+	 * Result: 0, or of closing the descriptor (-EBADF: it isn't the
+	 * handle's file, and stays open). With MEGAPIPE_F_SILENT
 	 * there is no completion, not even of what was in flight.
 	 */
 	MEGAPIPE_OP_CLOSE = 10,
@@ -239,10 +246,11 @@ struct megapipe_register {
 /*
  * Carry out ncommands commands and store up to max completions: what there is,
  * or, if nothing is, after waiting for timeout_ns nanoseconds at most (-1: for
- * ever). For min_wait_ns of them it waits for min completions.
- *   0           done and stored are filled in
- *   -ETIME      likewise; the time was over and there is no completion
- *   -EINTR      likewise; a signal came while waiting
+ * ever). For min_wait_ns of them it waits for min completions. With max 0, it
+ * only carries out. A timeout below -1 or a min above max is -EINVAL, and
+ * nothing is done. 0           done and stored are filled in -ETIME likewise;
+ * the time was over and there is no completion -EINTR      likewise; a signal
+ * came while waiting -EFAULT     at completions: those stored there are lost
  *   any other   the command done is wrong (a stale handle: -EBADF; one in
  *               flight of the kind: -EBUSY; a wrong member: -EINVAL), those
  *               before it were carried out
