@@ -52,7 +52,7 @@ export function qemuCommand(machine: Machine): string[] {
 
 function processors({ accelerator, cpus, icount, kernel }: Machine): string[] {
   if (icount)
-    return ['-accel', 'tcg,thread=single', '-icount', 'shift=0,sleep=off', '-cpu', 'max', '-smp', '1'];
+    return ['-accel', 'tcg,thread=single', '-icount', 'shift=0,sleep=on', '-cpu', 'max', '-smp', '1'];
   const how = accelerator === 'kvm' ? 'kvm' : `tcg,thread=${kernel.parallel ? 'multi' : 'single'}`;
   return ['-accel', how, '-cpu', 'max', '-smp', `${cpus}`];
 }

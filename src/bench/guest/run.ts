@@ -136,7 +136,7 @@ async function headOf(
     guest,
     emulator: {
       version: stdout.split('\n')[0] ?? '',
-      options: ['-accel tcg', '-icount shift=0,sleep=off', '-smp 1'],
+      options: ['-accel tcg', '-icount shift=0,sleep=on', '-smp 1'],
     },
     plan: { samples: plan.samples, transactions: plan.transactions, warmup: plan.warmup, connections },
   };
