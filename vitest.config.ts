@@ -1,5 +1,6 @@
 import { defineConfig } from 'vitest/config';
 import { skipsAndTotals } from './test/reporter.js';
+import { guestReporter } from './test/vm/guest-reporter.js';
 
 // Files run one after another: most of them start servers and load, and share two cores.
 export default defineConfig({
@@ -12,6 +13,7 @@ export default defineConfig({
     hookTimeout: 600_000,
     teardownTimeout: 120_000,
     expect: { poll: { timeout: 120_000 } },
-    reporters: ['default', skipsAndTotals],
+    // In a guest, for the host's run to read: see test/vm/suite.ts.
+    reporters: process.env.MEGAPIPE_TEST_ENGINE ? [guestReporter] : ['default', skipsAndTotals],
   },
 });

@@ -6,10 +6,10 @@ export type Engine = 'kernel' | 'uring' | 'epoll';
 
 type Probe = { engine: Engine; missing: string | undefined };
 
-/** In a guest, whose CPU is slow, only what the host can't test is tested: test/vm/suites.test.ts says so. */
+/** In a guest, whose CPU is slow, only what the host can't test is tested: see test/vm/suite.ts. */
 const only = process.env.MEGAPIPE_TEST_ENGINE;
 
-/** True where engines are tested, but not the stock servers beside them. */
+/** True where only that is tested: no stock servers beside it, and no builds with sanitizers, which the host has. */
 export const isOneEngine = only !== undefined;
 
 /** Every engine, and why it can't be tested here. */

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { execa, type Options } from 'execa';
 import { describe, onTestFinished } from 'vitest';
 import { loadPort, serverBinary, type Variant } from '../../src/port.js';
-import { type Engine, engines } from '../engines.js';
+import { type Engine, engines, isOneEngine } from '../engines.js';
 import { testUnless } from '../skip.js';
 import { untilDone } from '../waiting.js';
 import { type Connection, connect } from './connection.js';
@@ -128,7 +128,7 @@ export function describeEngines(tests: (engine: Engine, sanitize: boolean) => vo
       continue;
     }
     describe(engine, () => tests(engine, false));
-    describe(`${engine}, sanitized`, () => tests(engine, true));
+    if (!isOneEngine) describe(`${engine}, sanitized`, () => tests(engine, true));
   }
 }
 

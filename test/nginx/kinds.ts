@@ -21,7 +21,7 @@ export const unused: Kind = { name: 'unused', variant: 'megapipe', engine: undef
 
 function kindsOf(engine: Engine): Kind[] {
   const plain: Kind = { name: engine, variant: 'megapipe', engine, sanitize: false };
-  return [plain, { ...plain, name: `${engine}, sanitized`, sanitize: true }];
+  return isOneEngine ? [plain] : [plain, { ...plain, name: `${engine}, sanitized`, sanitize: true }];
 }
 
 /**
