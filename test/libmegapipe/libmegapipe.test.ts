@@ -1,46 +1,14 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { buildDir, root } from '../../src/paths.js';
-import { testUnless } from '../skip.js';
+import { root } from '../../src/paths.js';
+import { type Build, buildAll, builds, exitSkipped, make, programs } from './builds.js';
 
-const sources = join(root, 'test/libmegapipe');
 const header = join(root, 'libmegapipe/megapipe.h');
-const exitSkipped = 77;
-const hasKernelEngine = existsSync('/dev/megapipe');
-const engines = ['epoll', 'uring', ...(hasKernelEngine ? ['kernel'] : [])];
-
-/** The behaviours under test, a C program each. */
-const programs = readdirSync(sources)
-  .filter((file) => file.endsWith('.c'))
-  .map((file) => file.slice(0, -2))
-  .filter((name) => name !== 'trace');
-
-type Build = { build: string; flags: string[]; libraryDir: string; testDir: string; seeds: number[] };
-
-/** Numbers from first to last, both included. */
-function numbers(first: number, last: number) {
-  return Array.from({ length: last - first + 1 }, (_, i) => first + i);
-}
-
-const builds: [Build, Build] = [
-  {
-    build: 'plain',
-    flags: [],
-    libraryDir: join(buildDir, 'libmegapipe'),
-    testDir: join(buildDir, 'test/libmegapipe'),
-    seeds: numbers(1, 40),
-  },
-  {
-    build: 'sanitized',
-    flags: ['SANITIZE=1'],
-    libraryDir: join(buildDir, 'libmegapipe-sanitize'),
-    testDir: join(buildDir, 'test/libmegapipe-sanitize'),
-    seeds: numbers(41, 50),
-  },
-];
+/* Engine kernel is tested where its module is: in guests, see guest.test.ts. */
+const engines = ['epoll', 'uring'];
 
 const installedProgram = `
 #include <megapipe.h>
@@ -65,15 +33,6 @@ beforeAll(async () => {
 });
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 
-async function make(dir: string, ...settings: string[]) {
-  await execa('make', ['-s', '-j2', '-C', dir, ...settings], { all: true });
-}
-
-async function buildAll({ libraryDir, testDir, flags }: Build) {
-  await make(join(root, 'libmegapipe'), `O=${libraryDir}`, ...flags);
-  await make(sources, `O=${testDir}`, `LIBRARY=${libraryDir}`, ...flags);
-}
-
 async function runProgram(path: string, args: string[]) {
   const env = { TMPDIR: scratch, ASAN_OPTIONS: 'detect_leaks=1', UBSAN_OPTIONS: 'print_stacktrace=1' };
   return execa(path, args, { env, reject: false, timeout: 330_000, all: true });
@@ -97,12 +56,6 @@ async function exportedFunctions(library: string) {
 
 for (const build of builds) {
   describe(`libmegapipe, ${build.build} build`, () => {
-    if (!hasKernelEngine) {
-      testUnless('no /dev/megapipe: the module is not loaded')(
-        `kernel: all ${programs.length} programs`,
-        () => {},
-      );
-    }
     for (const engine of engines) {
       test.for(programs)(`${engine}: %s`, async (program, { skip }) => {
         const { exitCode, stdout, all } = await runProgram(join(build.testDir, program), [engine]);
