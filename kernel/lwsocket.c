@@ -257,6 +257,12 @@ static void mp_release_bare(struct socket *sock)
 	module_put(owner);
 }
 
+static void mp_release_with_inode(struct socket *sock)
+{
+	mp_dont_linger(sock->sk);
+	sock_release(sock);
+}
+
 void mp_lwsocket_close(struct mp_handle *h)
 {
 	mp_stop_hearing(h);
@@ -265,7 +271,7 @@ void mp_lwsocket_close(struct mp_handle *h)
 	else if (h->sock == mp_own_socket(h))
 		mp_release_bare(h->sock);
 	else if (h->sock)
-		sock_release(h->sock);
+		mp_release_with_inode(h->sock);
 }
 
 /* ------------------------------------------------------------- falling back */
