@@ -1,6 +1,6 @@
 import { portTasks, variantTask } from './build.js';
 import { withBuildLock } from './build-lock.js';
-import { libraryTask, loadgenTask, moduleTask } from './build-native.js';
+import { benchProgramsTask, libraryTask, loadgenTask, moduleTask } from './build-native.js';
 import type { Purpose } from './packages.js';
 import { loadPort, type Port, portNames } from './port.js';
 import { portForRelease } from './port-release.js';
@@ -23,7 +23,8 @@ async function buildTasks(purpose: Purpose): Promise<Task[]> {
   if (purpose !== 'test') return native;
   const sanitized = ports.map((port) => variantTask(port, 'megapipe', { variant: 'all', sanitize: true }));
   const guests = [...guestTasks(), ...kernelNames.map((name) => moduleTask(name))];
-  return [...native, libraryTask(true), ...sanitized, ...(await releaseTasks(ports)), ...guests];
+  const more = [libraryTask(true), ...sanitized, ...(await releaseTasks(ports)), benchProgramsTask()];
+  return [...native, ...more, ...guests];
 }
 
 /** That our part still fits what other releases of the distribution have. */

@@ -10,10 +10,10 @@ import { openSubject, type Subject, type Target } from './subject.js';
 // The part of `megapipe bench guest` that runs in the guest: takes the samples of the plan, which is its argument, and
 // tells of each in a line. What is counted is counted outside.
 
-/** In the guest's time, which passes at once where nothing runs: what a kernel does after booting is over then. */
-const settleMs = 3000;
+/** What a kernel does by itself after booting, as testing its ciphers, is over then. */
+const settleMs = 2000;
 
-/** Likewise: of a client that hangs. */
+/** A client that takes longer hangs. */
 const patienceMs = 600_000;
 
 function tell(saying: GuestSaying): void {

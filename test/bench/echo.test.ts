@@ -1,0 +1,104 @@
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { connect, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { execa } from 'execa';
+import { afterEach, expect, test } from 'vitest';
+import { echoCommand, echoGreeting, pingpong } from '../../src/bench/guest/programs.js';
+import { writeScript } from '../../src/bench/guest/script.js';
+import { freePort } from '../../src/bench/process.js';
+import { baseline, megapipe, whole } from '../../src/bench/variant.js';
+import type { Variant } from '../../src/results.js';
+import { engines } from '../engines.js';
+import { testUnless } from '../skip.js';
+
+const running: { kill(signal: 'SIGKILL'): boolean }[] = [];
+
+afterEach(() => {
+  for (const server of running.splice(0)) server.kill('SIGKILL');
+});
+
+/** An echo server that listens, and what it said of itself. */
+async function start(variant: Variant) {
+  const port = await freePort();
+  const [file, ...args] = echoCommand(variant, port) as [string, ...string[]];
+  const server = execa(file, args, { reject: false });
+  running.push(server);
+  const [greeting] = (await once(createInterface({ input: server.stdout }), 'line')) as [string];
+  return { server, port, greeting };
+}
+
+/** What comes back, as many bytes as were said. */
+async function echoed(port: number, bytes: Buffer): Promise<Buffer> {
+  const socket: Socket = connect(port, '127.0.0.1');
+  socket.write(bytes);
+  const chunks: Buffer[] = [];
+  socket.on('data', (chunk) => chunks.push(chunk));
+  while (Buffer.concat(chunks).length < bytes.length) await once(socket, 'data');
+  socket.end();
+  await once(socket, 'close');
+  return Buffer.concat(chunks);
+}
+
+async function load(port: number, options: string[]) {
+  const { stdout } = await execa(pingpong, [...options, '127.0.0.1', String(port)]);
+  return JSON.parse(stdout) as { transactions: number; connections: number };
+}
+
+const bytes = Buffer.from(Array.from({ length: 10_000 }, (_, index) => index % 251));
+
+for (const { engine, missing } of engines) {
+  const techniques = [[], ['batch'], ['partition', 'batch', 'lwsocket']] as const;
+  for (const variant of techniques.map((own) => megapipe(engine, own))) {
+    testUnless(missing)(`the example as ${variant.id} sends back what it is sent`, async () => {
+      const { port, greeting } = await start(variant);
+      expect(greeting).toBe(echoGreeting(variant));
+      expect(await echoed(port, bytes)).toEqual(bytes);
+    });
+  }
+
+  testUnless(missing)(`the example on ${engine} tells what its channel did when it is ended`, async () => {
+    const { server, port } = await start(whole(engine));
+    expect(await load(port, ['-n', '4', '-m', '4000'])).toMatchObject({ transactions: 4000 });
+    server.kill('SIGTERM');
+    const { stdout, exitCode } = await server;
+    expect(exitCode).toBe(0);
+    const told = JSON.parse(stdout.split('\n').at(-1) as string);
+    expect(told).toMatchObject({ engine, accepted: expect.any(Number) });
+    expect(told.accepted).toBeGreaterThanOrEqual(1000);
+    // Of each transaction a request to receive and one to send: batching leaves far fewer entries of the kernel.
+    if (engine !== 'epoll') expect(told.crossings).toBeLessThan(told.requests / 2);
+  });
+}
+
+test('the rival over epoll sends back what it is sent', async () => {
+  const { port, greeting } = await start(baseline);
+  expect(greeting).toBe(echoGreeting(baseline));
+  expect(await echoed(port, bytes)).toEqual(bytes);
+});
+
+test('the client makes as many transactions and connections as it is told', async () => {
+  const { port } = await start(baseline);
+  expect(await load(port, ['-n', '1', '-m', '1000'])).toMatchObject({
+    transactions: 1000,
+    connections: 1000,
+  });
+  expect(await load(port, ['-w', '300', '-m', '1000'])).toMatchObject({ transactions: 1000, connections: 0 });
+  const tens = await load(port, ['-c', '20', '-n', '10', '-w', '200', '-m', '1000', '-r']);
+  expect(tens.transactions).toBe(1000);
+  // Each of the 20 may be in the midst of one at either end.
+  expect(Math.abs(tens.connections - 100)).toBeLessThanOrEqual(20);
+});
+
+test('the client refuses an answer that is too long', async () => {
+  const { port } = await start(baseline);
+  const script = join(mkdtempSync(join(tmpdir(), 'megapipe-test-')), 'script');
+  writeScript(script, [{ bytes: 'wxyz', answer: 2 }]);
+  const command = ['-m', '1', '-f', script, '127.0.0.1', String(port)];
+  const { exitCode, stderr } = await execa(pingpong, command, { reject: false });
+  rmSync(dirname(script), { recursive: true });
+  expect(exitCode).toBe(1);
+  expect(stderr).toContain('2 bytes more than an answer has');
+});
