@@ -104,6 +104,7 @@ async function supervised(machine: Machine, job: Job, options: GuestOptions): Pr
   });
   const kernelLog = existsSync(machine.log) ? readFileSync(machine.log, 'latin1').replaceAll('\r', '') : '';
   const output = { stdout: stdout.text(), stderr: stderr.text() };
+  if (end.kind === 'interrupted') throw interrupted(machine, options);
   const wrong = whatIsWrong(end, kernelLog, timeLimit);
   if (wrong === undefined && end.kind === 'done') return { exitCode: end.exitCode, ...output, kernelLog };
   const said = [output.stdout, output.stderr].filter(Boolean).map((text) => tailOf(text));
@@ -119,8 +120,13 @@ function whatIsWrong(end: GuestEnd, kernelLog: string, timeLimit: number): strin
   if (end.kind === 'failed') return `the guest ${end.why}; ${tail}`;
   if (end.kind === 'time is up') return `the guest had not ended after ${timeLimit} s; ${tail}`;
   if (end.kind === 'lost') return `the guest ended too early; ${end.qemu ? `${end.qemu}; ` : ''}${tail}`;
-  if (end.kind === 'interrupted') return 'the guest was interrupted';
   return undefined;
+}
+
+/** Somebody has lost interest: in the log too. */
+function interrupted({ log }: Machine, { kernelLogFile }: GuestOptions): UserError {
+  if (!kernelLogFile) rmSync(log, { force: true });
+  return new UserError('the guest was ended before its command did');
 }
 
 function gather(instead?: (chunk: Buffer) => void) {
