@@ -175,7 +175,8 @@ test('an address is in the function that begins last before it', () => {
 
 test('a profile sums up what others than the client executed', () => {
   const kernel = readSymbols('ffffffff81000000 T first\nffffffff81000100 T second\n');
-  const server = readSymbols('0000000010001000 T main\n');
+  const symbols = readSymbols('0000000000001000 T main\n');
+  const server = { symbols, from: 0x10000000n, to: 0x20000000n };
   const order = { variant: baseline, requestsPerConnection: 1, round: 0 };
   const { functions } = profileOf(
     order,

@@ -1,4 +1,5 @@
 import { execa } from 'execa';
+import { loadPort, serverBinary } from '../../port.js';
 import type { Variant } from '../../results.js';
 import type { Blocks } from './counts.js';
 import type { GuestOrder, SubjectName } from './plan.js';
@@ -34,32 +35,39 @@ export function functionAt({ addresses, names }: Symbols, address: bigint): stri
 
 const isKernel = (address: bigint) => address >> 63n === 1n;
 
-/** Where servers that are built here begin, and where the heap behind them does: see native/Makefile. */
-const isOurServer = (address: bigint) => address >= 0x10000000n && address < 0x20000000n;
+/** A server's functions, and the addresses that are its own. */
+export type Server = { symbols: Symbols; from: bigint; to: bigint };
 
 /** Sum up blocks by function. Programs whose symbols are not known are one function. */
-export function profileOf(
-  order: GuestOrder,
-  blocks: Blocks,
-  kernel: Symbols,
-  server: Symbols | undefined,
-): Profile {
+export function profileOf(order: GuestOrder, blocks: Blocks, kernel: Symbols, server: Server): Profile {
+  const nameOf = (address: bigint) => {
+    if (isKernel(address)) return functionAt(kernel, address);
+    const isServer = address >= server.from && address < server.to;
+    return isServer ? `${functionAt(server.symbols, address - server.from)} (server)` : undefined;
+  };
   const functions = new Map<string, number>();
   for (const [text, , others] of blocks) {
     if (others === 0) continue;
-    const address = BigInt(`0x${text}`);
-    const known = isKernel(address) ? kernel : isOurServer(address) ? server : undefined;
-    const name = (known && functionAt(known, address)) ?? 'user mode';
-    const full = known === server && known ? `${name} (server)` : name;
-    functions.set(full, (functions.get(full) ?? 0) + others);
+    const name = nameOf(BigInt(`0x${text}`)) ?? 'user mode';
+    functions.set(name, (functions.get(name) ?? 0) + others);
   }
   return { order, functions };
 }
 
-/** The symbols of a variant's echo server. */
-async function serverSymbols(variant: Variant): Promise<Symbols> {
-  const { stdout } = await execa('nm', [echoCommand(variant, 0)[0] as string]);
-  return readSymbols(stdout);
+/** Where the kernel puts programs that may be anywhere, if it is told to put them in no random place. */
+const programBase = 0x555555554000n;
+export const profileKernelOptions = ['norandmaps'];
+
+/** More than any of the programs has of code. */
+const programSize = 0x10000000n;
+
+async function serverOf(subject: SubjectName, variant: Variant): Promise<Server> {
+  const binary =
+    subject === 'echo' ? echoCommand(variant, 0)[0] : serverBinary(loadPort(subject), variant.server);
+  const { stdout } = await execa('nm', [binary as string]);
+  // Our echo servers are where native/Makefile links them to.
+  const from = subject === 'echo' ? 0n : programBase;
+  return { symbols: readSymbols(stdout), from, to: from + 2n * programSize };
 }
 
 /** Takes what a run tells of where instructions are, and sums it up by function: of the first round. */
@@ -78,15 +86,14 @@ export function collectProfiles(subject: SubjectName) {
     all: () =>
       Promise.all(
         samples.map(async ({ order, blocks }) => {
-          const server = subject === 'echo' ? await serverSymbols(order.variant) : undefined;
-          return profileOf(order, blocks, kernel, server);
+          return profileOf(order, blocks, kernel, await serverOf(subject, order.variant));
         }),
       ),
   };
 }
 
 /** The functions that most instructions were executed in, a transaction. */
-export function formatProfile({ order, functions }: Profile, transactions: number, count = 40): string {
+export function formatProfile({ order, functions }: Profile, transactions: number, count = 260): string {
   const rows = [...functions].sort(([, a], [, b]) => b - a).slice(0, count);
   const head = `${order.variant.id}, ${order.requestsPerConnection} transactions a connection: instructions a transaction, by function`;
   const lines = rows.map(([name, n]) => `${(n / transactions).toFixed(1).padStart(10)}  ${name}`);

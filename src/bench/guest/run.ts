@@ -11,6 +11,7 @@ import { describeMachine } from '../machine.js';
 import { type Blocks, readCounts } from './counts.js';
 import type { GuestSaying } from './dialogue.js';
 import { connections, enginesOf, type GuestOrder, type GuestPlan, guestOrders } from './plan.js';
+import { profileKernelOptions } from './profile.js';
 import { countPlugin } from './programs.js';
 import { appendGuestRecord, type GuestRecord, guestFormat } from './record.js';
 import { memcachedParameters } from './script.js';
@@ -67,6 +68,7 @@ async function runIn(
     icount: true,
     module: enginesOf(plan).includes('kernel') ? (module ?? true) : false,
     timeLimit: 60 + secondsASample * guestOrders(plan).length,
+    kernelOptions: profile ? profileKernelOptions : [],
     emulatorOptions: ['-plugin', `${countPlugin},out=${counts}${profile ? ',profile=on' : ''}`],
     onStdout: inLines((line) => {
       const last = taken.at(-1) ?? Promise.resolve();
