@@ -196,7 +196,7 @@ static void keep_or_deliver(struct mp__op *op)
 	struct mp_handle *handle = op->handle;
 
 	if (op->early && handle->state != MP__CLOSING)
-		TAILQ_INSERT_TAIL(&handle->listener->early, op, link);
+		STAILQ_INSERT_TAIL(&handle->listener->early, op, link);
 	else if (handle->state == MP__DROPPING)
 		mp__accepted_discard(op);
 	else
@@ -392,7 +392,7 @@ int mp__listener_new(struct mp_handle *handle, const cpu_set_t *cpu_mask)
 	l = calloc(1, sizeof(*l));
 	if (!l)
 		return -ENOMEM;
-	TAILQ_INIT(&l->early);
+	STAILQ_INIT(&l->early);
 	len = sizeof(l->family);
 	getsockopt(handle->fd, SOL_SOCKET, SO_DOMAIN, &l->family, &len);
 	handle->listener = l;
@@ -414,8 +414,8 @@ void mp__listener_free(struct mp_handle *handle)
 
 	LIST_REMOVE(handle, listener->link);
 	handle->listener = NULL;
-	while ((op = TAILQ_FIRST(&l->early))) {
-		TAILQ_REMOVE(&l->early, op, link);
+	while ((op = STAILQ_FIRST(&l->early))) {
+		STAILQ_REMOVE_HEAD(&l->early, link);
 		mp__accepted_discard(op);
 	}
 	mp__partition_end(l);
@@ -428,8 +428,8 @@ static void deliver_early(struct mp_handle *handle)
 	struct mp__listener *l = handle->listener;
 	struct mp__op *op;
 
-	while (is_wanted(handle) && (op = TAILQ_FIRST(&l->early))) {
-		TAILQ_REMOVE(&l->early, op, link);
+	while (is_wanted(handle) && (op = STAILQ_FIRST(&l->early))) {
+		STAILQ_REMOVE_HEAD(&l->early, link);
 		one_less_wanted(l);
 		deliver(handle, op);
 	}
@@ -464,7 +464,7 @@ int mp_accept(struct mp_handle *handle, uint32_t count, bool is_lwsocket)
 	}
 	l = handle->listener;
 	if (count && l->is_lwsocket != is_lwsocket &&
-	    (handle->in_flight || !TAILQ_EMPTY(&l->early)))
+	    (handle->in_flight || !STAILQ_EMPTY(&l->early)))
 		return -EBUSY;
 	if (count) {
 		l->is_lwsocket = is_lwsocket;

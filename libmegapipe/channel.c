@@ -27,7 +27,7 @@ static const struct mp__engine *const engines[] = {
 #define NENGINES (sizeof(engines) / sizeof(engines[0]))
 
 /* Its address tells threads apart, without a system call. */
-static _Thread_local char thread_mark;
+_Thread_local char mp__thread_mark;
 
 struct chunk {
 	struct chunk *next;
@@ -47,44 +47,13 @@ static void *chunk_new(struct mp_channel *ch, size_t size)
 	return chunk->objects;
 }
 
-struct mp__op *mp__op_new(struct mp_handle *handle, enum mp_command cmd)
+MP__RARELY bool mp__ops_grow(struct mp_channel *ch)
 {
-	struct mp_channel *ch = handle->ch;
-	struct mp__op *op = TAILQ_FIRST(&ch->free_ops);
+	struct mp__op *op = chunk_new(ch, OPS_A_CHUNK * sizeof(*op));
 
-	if (!op) {
-		op = chunk_new(ch, OPS_A_CHUNK * sizeof(*op));
-		if (!op)
-			return NULL;
-		for (int i = 0; i < OPS_A_CHUNK; i++)
-			TAILQ_INSERT_TAIL(&ch->free_ops, &op[i], link);
-		op = TAILQ_FIRST(&ch->free_ops);
-	}
-	TAILQ_REMOVE(&ch->free_ops, op, link);
-	op->handle = handle;
-	op->cmd = cmd;
-	op->result = 0;
-	op->buffer = MP__NO_BUFFER;
-	op->skip = 0;
-	op->canceled = false;
-	op->polled = false;
-	op->early = false;
-	op->addr_len = 0;
-	op->submitted = false;
-	op->done = 0;
-	op->offset = -1;
-	op->at_position = false;
-	op->iov = op->iov_inline;
-	op->iovcnt = 0;
-	op->iov_heap = NULL;
+	for (int i = OPS_A_CHUNK - 1; op && i >= 0; i--)
+		SLIST_INSERT_HEAD(&ch->free_ops, &op[i], free_link);
 	return op;
-}
-
-void mp__op_free(struct mp__op *op)
-{
-	free(op->iov_heap);
-	op->iov_heap = NULL;
-	TAILQ_INSERT_HEAD(&op->handle->ch->free_ops, op, link);
 }
 
 /* Handles are never given back to malloc: a stale one is found out. */
@@ -103,9 +72,9 @@ struct mp_handle *mp__handle_new(struct mp_channel *ch)
 	memset(handle, 0, sizeof(*handle));
 	handle->ch = ch;
 	handle->slot = -1;
-	TAILQ_INIT(&handle->rd.ops);
-	TAILQ_INIT(&handle->wr.ops);
-	TAILQ_INIT(&handle->poll.ops);
+	STAILQ_INIT(&handle->rd.ops);
+	STAILQ_INIT(&handle->wr.ops);
+	STAILQ_INIT(&handle->poll.ops);
 	LIST_INSERT_HEAD(&ch->handles, handle, link);
 	ch->stats.handles++;
 	return handle;
@@ -119,22 +88,6 @@ void mp__handle_free(struct mp_handle *handle)
 	LIST_REMOVE(handle, link);
 	LIST_INSERT_HEAD(&ch->free_handles, handle, link);
 	ch->stats.handles--;
-}
-
-/* -------------------------------------------------------------- checks */
-
-bool mp__is_owner(const struct mp_channel *ch)
-{
-	return ch->owner == &thread_mark;
-}
-
-int mp__check(const struct mp_handle *handle)
-{
-	if (!handle)
-		return -EINVAL;
-	if (!mp__is_owner(handle->ch))
-		return -EPERM;
-	return handle->state == MP__OPEN ? 0 : -EBADF;
 }
 
 /* ------------------------------------------------------------ creation */
@@ -212,9 +165,9 @@ static struct mp_channel *channel_new(const struct mp_options *options)
 	if (!ch)
 		return NULL;
 	ch->options = *options;
-	ch->owner = &thread_mark;
-	TAILQ_INIT(&ch->completed);
-	TAILQ_INIT(&ch->free_ops);
+	ch->owner = &mp__thread_mark;
+	STAILQ_INIT(&ch->completed);
+	SLIST_INIT(&ch->free_ops);
 	LIST_INIT(&ch->handles);
 	LIST_INIT(&ch->free_handles);
 	LIST_INIT(&ch->listeners);
@@ -314,18 +267,14 @@ int mp_engine_probe(const char *name, struct mp_engine_info *info)
 
 /* -------------------------------------------------------------- events */
 
-void mp__deliver(struct mp__op *op)
+/* Nobody is told of it. */
+MP__RARELY void mp__drop(struct mp__op *op)
 {
-	struct mp_handle *handle = op->handle;
+	struct mp_channel *ch = op->handle->ch;
 
-	if (handle->state == MP__DROPPING) {
-		if (op->buffer != MP__NO_BUFFER)
-			handle->ch->engine->release(handle->ch, op->buffer);
-		mp__op_free(op);
-		return;
-	}
-	handle->ch->stats.fetched++;
-	TAILQ_INSERT_TAIL(&handle->ch->completed, op, link);
+	if (op->buffer != MP__NO_BUFFER)
+		ch->engine->release(ch, op->buffer);
+	mp__op_free(op);
 }
 
 static void tell_peer(const struct mp__op *op, struct mp_event *ev)
@@ -369,9 +318,9 @@ static void fill_event(struct mp__op *op, struct mp_event *ev)
 
 static void dispatch_one(struct mp_channel *ch, struct mp_event *ev)
 {
-	struct mp__op *op = TAILQ_FIRST(&ch->completed);
+	struct mp__op *op = STAILQ_FIRST(&ch->completed);
 
-	TAILQ_REMOVE(&ch->completed, op, link);
+	STAILQ_REMOVE_HEAD(&ch->completed, link);
 	fill_event(op, ev);
 	if (op->cmd == MP_CLOSE)
 		mp__handle_free(op->handle);
@@ -388,14 +337,14 @@ static int64_t now_us(void)
 }
 
 /* A fetch can bring nothing that is an event: then wait for the rest. */
-static int fetch_event(struct mp_channel *ch, int64_t timeout_us)
+MP__RARELY static int fetch_event(struct mp_channel *ch, int64_t timeout_us)
 {
 	int64_t deadline_us = timeout_us > 0 ? now_us() + timeout_us : 0;
 	int ret;
 
 	for (;;) {
 		ret = ch->engine->fetch(ch, timeout_us);
-		if (!TAILQ_EMPTY(&ch->completed))
+		if (!STAILQ_EMPTY(&ch->completed))
 			return 1;
 		if (ret == -ETIME || (!ret && !timeout_us))
 			return 0;
@@ -419,7 +368,7 @@ int mp_dispatch(struct mp_channel *ch, struct mp_event *ev, int64_t timeout_us)
 		return -EPERM;
 	if (timeout_us > LONGEST_US)
 		timeout_us = -1;
-	if (TAILQ_EMPTY(&ch->completed)) {
+	if (STAILQ_EMPTY(&ch->completed)) {
 		ret = fetch_event(ch, timeout_us);
 		if (ret <= 0)
 			return ret;
@@ -434,16 +383,7 @@ int mp_pending(const struct mp_channel *ch)
 		return -EINVAL;
 	if (!mp__is_owner(ch))
 		return -EPERM;
-	return !TAILQ_EMPTY(&ch->completed);
-}
-
-/* After each request: push when the threshold is reached. */
-int mp__push(struct mp_channel *ch)
-{
-	ch->stats.requests++;
-	if (ch->unflushed >= ch->options.batch)
-		ch->engine->flush(ch);
-	return 0;
+	return !STAILQ_EMPTY(&ch->completed);
 }
 
 /* The engine pushes what was collected. */

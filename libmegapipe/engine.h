@@ -11,9 +11,12 @@
 #ifndef MP_ENGINE_H
 #define MP_ENGINE_H
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/queue.h>
 
 #include "megapipe.h"
@@ -21,6 +24,13 @@
 #define MP__IOV_INLINE 8
 #define MP__NO_BUFFER UINT32_MAX
 #define MP__LIKELY(x) __builtin_expect(!!(x), 1)
+#define MP__UNLIKELY(x) __builtin_expect(!!(x), 0)
+/*
+ * What each operation runs through, and most of it goes where it is known
+ * which; what few do, so that the others needn't save registers for it.
+ */
+#define MP__RARELY __attribute__((noinline))
+#define MP__INLINE static inline __attribute__((always_inline))
 
 struct mp__engine;
 struct mp__queue;
@@ -28,34 +38,39 @@ struct mp__queue;
 /* ----------------------------------------------------------- operations */
 
 struct mp__op {
-	TAILQ_ENTRY(mp__op) link; /* in a lane, completed, early or free */
+	union {
+		STAILQ_ENTRY(mp__op) link; /* in a lane, completed or early */
+		SLIST_ENTRY(mp__op) free_link;
+	};
 	struct mp_handle *handle;
 	enum mp_command cmd;
-	ssize_t result;
 	uint32_t buffer; /* MP_RECV: the buffer that was filled */
-	uint32_t skip;	 /* ... from here */
-	bool canceled;	 /* the engine was asked to end it */
-	bool polled;	 /* waits for readiness, then is tried again */
-	bool early;	 /* MP_ACCEPT: nobody asks for it */
-	bool submitted;	 /* uring: the kernel has it */
 
-	/* what to do; iov is moved on by short writes */
+	/* from here to iov, all is 0 in a new one */
+	ssize_t result;
+	uint32_t skip;	    /* MP_RECV: where in the buffer it begins */
+	bool canceled;	    /* the engine was asked to end it */
+	bool polled;	    /* waits for readiness, then is tried again */
+	bool early;	    /* MP_ACCEPT: nobody asks for it */
+	bool submitted;	    /* uring: the kernel has it */
+	bool at_position;   /* uring: offset is the position, and moves it */
+	socklen_t addr_len; /* MP_CONNECT; MP_ACCEPT: the peer's, or 0 */
 	size_t done;
-	off_t offset;	  /* -1: the file's position */
-	bool at_position; /* uring: offset was that, and moves it */
-	struct iovec *iov;
 	int iovcnt;
 	struct iovec *iov_heap; /* the copy, where it isn't iov_inline */
+
+	/* what to do; iov is moved on by short writes */
+	struct iovec *iov;
+	off_t offset; /* -1: the file's position */
 	struct iovec iov_inline[MP__IOV_INLINE];
 	int how;	   /* MP_DISCONNECT */
 	short events;	   /* MP_POLL */
 	struct msghdr msg; /* MP_*MSG: the caller's, copied; uring: of iov */
 	struct msghdr *caller_msg;
-	socklen_t addr_len; /* MP_CONNECT; MP_ACCEPT: the peer's, or 0 */
 	struct sockaddr_storage addr;
 };
 
-TAILQ_HEAD(mp__ops, mp__op);
+STAILQ_HEAD(mp__ops, mp__op);
 
 struct mp__lane {
 	struct mp__ops ops;
@@ -229,7 +244,7 @@ struct mp_channel {
 	unsigned int unflushed;
 	struct mp__ops completed;
 	struct sockaddr_storage peer; /* of the MP_ACCEPT dispatched last */
-	struct mp__ops free_ops;
+	SLIST_HEAD(, mp__op) free_ops;
 	void *chunks; /* memory of ops and handles */
 	LIST_HEAD(, mp_handle) handles;
 	LIST_HEAD(, mp_handle) free_handles;
@@ -309,13 +324,10 @@ extern const struct mp__engine mp__engine_kernel;
 /* -------------------------------------------------- channel to engine */
 
 /* channel.c */
-struct mp__op *mp__op_new(struct mp_handle *handle, enum mp_command cmd);
-void mp__op_free(struct mp__op *op);
-void mp__deliver(struct mp__op *op);
+extern _Thread_local char mp__thread_mark;
+bool mp__ops_grow(struct mp_channel *ch);
+void mp__drop(struct mp__op *op);
 void mp__tell_feature(struct mp_engine_info *info, bool has, const char *name);
-bool mp__is_owner(const struct mp_channel *ch);
-int mp__check(const struct mp_handle *handle);
-int mp__push(struct mp_channel *ch);
 void mp__account_flush(struct mp_channel *ch);
 void mp__account_fetch(struct mp_channel *ch, uint64_t count);
 struct mp_handle *mp__handle_new(struct mp_channel *ch);
@@ -325,7 +337,6 @@ void mp__handle_free(struct mp_handle *handle);
 void mp__op_done(struct mp__op *op, ssize_t result);
 void mp__lane_run(struct mp_handle *handle, struct mp__lane *lane);
 void mp__lane_cancel(struct mp_handle *handle, struct mp__lane *lane);
-struct mp__lane *mp__lane_of(struct mp__op *op);
 
 /* handle.c */
 void mp__handle_end(struct mp_handle *handle);
@@ -364,6 +375,86 @@ void mp__buffer_copy_free(struct mp_channel *ch, uint32_t buffer);
 static inline char *mp__buffer(const struct mp_channel *ch, uint32_t buffer)
 {
 	return ch->buffers.state[buffer].data;
+}
+
+/* --------------------------------------------- what each operation needs */
+
+MP__INLINE bool mp__is_owner(const struct mp_channel *ch)
+{
+	return ch->owner == &mp__thread_mark;
+}
+
+MP__INLINE int mp__check(const struct mp_handle *handle)
+{
+	if (!handle)
+		return -EINVAL;
+	if (!mp__is_owner(handle->ch))
+		return -EPERM;
+	return handle->state == MP__OPEN ? 0 : -EBADF;
+}
+
+MP__INLINE struct mp__lane *mp__lane_of(struct mp_handle *handle,
+					enum mp_command cmd)
+{
+	switch (cmd) {
+	case MP_READ:
+	case MP_RECV:
+	case MP_RECVMSG:
+		return &handle->rd;
+	case MP_POLL:
+		return &handle->poll;
+	default:
+		return &handle->wr;
+	}
+}
+
+MP__INLINE struct mp__op *mp__op_new(struct mp_handle *handle,
+				     enum mp_command cmd)
+{
+	struct mp_channel *ch = handle->ch;
+	struct mp__op *op;
+
+	if (MP__UNLIKELY(SLIST_EMPTY(&ch->free_ops)) && !mp__ops_grow(ch))
+		return NULL;
+	op = SLIST_FIRST(&ch->free_ops);
+	SLIST_REMOVE_HEAD(&ch->free_ops, free_link);
+	op->handle = handle;
+	op->cmd = cmd;
+	op->buffer = MP__NO_BUFFER;
+	memset(&op->result, 0,
+	       offsetof(struct mp__op, iov) - offsetof(struct mp__op, result));
+	op->iov = op->iov_inline;
+	op->offset = -1;
+	return op;
+}
+
+MP__INLINE void mp__op_free(struct mp__op *op)
+{
+	if (MP__UNLIKELY(op->iov_heap))
+		free(op->iov_heap);
+	SLIST_INSERT_HEAD(&op->handle->ch->free_ops, op, free_link);
+}
+
+/* It is over: tell, unless nothing is to be told any more. */
+MP__INLINE void mp__deliver(struct mp__op *op)
+{
+	struct mp_handle *handle = op->handle;
+
+	if (MP__UNLIKELY(handle->state == MP__DROPPING)) {
+		mp__drop(op);
+		return;
+	}
+	handle->ch->stats.fetched++;
+	STAILQ_INSERT_TAIL(&handle->ch->completed, op, link);
+}
+
+/* After each request: push when the threshold is reached. */
+MP__INLINE int mp__push(struct mp_channel *ch)
+{
+	ch->stats.requests++;
+	if (MP__UNLIKELY(ch->unflushed >= ch->options.batch))
+		ch->engine->flush(ch);
+	return 0;
 }
 
 #endif

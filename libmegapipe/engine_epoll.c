@@ -434,11 +434,11 @@ static void run(struct mp__watch *w)
 		return;
 	}
 	if (handle->rd.busy)
-		run_read(w, TAILQ_FIRST(&handle->rd.ops));
+		run_read(w, STAILQ_FIRST(&handle->rd.ops));
 	if (handle->poll.busy)
-		run_poll(w, TAILQ_FIRST(&handle->poll.ops));
+		run_poll(w, STAILQ_FIRST(&handle->poll.ops));
 	if (handle->wr.busy)
-		run_write(w, TAILQ_FIRST(&handle->wr.ops));
+		run_write(w, STAILQ_FIRST(&handle->wr.ops));
 }
 
 static void epoll_start(struct mp__op *op)
@@ -566,7 +566,7 @@ static int epoll_fetch(struct mp_channel *ch, int64_t timeout_us)
 	int n;
 
 	epoll_flush(ch);
-	is_idle = TAILQ_EMPTY(&ch->completed) && TAILQ_EMPTY(&e->ready);
+	is_idle = STAILQ_EMPTY(&ch->completed) && TAILQ_EMPTY(&e->ready);
 	is_retrying = !TAILQ_EMPTY(&e->retries);
 	if (is_retrying)
 		timeout_us = shorter(timeout_us, RETRY_US);

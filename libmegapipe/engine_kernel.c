@@ -182,7 +182,7 @@ static int run(struct mp_channel *ch, struct megapipe_run *run)
 	return ret;
 }
 
-static void push_commands(struct mp_channel *ch)
+MP__RARELY static void push_commands(struct mp_channel *ch)
 {
 	struct megapipe_run submit = { .max = 0 };
 	struct kernel_engine *e = engine_of(ch);
@@ -193,18 +193,16 @@ static void push_commands(struct mp_channel *ch)
 	e->stored = stored;
 }
 
-static struct megapipe_command *command(struct mp_channel *ch, int op,
-					uint32_t number)
+MP__INLINE struct megapipe_command *command(struct mp_channel *ch, int op,
+					    uint32_t number)
 {
 	struct kernel_engine *e = engine_of(ch);
 	struct megapipe_command *cmd;
 
-	if (e->ncommands == e->max_commands)
+	if (MP__UNLIKELY(e->ncommands == e->max_commands))
 		push_commands(ch);
 	cmd = &e->commands[e->ncommands++];
-	memset(cmd, 0, sizeof(*cmd));
-	cmd->op = op;
-	cmd->handle = number;
+	*cmd = (struct megapipe_command){ .op = op, .handle = number };
 	return cmd;
 }
 
@@ -342,18 +340,9 @@ static int module_op(const struct mp__op *op)
 	}
 }
 
-static void submit_op(struct mp__op *op)
+static void prepare(struct megapipe_command *cmd, struct mp__op *op)
 {
-	struct mp_handle *handle = op->handle;
-	struct megapipe_command *cmd =
-		command(handle->ch, module_op(op), handle->in_module.number);
-
-	handle->ch->unflushed++;
 	switch (op->cmd) {
-	case MP_READ:
-	case MP_WRITE:
-		prepare_transfer(cmd, op);
-		break;
 	case MP_RECVMSG:
 	case MP_SENDMSG:
 		cmd->addr = (uintptr_t)op->caller_msg;
@@ -365,21 +354,37 @@ static void submit_op(struct mp__op *op)
 		cmd->arg = (unsigned short)op->events;
 		break;
 	case MP_CLOSE:
-		cmd->arg = handle->fd;
+		cmd->arg = op->handle->fd;
 		break;
 	default:
 		break;
 	}
 }
 
-/*
- * The command to close it is on its way: who gets the slot after it is another
- * socket.
- */
-static void free_slot(struct mp_handle *handle)
+static void submit_op(struct mp__op *op)
 {
+	struct mp_handle *handle = op->handle;
+	struct megapipe_command *cmd =
+		command(handle->ch, module_op(op), handle->in_module.number);
+
+	handle->ch->unflushed++;
+	if (op->cmd == MP_READ || op->cmd == MP_WRITE)
+		prepare_transfer(cmd, op);
+	else if (op->cmd != MP_RECV)
+		prepare(cmd, op);
+}
+
+/*
+ * With the command to close it on its way, who gets the slot after it is
+ * another socket.
+ */
+MP__RARELY static void begin_close(struct mp__op *op)
+{
+	struct mp_handle *handle = op->handle;
 	unsigned int slot = handle->slot;
 
+	submit_op(op);
+	handle->in_module.is_known = false;
 	if (handle->slot < 0)
 		return;
 	handle->slot = -1;
@@ -426,7 +431,7 @@ static void try_connect(struct mp__op *op)
 		mp__op_done(op, ret);
 }
 
-static void begin_connect(struct mp__op *op)
+MP__RARELY static void begin_connect(struct mp__op *op)
 {
 	int fd = op->handle->fd, flags = fcntl(fd, F_GETFL);
 
@@ -448,7 +453,7 @@ static void retry_connects(struct mp_channel *ch)
 	while (last && handle != last) {
 		handle = TAILQ_FIRST(&e->retrying);
 		stop_retrying(handle);
-		try_connect(TAILQ_FIRST(&handle->wr.ops));
+		try_connect(STAILQ_FIRST(&handle->wr.ops));
 	}
 }
 
@@ -456,22 +461,17 @@ static void retry_connects(struct mp_channel *ch)
 
 static void kernel_start(struct mp__op *op)
 {
-	struct mp_handle *handle = op->handle;
-
-	if (op->cmd == MP_CONNECT) {
+	if (op->cmd == MP_CONNECT)
 		begin_connect(op);
-		return;
-	}
-	submit_op(op);
-	if (op->cmd == MP_CLOSE) {
-		handle->in_module.is_known = false;
-		free_slot(handle);
-	}
+	else if (op->cmd == MP_CLOSE)
+		begin_close(op);
+	else
+		submit_op(op);
 }
 
 static unsigned int lane_bit(struct mp__op *op)
 {
-	struct mp__lane *lane = mp__lane_of(op);
+	struct mp__lane *lane = mp__lane_of(op->handle, op->cmd);
 
 	if (lane == &op->handle->rd)
 		return MEGAPIPE_LANE_READ;
@@ -589,11 +589,11 @@ static struct mp__op *op_of(struct mp_handle *handle, int module_op)
 	case MEGAPIPE_OP_READ:
 	case MEGAPIPE_OP_RECV:
 	case MEGAPIPE_OP_RECVMSG:
-		return TAILQ_FIRST(&handle->rd.ops);
+		return STAILQ_FIRST(&handle->rd.ops);
 	case MEGAPIPE_OP_POLL:
-		return TAILQ_FIRST(&handle->poll.ops);
+		return STAILQ_FIRST(&handle->poll.ops);
 	default:
-		return TAILQ_FIRST(&handle->wr.ops);
+		return STAILQ_FIRST(&handle->wr.ops);
 	}
 }
 
@@ -747,7 +747,7 @@ static void kernel_release(struct mp_channel *ch, uint32_t buffer)
 	if (!handle)
 		return;
 	unstarve(handle);
-	submit_op(TAILQ_FIRST(&handle->rd.ops));
+	submit_op(STAILQ_FIRST(&handle->rd.ops));
 }
 
 /* ------------------------------------------------- sockets without an fd */

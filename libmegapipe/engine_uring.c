@@ -372,7 +372,8 @@ static void uring_start(struct mp__op *op)
 {
 	struct mp_handle *handle = op->handle;
 
-	if (handle->kind == MP__STREAM && mp__lane_of(op) == &handle->rd)
+	if (handle->kind == MP__STREAM &&
+	    mp__lane_of(handle, op->cmd) == &handle->rd)
 		mp__ahead_read(op);
 	else
 		mp__uring_submit_op(op);
@@ -394,7 +395,7 @@ static void poll_first(struct mp__op *op)
 {
 	struct io_uring_sqe *sqe =
 		mp__uring_sqe(op->handle->ch, op, MP__TAG_POLL);
-	bool is_read = mp__lane_of(op) == &op->handle->rd;
+	bool is_read = mp__lane_of(op->handle, op->cmd) == &op->handle->rd;
 
 	op->polled = true;
 	op->submitted = true;
@@ -594,7 +595,7 @@ static bool reap_memory(struct mp_channel *ch)
 	}
 	if (!mp__uring_reap(ch, UINT32_MAX))
 		return false;
-	if (TAILQ_EMPTY(&ch->completed)) {
+	if (STAILQ_EMPTY(&ch->completed)) {
 		poll_kernel(ch);
 		mp__uring_reap(ch, UINT32_MAX);
 	}

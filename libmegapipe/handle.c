@@ -197,11 +197,11 @@ static void drop_completed(struct mp_handle *handle)
 	struct mp_channel *ch = handle->ch;
 	struct mp__op *op, *next;
 
-	for (op = TAILQ_FIRST(&ch->completed); op; op = next) {
-		next = TAILQ_NEXT(op, link);
+	for (op = STAILQ_FIRST(&ch->completed); op; op = next) {
+		next = STAILQ_NEXT(op, link);
 		if (op->handle != handle)
 			continue;
-		TAILQ_REMOVE(&ch->completed, op, link);
+		STAILQ_REMOVE(&ch->completed, op, mp__op, link);
 		if (op->cmd == MP_ACCEPT && op->result >= 0)
 			mp__accepted_discard(op);
 		else
@@ -221,7 +221,8 @@ static void cancel_again(struct mp_handle *handle)
 
 	for (size_t i = 0; i < sizeof(lanes) / sizeof(*lanes); i++)
 		if (lanes[i]->busy)
-			handle->ch->engine->cancel(TAILQ_FIRST(&lanes[i]->ops));
+			handle->ch->engine->cancel(
+				STAILQ_FIRST(&lanes[i]->ops));
 }
 
 static void await_end(struct mp_handle *handle)
@@ -290,7 +291,7 @@ int mp_unregister(struct mp_handle *handle)
 
 static bool is_idle(const struct mp_handle *handle)
 {
-	return TAILQ_EMPTY(&handle->rd.ops) && TAILQ_EMPTY(&handle->wr.ops) &&
+	return STAILQ_EMPTY(&handle->rd.ops) && STAILQ_EMPTY(&handle->wr.ops) &&
 	       !handle->is_polling;
 }
 
@@ -298,7 +299,7 @@ static bool has_completed(const struct mp_handle *handle)
 {
 	const struct mp__op *op;
 
-	TAILQ_FOREACH (op, &handle->ch->completed, link)
+	STAILQ_FOREACH (op, &handle->ch->completed, link)
 		if (op->handle == handle)
 			return true;
 	return false;

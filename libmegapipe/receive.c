@@ -214,7 +214,7 @@ void mp__ahead_ending(struct mp_handle *handle, int result)
  */
 bool mp__ahead_can_close(const struct mp_handle *handle)
 {
-	const struct mp__op *reader = TAILQ_FIRST(&handle->rd.ops);
+	const struct mp__op *reader = STAILQ_FIRST(&handle->rd.ops);
 	unsigned int reading = handle->rd.busy && !reader->submitted;
 
 	return handle->kind == MP__STREAM && !handle->listener &&
@@ -323,7 +323,7 @@ void mp__ahead_read(struct mp__op *op)
 
 static void retry(struct mp_handle *handle)
 {
-	struct mp__op *op = TAILQ_FIRST(&handle->rd.ops);
+	struct mp__op *op = STAILQ_FIRST(&handle->rd.ops);
 
 	if (!handle->rd.busy || op->submitted)
 		return;
@@ -338,7 +338,7 @@ bool mp__ahead_cancel(struct mp__op *op)
 {
 	struct mp_handle *handle = op->handle;
 
-	if (mp__lane_of(op) != &handle->rd || op->submitted)
+	if (mp__lane_of(handle, op->cmd) != &handle->rd || op->submitted)
 		return false;
 	if (handle->ahead.armed) {
 		mp__ahead_stop(handle);
@@ -354,7 +354,7 @@ bool mp__ahead_cancel(struct mp__op *op)
 static void received(struct mp_handle *handle, int len, uint32_t buffer)
 {
 	struct mp_channel *ch = handle->ch;
-	struct mp__op *op = handle->rd.busy ? TAILQ_FIRST(&handle->rd.ops) :
+	struct mp__op *op = handle->rd.busy ? STAILQ_FIRST(&handle->rd.ops) :
 					      NULL;
 
 	ch->buffers.nprovided--;
@@ -383,7 +383,7 @@ static void ended(struct mp_handle *handle, int result)
 		return;
 	if (result == -ENOBUFS) {
 		if (!handle->ch->buffers.nprovided && handle->rd.busy &&
-		    !TAILQ_FIRST(&handle->rd.ops)->canceled)
+		    !STAILQ_FIRST(&handle->rd.ops)->canceled)
 			mp__starve(handle);
 		return;
 	}
@@ -404,7 +404,7 @@ void mp__ahead_received(struct mp_handle *handle, int result,
 		retry(handle);
 	if (handle->ahead.closed) {
 		handle->ahead.closed = false;
-		mp__op_done(TAILQ_FIRST(&handle->wr.ops),
+		mp__op_done(STAILQ_FIRST(&handle->wr.ops),
 			    handle->ahead.close_result);
 		return;
 	}

@@ -14,23 +14,9 @@
 
 /* --------------------------------------------------------------- lanes */
 
-struct mp__lane *mp__lane_of(struct mp__op *op)
-{
-	switch (op->cmd) {
-	case MP_READ:
-	case MP_RECV:
-	case MP_RECVMSG:
-		return &op->handle->rd;
-	case MP_POLL:
-		return &op->handle->poll;
-	default:
-		return &op->handle->wr;
-	}
-}
-
 /* Close waits for all lanes; reads wait for a connect. */
-static bool must_wait(struct mp_handle *handle, struct mp__lane *lane,
-		      const struct mp__op *op)
+MP__INLINE bool must_wait(struct mp_handle *handle, struct mp__lane *lane,
+			  const struct mp__op *op)
 {
 	if (lane == &handle->rd)
 		return handle->connecting;
@@ -41,20 +27,27 @@ static bool must_wait(struct mp_handle *handle, struct mp__lane *lane,
 	return mp__listener_drain(handle);
 }
 
+/* The operation at the lane's head, when its time has come. */
+MP__INLINE void begin(struct mp_handle *handle, struct mp__lane *lane,
+		      struct mp__op *op)
+{
+	if (must_wait(handle, lane, op))
+		return;
+	lane->busy = true;
+	handle->in_flight++;
+	handle->ch->engine->start(op);
+}
+
 void mp__lane_run(struct mp_handle *handle, struct mp__lane *lane)
 {
 	struct mp__op *op;
 
-	while (!lane->busy && (op = TAILQ_FIRST(&lane->ops))) {
+	while (!lane->busy && (op = STAILQ_FIRST(&lane->ops))) {
 		if (!op->canceled) {
-			if (must_wait(handle, lane, op))
-				return;
-			lane->busy = true;
-			handle->in_flight++;
-			handle->ch->engine->start(op);
+			begin(handle, lane, op);
 			return;
 		}
-		TAILQ_REMOVE(&lane->ops, op, link);
+		STAILQ_REMOVE_HEAD(&lane->ops, link);
 		op->result = -ECANCELED;
 		mp__deliver(op);
 	}
@@ -63,10 +56,10 @@ void mp__lane_run(struct mp_handle *handle, struct mp__lane *lane)
 /* What has begun is asked to end; what hasn't ends behind it, in order. */
 void mp__lane_cancel(struct mp_handle *handle, struct mp__lane *lane)
 {
-	struct mp__op *op, *head = TAILQ_FIRST(&lane->ops);
+	struct mp__op *op, *head = STAILQ_FIRST(&lane->ops);
 	bool was_canceled = head && head->canceled;
 
-	TAILQ_FOREACH (op, &lane->ops, link)
+	STAILQ_FOREACH (op, &lane->ops, link)
 		op->canceled = true;
 	if (!lane->busy)
 		mp__lane_run(handle, lane);
@@ -79,7 +72,7 @@ static void cancel_writes_behind(struct mp_handle *handle)
 {
 	struct mp__op *op;
 
-	TAILQ_FOREACH (op, &handle->wr.ops, link)
+	STAILQ_FOREACH (op, &handle->wr.ops, link)
 		if (op->cmd == MP_WRITE || op->cmd == MP_SENDMSG)
 			op->canceled = true;
 }
@@ -105,6 +98,11 @@ static bool is_short_write(struct mp__op *op, ssize_t result)
 	if (op->cmd != MP_WRITE || result <= 0 ||
 	    op->handle->kind == MP__MESSAGES)
 		return false;
+	/* mostly, it is all of one buffer */
+	if (op->iovcnt == 1 && (size_t)result == op->iov->iov_len) {
+		op->done += result;
+		return false;
+	}
 	iov_advance(op, result);
 	return op->iovcnt > 0;
 }
@@ -116,12 +114,24 @@ static ssize_t final_result(struct mp__op *op, ssize_t result)
 	return result;
 }
 
+/* What may have waited for an operation in that lane. */
+MP__INLINE void run_behind(struct mp_handle *handle, struct mp__lane *lane,
+			   enum mp_command cmd)
+{
+	if (!STAILQ_EMPTY(&lane->ops))
+		mp__lane_run(handle, lane);
+	if (cmd == MP_CONNECT)
+		mp__lane_run(handle, &handle->rd);
+	else if (lane != &handle->wr && !STAILQ_EMPTY(&handle->wr.ops))
+		mp__lane_run(handle, &handle->wr);
+}
+
 /* The engine has ended what it was given by start(). */
 void mp__op_done(struct mp__op *op, ssize_t result)
 {
 	struct mp_handle *handle = op->handle;
-	struct mp__lane *lane = mp__lane_of(op);
 	enum mp_command cmd = op->cmd;
+	struct mp__lane *lane = mp__lane_of(handle, cmd);
 
 	lane->busy = false;
 	handle->in_flight--;
@@ -132,7 +142,7 @@ void mp__op_done(struct mp__op *op, ssize_t result)
 		}
 		result = -ECANCELED;
 	}
-	TAILQ_REMOVE(&lane->ops, op, link);
+	STAILQ_REMOVE_HEAD(&lane->ops, link);
 	op->result = final_result(op, result);
 	if (cmd == MP_CONNECT)
 		handle->connecting = false;
@@ -141,27 +151,31 @@ void mp__op_done(struct mp__op *op, ssize_t result)
 	if (result < 0 && (cmd == MP_WRITE || cmd == MP_SENDMSG))
 		cancel_writes_behind(handle);
 	mp__deliver(op);
-	if (!TAILQ_EMPTY(&lane->ops))
-		mp__lane_run(handle, lane);
-	if (cmd == MP_CONNECT)
-		mp__lane_run(handle, &handle->rd);
-	else if (lane != &handle->wr && !TAILQ_EMPTY(&handle->wr.ops))
-		mp__lane_run(handle, &handle->wr);
+	run_behind(handle, lane, cmd);
 }
 
 /* --------------------------------------------------------------- calls */
 
-static int ask(struct mp__op *op)
+MP__INLINE int ask_for(struct mp__op *op, enum mp_command cmd)
 {
 	struct mp_handle *handle = op->handle;
-	struct mp__lane *lane = mp__lane_of(op);
+	struct mp__lane *lane = mp__lane_of(handle, cmd);
+	bool is_first = STAILQ_EMPTY(&lane->ops);
 
-	TAILQ_INSERT_TAIL(&lane->ops, op, link);
-	mp__lane_run(handle, lane);
+	STAILQ_INSERT_TAIL(&lane->ops, op, link);
+	if (is_first)
+		begin(handle, lane, op);
+	else
+		mp__lane_run(handle, lane);
 	return mp__push(handle->ch);
 }
 
-static int copy_iov(struct mp__op *op, const struct iovec *iov, int iovcnt)
+static int ask(struct mp__op *op)
+{
+	return ask_for(op, op->cmd);
+}
+
+MP__INLINE int copy_iov(struct mp__op *op, const struct iovec *iov, int iovcnt)
 {
 	if (iovcnt > MP__IOV_INLINE) {
 		op->iov_heap = malloc(iovcnt * sizeof(*iov));
@@ -174,7 +188,7 @@ static int copy_iov(struct mp__op *op, const struct iovec *iov, int iovcnt)
 	return 0;
 }
 
-static int check_iov(const struct iovec *iov, int iovcnt)
+MP__INLINE int check_iov(const struct iovec *iov, int iovcnt)
 {
 	size_t total = 0;
 
@@ -190,8 +204,8 @@ static int check_iov(const struct iovec *iov, int iovcnt)
 	return 0;
 }
 
-static int transfer(struct mp_handle *handle, enum mp_command cmd,
-		    const struct iovec *iov, int iovcnt, off_t offset)
+MP__INLINE int transfer(struct mp_handle *handle, enum mp_command cmd,
+			const struct iovec *iov, int iovcnt, off_t offset)
 {
 	struct mp__op *op;
 	int ret = mp__check(handle);
@@ -212,11 +226,11 @@ static int transfer(struct mp_handle *handle, enum mp_command cmd,
 		mp__op_free(op);
 		return ret;
 	}
-	return ask(op);
+	return ask_for(op, cmd);
 }
 
-static int transfer_one(struct mp_handle *handle, enum mp_command cmd,
-			const void *buf, size_t size, off_t offset)
+MP__INLINE int transfer_one(struct mp_handle *handle, enum mp_command cmd,
+			    const void *buf, size_t size, off_t offset)
 {
 	struct iovec iov = { .iov_base = (void *)buf, .iov_len = size };
 
@@ -275,7 +289,7 @@ int mp_recv(struct mp_handle *handle)
 	op = mp__op_new(handle, MP_RECV);
 	if (!op)
 		return -ENOMEM;
-	return ask(op);
+	return ask_for(op, MP_RECV);
 }
 
 int mp_release(struct mp_channel *ch, const struct mp_event *ev)
