@@ -1,14 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -17,6 +8,7 @@ import { findKernel, kernelNames, vmDir } from '../../src/vm/kernel.js';
 import { whyNoGuests } from '../../src/vm/prepare.js';
 import { testUnless } from '../skip.js';
 import { until } from '../waiting.js';
+import { buildMoodyModule, type Mood } from './moody-module.js';
 
 const testInGuest = testUnless(whyNoGuests());
 
@@ -195,46 +187,27 @@ describe('a guest', () => {
 });
 
 describe('a module', () => {
-  const source = `
-    #include <linux/module.h>
-    static int mood;
-    module_param(mood, int, 0444);
-    static int __init arrive(void) { return mood == 2 ? -ENODEV : 0; }
-    static void __exit leave(void) { WARN_ON(mood == 3); }
-    module_init(arrive);
-    module_exit(leave);
-    MODULE_LICENSE("GPL");`;
   let file: string;
-
-  async function build() {
-    const folder = mkdtempSync(join(tmpdir(), 'vm-module-'));
-    writeFileSync(join(folder, 'moody-module.c'), source);
-    writeFileSync(join(folder, 'Kbuild'), 'obj-m := moody-module.o\n');
-    await execa('make', ['-C', findKernel('6.1').tree, `M=${folder}`, 'modules']);
-    return join(folder, 'moody-module.ko');
-  }
-
-  const run = (mood: number, script: string) =>
+  const run = (mood: Mood, script: string) =>
     vm(['--module', file, '--module-parameter', `mood=${mood}`, '--', 'sh', '-c', script]);
 
   beforeAll(async () => {
-    if (whyNoGuests() === undefined) file = await build();
+    if (whyNoGuests() === undefined) file = await buildMoodyModule(findKernel('6.1'), scratch);
   });
-  afterAll(() => file && rmSync(join(file, '..'), { recursive: true, force: true }));
 
   testInGuest('is loaded with its parameters before the command', async () => {
-    const { stdout, stderr, exitCode } = await run(1, 'cat /sys/module/moody_module/parameters/mood');
-    expect([text(stderr), text(stdout), exitCode]).toEqual(['', '1\n', 0]);
+    const { stdout, stderr, exitCode } = await run('good', 'cat /sys/module/moody_module/parameters/mood');
+    expect([text(stderr), text(stdout), exitCode]).toEqual(['', 'good\n', 0]);
   });
 
   testInGuest('that cannot be loaded fails the run before the command', async () => {
-    const { stdout, stderr, exitCode } = await run(2, 'echo ran');
+    const { stdout, stderr, exitCode } = await run('refuses', 'echo ran');
     expect([text(stdout), exitCode]).toEqual(['', 1]);
     expect(text(stderr)).toContain('the guest cannot load the module: No such device');
   });
 
   testInGuest('that warns when it is removed fails the run, whatever the command’s status', async () => {
-    const { stdout, stderr, exitCode } = await run(3, 'echo ran');
+    const { stdout, stderr, exitCode } = await run('warns', 'echo ran');
     expect([text(stdout), exitCode]).toEqual(['ran\n', 1]);
     expect(text(stderr)).toMatch(/WARNING: .* leave\+/);
   });
