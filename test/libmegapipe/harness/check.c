@@ -7,7 +7,6 @@
 #include "check.h"
 
 #define TIME_LIMIT_S 300
-#define EXIT_SKIPPED 77
 
 const char *engine;
 const char *argument;

@@ -19,6 +19,8 @@
 #define PATIENCE_US (120 * 1000 * 1000)
 /* To see that nothing comes. Too short a time can't make a test fail. */
 #define QUIET_US (30 * 1000)
+/* The exit status that says: skipped. */
+#define EXIT_SKIPPED 77
 
 extern const char *engine;   /* under test, argv[1] */
 extern const char *argument; /* argv[2], or NULL */
