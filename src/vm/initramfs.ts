@@ -7,7 +7,7 @@ import { runTool } from '../tool.js';
 import { type GuestKernel, vmDir } from './kernel.js';
 
 /** What the guest's first process needs before it has a root; some kernels have some of them built in. */
-const drivers = ['virtio_mmio', 'virtio_console', '9p', '9pnet_virtio', 'overlay'];
+const drivers = ['virtio_mmio', 'virtio_pci', 'virtio_console', '9p', '9pnet_virtio', 'overlay'];
 
 const initSource = join(root, 'test/vm/init.c');
 

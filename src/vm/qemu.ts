@@ -39,15 +39,28 @@ export function qemuCommand(machine: Machine): string[] {
   return [
     qemu,
     ...['-nodefaults', '-no-user-config', '-no-reboot', '-display', 'none'],
-    ...['-machine', 'microvm,acpi=on,rtc=on', '-m', `${machine.memoryMiB}M`, ...processors(machine)],
+    ...['-machine', board(machine), '-m', `${machine.memoryMiB}M`, ...processors(machine)],
     ...['-kernel', machine.kernel.image, '-initrd', initramfsFile(machine.kernel)],
     ...['-append', kernelCommandLine(machine)],
     ...['-chardev', `file,id=log,path=${quoted(machine.log)}`, '-serial', 'chardev:log'],
-    ...['-device', 'virtio-serial-device', ...ports.flatMap(portDevice)],
-    ...sharedFolder('root', '/', 'readonly=on,'),
-    ...machine.writable.flatMap((folder, index) => sharedFolder(`writable${index}`, folder, '')),
+    ...['-device', `virtio-serial-${bus(machine)}`, ...ports.flatMap(portDevice)],
+    ...sharedFolder(machine, 'root', '/', 'readonly=on,'),
+    ...machine.writable.flatMap((folder, index) => sharedFolder(machine, `writable${index}`, folder, '')),
     ...(machine.emulatorOptions ?? []),
   ];
+}
+
+/**
+ * A PC, whose timers agree on what time is: a guest on a busy host finds out that it stood still while it measured its
+ * CPUs' timers. Without that it would take them for far too fast or slow, and may wait for ever. By counted instructions
+ * no guest stands still, and a board with less on it is enough.
+ */
+function board({ icount }: Machine): string {
+  return icount ? 'microvm,acpi=on,rtc=on' : 'q35';
+}
+
+function bus({ icount }: Machine): string {
+  return icount ? 'device' : 'pci';
 }
 
 function processors({ accelerator, cpus, icount, kernel }: Machine): string[] {
@@ -88,11 +101,11 @@ function portDevice(name: string, index: number): string[] {
   ];
 }
 
-function sharedFolder(tag: string, path: string, options: string): string[] {
+function sharedFolder(machine: Machine, tag: string, path: string, options: string): string[] {
   return [
     '-fsdev',
     `local,id=${tag},path=${quoted(path)},security_model=none,${options}multidevs=remap`,
-    ...['-device', `virtio-9p-device,fsdev=${tag},mount_tag=${tag}`],
+    ...['-device', `virtio-9p-${bus(machine)},fsdev=${tag},mount_tag=${tag}`],
   ];
 }
 
