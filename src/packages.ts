@@ -41,6 +41,7 @@ export const debianPackages: readonly DebianPackage[] = [
   { name: 'curl', purpose: 'test', why: 'a client of nginx that nobody here wrote' },
   { name: 'openssl', purpose: 'test', why: 'makes certificates for nginx' },
   { name: 'qemu-system-x86', purpose: 'test', why: 'virtual machines, in which the kernel module is tested' },
+  { name: 'gcc-multilib', purpose: 'test', why: '32-bit programs, which the module serves, too' },
   { name: 'cpio', purpose: 'test', why: 'the file system that a virtual machine starts with' },
   { name: 'kmod', purpose: 'test', why: 'which of a kernel’s modules needs which' },
   { name: 'zstd', purpose: 'test', why: 'unpacks the kernel of virtual machines' },
