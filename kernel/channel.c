@@ -70,9 +70,24 @@ static void mp_end_all(struct mp_table *table)
 	mp_table_free(table);
 }
 
-/* Off the ready list, where ended handles wait for us to be freed. */
-static void mp_take_ready(struct mp_channel *ch)
+/* False: the process is being killed. Others get the CPU now and then. */
+static bool mp_may_go_on(unsigned int looks)
 {
+	if (looks % MP_LOOKS_A_TURN)
+		return true;
+	if (fatal_signal_pending(current))
+		return false;
+	cond_resched();
+	return true;
+}
+
+/*
+ * Look at those on the ready list, or let them wait behind others. Ended
+ * handles are there, too: those before them in the list may have ended them.
+ */
+static void mp_look_at_ready(struct mp_channel *ch)
+{
+	bool at_once = list_empty(&ch->todo);
 	struct llist_node *list;
 	struct mp_handle *h, *next;
 	int n = 0;
@@ -86,10 +101,14 @@ static void mp_take_ready(struct mp_channel *ch)
 		clear_bit(0, &h->queued);
 		/* ... and one before is seen when we look at it */
 		smp_mb__after_atomic();
-		if (h->is_dead)
+		if (unlikely(h->is_dead)) {
 			mp_handle_free(ch, h);
-		else
+		} else if (likely(at_once && mp_has_room(ch))) {
+			mp_look_at(h);
+			at_once = mp_may_go_on(n);
+		} else {
 			mp_todo(h);
+		}
 	}
 	atomic_sub(n, &ch->nready);
 	ch->stats.wakeups += n;
@@ -103,7 +122,8 @@ void mp_channel_end(struct mp_channel *ch)
 		ch->has_ended = true;
 		mp_end_all(&ch->files_table);
 		mp_end_all(&ch->lwsockets);
-		mp_take_ready(ch);
+		/* they are all dead */
+		mp_look_at_ready(ch);
 		mp_lwsockets_trim(ch);
 	}
 	mutex_unlock(&ch->ending);
@@ -138,7 +158,7 @@ int mp_channel_buffers(struct mp_channel *ch, const struct megapipe_buffers *b)
 
 /* --------------------------------------------------------- completions */
 
-static void mp_copy_completions(struct mp_channel *ch)
+void mp_copy_completions(struct mp_channel *ch)
 {
 	struct mp_room *room = &ch->room;
 	u32 n = room->stored - room->copied;
@@ -147,22 +167,6 @@ static void mp_copy_completions(struct mp_channel *ch)
 			      n * sizeof(*ch->completions)))
 		room->is_faulty = true;
 	room->copied = room->stored;
-}
-
-/* A new one, where there is room. It gets to the process with the others. */
-struct megapipe_completion *mp_completion(struct mp_handle *h, u8 op)
-{
-	struct mp_channel *ch = h->ch;
-	struct mp_room *room = &ch->room;
-	struct megapipe_completion *c;
-
-	if (room->stored - room->copied == MP_COMPLETIONS_AT_ONCE)
-		mp_copy_completions(ch);
-	c = &ch->completions[room->stored - room->copied];
-	room->stored++;
-	ch->stats.completions++;
-	*c = (struct megapipe_completion){ .cookie = h->cookie, .op = op };
-	return c;
 }
 
 /* --------------------------------------------------------------- running */
@@ -204,18 +208,15 @@ static void mp_look_at_all(struct mp_channel *ch)
 {
 	unsigned int looks = 0;
 
-	mp_take_ready(ch);
+	mp_look_at_ready(ch);
 	while (!list_empty(&ch->todo) && mp_has_room(ch)) {
 		struct mp_handle *h =
 			list_first_entry(&ch->todo, struct mp_handle, todo);
 
 		list_del_init(&h->todo);
 		mp_look_at(h);
-		if (++looks % MP_LOOKS_A_TURN)
-			continue;
-		if (fatal_signal_pending(current))
+		if (!mp_may_go_on(++looks))
 			return;
-		cond_resched();
 	}
 }
 
@@ -312,6 +313,7 @@ int mp_run(struct mp_channel *ch, struct megapipe_run *run)
 	mp_copy_completions(ch);
 	mp_buffers_settle(ch);
 	run->stored = ch->room.stored;
+	ch->stats.completions += run->stored;
 	if (ch->room.is_faulty)
 		ret = -EFAULT;
 	ch->room.max = 0;

@@ -18,11 +18,13 @@
 #include <linux/mmu_notifier.h>
 #include <linux/mutex.h>
 #include <linux/net.h>
+#include <linux/nospec.h>
 #include <linux/poll.h>
 #include <linux/sched.h>
 #include <linux/uio.h>
 #include <linux/wait.h>
 #include <net/sock.h>
+#include <net/tcp.h>
 
 #include "uapi/megapipe.h"
 
@@ -173,7 +175,7 @@ void mp_channel_end(struct mp_channel *ch);
 void mp_channel_free(struct mp_channel *ch);
 int mp_channel_buffers(struct mp_channel *ch,
 		       const struct megapipe_buffers *buffers);
-struct megapipe_completion *mp_completion(struct mp_handle *h, u8 op);
+void mp_copy_completions(struct mp_channel *ch);
 void mp_todo(struct mp_handle *h);
 int mp_run(struct mp_channel *ch, struct megapipe_run *run);
 
@@ -186,7 +188,6 @@ void mp_table_init(struct mp_table *table, u32 max, u32 bits);
 void mp_table_free(struct mp_table *table);
 int mp_table_add(struct mp_table *table, struct mp_handle *h);
 void mp_table_remove(struct mp_table *table, struct mp_handle *h);
-struct mp_handle *mp_lookup(struct mp_channel *ch, u32 number);
 void mp_handle_init(struct mp_handle *h, struct mp_channel *ch);
 int mp_register(struct mp_channel *ch, struct megapipe_register *reg);
 void mp_handle_let_go(struct mp_handle *h);
@@ -197,7 +198,8 @@ void mp_handles_exit(void);
 
 /* operation.c */
 void mp_look_at(struct mp_handle *h);
-void mp_begin(struct mp_handle *h, int nr);
+int mp_begin(struct mp_handle *h, const struct megapipe_command *cmd, int nr,
+	     bool at_once);
 
 /* readiness.c */
 void mp_wait_init(struct mp_wait *wait, struct mp_handle *h);
@@ -211,7 +213,6 @@ void mp_ready(struct mp_handle *h);
 ssize_t mp_try_read(struct mp_handle *h, struct mp_lane *lane);
 ssize_t mp_try_recv(struct mp_handle *h, struct mp_lane *lane);
 ssize_t mp_try_write(struct mp_handle *h, struct mp_lane *lane);
-bool mp_is_plain_tcp(const struct sock *sk);
 u64 mp_buffer_addr(const struct mp_channel *ch, u32 buffer);
 int mp_buffer_take(struct mp_channel *ch, u32 *buffer);
 void mp_buffer_give(struct mp_channel *ch, u32 buffer);
@@ -247,5 +248,42 @@ u32 mp_socket_features(void);
 
 /* device.c */
 extern const struct file_operations mp_device_fops;
+
+/* ------------------------------------------ what each operation needs */
+
+static inline struct mp_handle *mp_lookup(struct mp_channel *ch, u32 number)
+{
+	struct mp_table *table = number & MEGAPIPE_HANDLE_FILE ?
+					 &ch->files_table :
+					 &ch->lwsockets;
+	u32 at = number & MEGAPIPE_PLACE_MASK;
+	struct mp_handle *h;
+
+	if (at >= table->size)
+		return NULL;
+	h = table->places[array_index_nospec(at, table->size)].handle;
+	return h && h->number == number ? h : NULL;
+}
+
+/* A new one, where there is room. It gets to the process with the others. */
+static inline struct megapipe_completion *mp_completion(struct mp_handle *h,
+							u8 op)
+{
+	struct mp_channel *ch = h->ch;
+	struct mp_room *room = &ch->room;
+	struct megapipe_completion *c;
+
+	if (unlikely(room->stored - room->copied == MP_COMPLETIONS_AT_ONCE))
+		mp_copy_completions(ch);
+	c = &ch->completions[room->stored++ - room->copied];
+	*c = (struct megapipe_completion){ .cookie = h->cookie, .op = op };
+	return c;
+}
+
+/* No MPTCP, no TLS in the kernel, no sockmap: as tcp.c has it. */
+static inline bool mp_is_plain_tcp(const struct sock *sk)
+{
+	return READ_ONCE(sk->sk_prot)->recvmsg == tcp_prot.recvmsg;
+}
 
 #endif

@@ -8,53 +8,58 @@
 
 #include "channel.h"
 
-#define MP_ADDR BIT(0)
-#define MP_LEN BIT(1)
-#define MP_ARG BIT(2)
-
 /* What a command may say; members that it has no use for are 0. */
 struct mp_rule {
 	u8 lane;
-	u8 uses;
-	u8 flags;
+	u8 no_flags; /* bits that must not be set, and so on */
 	bool needs_socket;
 	bool needs_check; /* of what it says, for this handle */
+	u32 no_len;
+	u32 no_arg;
+	u64 no_addr;
 };
+
+/* uses_*: 1 or 0 */
+#define MP_RULE(lane_, flags_, uses_addr, uses_len, uses_arg)       \
+	.lane = (lane_), .no_flags = 0xff ^ (flags_),               \
+	.no_addr = -1ULL + (uses_addr), .no_len = -1U + (uses_len), \
+	.no_arg = -1U + (uses_arg)
 
 #define MP_TRANSFER_FLAGS (MEGAPIPE_F_VECTOR | MEGAPIPE_F_AT)
 #define MP_ACCEPT_FLAGS \
 	(MEGAPIPE_F_LWSOCKET | MEGAPIPE_F_PEER | MEGAPIPE_F_NOWAIT)
 
 static const struct mp_rule mp_rules[] = {
-	[MEGAPIPE_OP_ACCEPT] = { MP_READING, MP_LEN, MP_ACCEPT_FLAGS, true },
-	[MEGAPIPE_OP_READ] = { MP_READING, MP_ADDR | MP_LEN,
-			       MP_TRANSFER_FLAGS },
-	[MEGAPIPE_OP_RECV] = { MP_READING },
-	[MEGAPIPE_OP_RECVMSG] = { MP_READING, MP_ADDR | MP_ARG, 0, true },
-	[MEGAPIPE_OP_WRITE] = { MP_WRITING, MP_ADDR | MP_LEN,
-				MP_TRANSFER_FLAGS },
-	[MEGAPIPE_OP_SENDMSG] = { MP_WRITING, MP_ADDR | MP_ARG, 0, true },
-	[MEGAPIPE_OP_DISCONNECT] = { MP_WRITING, MP_ARG, 0, true, true },
-	[MEGAPIPE_OP_POLL] = { MP_POLLING, MP_ARG, 0, false, true },
-	[MEGAPIPE_OP_CANCEL] = { 0, MP_ARG, 0, false, true },
-	[MEGAPIPE_OP_CLOSE] = { 0, MP_ARG, MEGAPIPE_F_SILENT, false, true },
-	[MEGAPIPE_OP_COOKIE] = { 0, MP_ADDR },
-	[MEGAPIPE_OP_CONNECT] = { MP_WRITING, 0, 0, true },
+	[MEGAPIPE_OP_ACCEPT] = { MP_RULE(MP_READING, MP_ACCEPT_FLAGS, 0, 1, 0),
+				 .needs_socket = true },
+	[MEGAPIPE_OP_READ] = { MP_RULE(MP_READING, MP_TRANSFER_FLAGS, 1, 1,
+				       0) },
+	[MEGAPIPE_OP_RECV] = { MP_RULE(MP_READING, 0, 0, 0, 0) },
+	[MEGAPIPE_OP_RECVMSG] = { MP_RULE(MP_READING, 0, 1, 0, 1),
+				  .needs_socket = true },
+	[MEGAPIPE_OP_WRITE] = { MP_RULE(MP_WRITING, MP_TRANSFER_FLAGS, 1, 1,
+					0) },
+	[MEGAPIPE_OP_SENDMSG] = { MP_RULE(MP_WRITING, 0, 1, 0, 1),
+				  .needs_socket = true },
+	[MEGAPIPE_OP_DISCONNECT] = { MP_RULE(MP_WRITING, 0, 0, 0, 1),
+				     .needs_socket = true,
+				     .needs_check = true },
+	[MEGAPIPE_OP_POLL] = { MP_RULE(MP_POLLING, 0, 0, 0, 1),
+			       .needs_check = true },
+	[MEGAPIPE_OP_CANCEL] = { MP_RULE(0, 0, 0, 0, 1), .needs_check = true },
+	[MEGAPIPE_OP_CLOSE] = { MP_RULE(0, MEGAPIPE_F_SILENT, 0, 0, 1),
+				.needs_check = true },
+	[MEGAPIPE_OP_COOKIE] = { MP_RULE(0, 0, 1, 0, 0) },
+	[MEGAPIPE_OP_CONNECT] = { MP_RULE(MP_WRITING, 0, 0, 0, 0),
+				  .needs_socket = true },
 };
 
 static bool mp_is_well_formed(const struct megapipe_command *cmd,
 			      const struct mp_rule *rule)
 {
-	u8 used = 0;
-
-	if (cmd->addr)
-		used |= MP_ADDR;
-	if (cmd->len)
-		used |= MP_LEN;
-	if (cmd->arg)
-		used |= MP_ARG;
-	return !(used & ~rule->uses) && !(cmd->flags & ~rule->flags) &&
-	       !cmd->reserved;
+	return !((cmd->addr & rule->no_addr) | (cmd->len & rule->no_len) |
+		 (cmd->arg & rule->no_arg) | (cmd->flags & rule->no_flags) |
+		 cmd->reserved);
 }
 
 static int mp_check_at(const struct mp_handle *h,
@@ -96,7 +101,7 @@ static int mp_check_for_handle(const struct mp_handle *h,
 		return -EBADF;
 	if (rule->needs_socket && !h->sock)
 		return -ENOTSOCK;
-	if (cmd->flags & MEGAPIPE_F_AT && rule->flags & MEGAPIPE_F_AT)
+	if (cmd->flags & MEGAPIPE_F_AT)
 		return mp_check_at(h, cmd);
 	return rule->needs_check ? mp_check(h, cmd) : 0;
 }
@@ -135,28 +140,17 @@ static void mp_begin_close(struct mp_handle *h,
 	mp_go(h, at_once);
 }
 
-static int mp_operate(struct mp_handle *h, const struct megapipe_command *cmd,
-		      int nr, bool at_once)
+/* What is no operation that others could be behind. */
+static noinline void mp_control(struct mp_handle *h,
+				const struct megapipe_command *cmd,
+				bool at_once)
 {
-	struct mp_lane *lane = &h->lanes[nr];
-
-	if (lane->state != MP_IDLE)
-		return -EBUSY;
-	lane->op = cmd->op;
-	lane->flags = cmd->flags;
-	lane->state = MP_NEW;
-	lane->canceled = false;
-	lane->len = cmd->len;
-	lane->arg = cmd->arg;
-	lane->addr = cmd->addr;
-	lane->done = 0;
-	lane->info = 0;
-	h->busy |= BIT(nr);
-	if (at_once)
-		mp_begin(h, nr);
+	if (cmd->op == MEGAPIPE_OP_COOKIE)
+		h->cookie = cmd->addr;
+	else if (cmd->op == MEGAPIPE_OP_CLOSE)
+		mp_begin_close(h, cmd, at_once);
 	else
-		mp_todo(h);
-	return 0;
+		mp_begin_cancel(h, cmd->arg, at_once);
 }
 
 /* Not at_once: others were there first. */
@@ -179,12 +173,7 @@ int mp_command(struct mp_channel *ch, const struct megapipe_command *cmd,
 	if (ret)
 		return ret;
 	if (cmd->op < MEGAPIPE_OP_CANCEL || cmd->op == MEGAPIPE_OP_CONNECT)
-		return mp_operate(h, cmd, rule->lane, at_once);
-	if (cmd->op == MEGAPIPE_OP_COOKIE)
-		h->cookie = cmd->addr;
-	else if (cmd->op == MEGAPIPE_OP_CLOSE)
-		mp_begin_close(h, cmd, at_once);
-	else
-		mp_begin_cancel(h, cmd->arg, at_once);
+		return mp_begin(h, cmd, rule->lane, at_once);
+	mp_control(h, cmd, at_once);
 	return 0;
 }

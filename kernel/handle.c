@@ -4,7 +4,6 @@
  */
 #include <linux/fdtable.h>
 #include <linux/file.h>
-#include <linux/nospec.h>
 #include <linux/slab.h>
 #include <linux/stat.h>
 
@@ -83,20 +82,6 @@ void mp_table_remove(struct mp_table *table, struct mp_handle *h)
 	place->next_free = table->free;
 	table->free = at;
 	table->used--;
-}
-
-struct mp_handle *mp_lookup(struct mp_channel *ch, u32 number)
-{
-	struct mp_table *table = number & MEGAPIPE_HANDLE_FILE ?
-					 &ch->files_table :
-					 &ch->lwsockets;
-	u32 at = number & MEGAPIPE_PLACE_MASK;
-	struct mp_handle *h;
-
-	if (at >= table->size)
-		return NULL;
-	h = table->places[array_index_nospec(at, table->size)].handle;
-	return h && h->number == number ? h : NULL;
 }
 
 /* ------------------------------------------------------------ beginning */

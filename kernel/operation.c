@@ -29,40 +29,50 @@ static __poll_t mp_lane_events(const struct mp_handle *h, int nr)
 
 /* ----------------------------------------------------------- completing */
 
-/* False: there is no room for it now. */
-static bool mp_tell(struct mp_handle *h, int nr)
+static __always_inline void mp_tell(struct mp_handle *h, int nr,
+				    struct mp_lane *lane, s64 result)
+{
+	struct megapipe_completion *c = mp_completion(h, lane->op);
+
+	c->result = result;
+	c->info = lane->info;
+	lane->state = MP_IDLE;
+	h->busy &= ~BIT(nr);
+}
+
+/* MP_DONE. False: there is no room for it now. */
+static noinline bool mp_tell_done(struct mp_handle *h, int nr)
 {
 	struct mp_lane *lane = &h->lanes[nr];
-	struct megapipe_completion *c;
 
 	if (!mp_has_room(h->ch))
 		return false;
 	if (lane->disk)
 		mp_disk_end(h, lane);
-	c = mp_completion(h, lane->op);
-	c->result = lane->done;
-	c->info = lane->info;
-	lane->state = MP_IDLE;
-	h->busy &= ~BIT(nr);
+	mp_tell(h, nr, lane, lane->done);
 	return true;
 }
 
-static bool mp_finish(struct mp_handle *h, int nr, s64 result)
+/* False: there is no room for it now. */
+static __always_inline bool mp_finish(struct mp_handle *h, int nr,
+				      struct mp_lane *lane, s64 result)
 {
-	struct mp_lane *lane = &h->lanes[nr];
-
 	if (lane->state == MP_NEW)
 		h->ch->stats.immediate++;
-	lane->done = result;
-	lane->state = MP_DONE;
-	return mp_tell(h, nr);
+	if (unlikely(!mp_has_room(h->ch))) {
+		lane->done = result;
+		lane->state = MP_DONE;
+		return false;
+	}
+	mp_tell(h, nr, lane, result);
+	return true;
 }
 
 /*
  * A socket's error goes to whoever asks first. Others, who wait at the same
  * time or come after, are to learn why, too.
  */
-static s64 mp_latch_error(struct mp_handle *h, int nr, s64 result)
+static noinline s64 mp_latch_error(struct mp_handle *h, int nr, s64 result)
 {
 	bool is_error = result == -ECONNRESET || result == -ETIMEDOUT ||
 			result == -EHOSTUNREACH || result == -ENETUNREACH;
@@ -124,27 +134,32 @@ static s64 mp_try(struct mp_handle *h, struct mp_lane *lane)
 }
 
 /*
- * Would have blocked. From now on the file's wait queues tell us; true: it is
- * ready by now. Files that aren't TCP may want to be asked each time.
+ * The file would have blocked. From now on its wait queues tell us; 0: it is
+ * ready by now, -EAGAIN: it isn't. Files that aren't TCP may want to be asked
+ * each time.
  */
-static bool mp_is_ready_now(struct mp_handle *h, int nr, s64 *error)
+static int mp_await_file(struct mp_handle *h, int nr)
 {
 	__poll_t events = 0;
 	int ret;
 
-	if (!h->file ||
-	    (h->is_attached && h->sock && mp_is_plain_tcp(h->sock->sk)))
-		return false;
+	if (h->is_attached && h->sock && mp_is_plain_tcp(h->sock->sk))
+		return -EAGAIN;
 	if (h->is_attached) {
 		events = mp_poll(h);
 	} else {
 		ret = mp_attach(h, &events);
-		if (ret) {
-			*error = ret;
-			return true;
-		}
+		if (ret)
+			return ret;
 	}
-	return events & mp_lane_events(h, nr);
+	return events & mp_lane_events(h, nr) ? 0 : -EAGAIN;
+}
+
+static noinline s64 mp_try_file_again(struct mp_handle *h, int nr)
+{
+	int ret = mp_await_file(h, nr);
+
+	return ret ? ret : mp_try(h, &h->lanes[nr]);
 }
 
 /* False: there is no room for its result. */
@@ -153,15 +168,16 @@ static bool mp_try_lane(struct mp_handle *h, int nr)
 	struct mp_lane *lane = &h->lanes[nr];
 	s64 ret = mp_try(h, lane);
 
-	if (ret == -EAGAIN && mp_is_ready_now(h, nr, &ret) && ret == -EAGAIN)
-		ret = mp_try(h, lane);
+	/* an lwsocket's queue tells us anyway */
+	if (ret == -EAGAIN && h->file)
+		ret = mp_try_file_again(h, nr);
 	if (ret == -EAGAIN) {
 		lane->state = MP_WAITING;
 		return true;
 	}
 	if (unlikely(ret <= 0))
 		ret = mp_latch_error(h, nr, ret);
-	return mp_finish(h, nr, ret);
+	return mp_finish(h, nr, lane, ret);
 }
 
 static void mp_tell_accepted(struct mp_handle *h, s64 result,
@@ -187,30 +203,28 @@ static void mp_tell_accepted(struct mp_handle *h, s64 result,
 }
 
 /* False: it has had its turn, and there may be more. */
-static bool mp_accept_lane(struct mp_handle *h)
+static noinline bool mp_accept_lane(struct mp_handle *h)
 {
 	struct mp_lane *lane = &h->lanes[MP_READING];
 
 	for (int i = 0; i < MP_ACCEPTS_A_TURN; i++) {
 		struct megapipe_completion peer = {};
-		s64 ret, error = -EAGAIN;
+		s64 ret;
 
 		if (!mp_has_room(h->ch))
 			return false;
 		ret = mp_try_accept(h, &peer);
 		if (ret == -EAGAIN && !(lane->flags & MEGAPIPE_F_NOWAIT)) {
-			bool is_ready = mp_is_ready_now(h, MP_READING, &error);
-
-			if (is_ready && error == -EAGAIN)
+			ret = h->file ? mp_await_file(h, MP_READING) : -EAGAIN;
+			if (!ret)
 				continue;
-			if (!is_ready) {
+			if (ret == -EAGAIN) {
 				lane->state = MP_WAITING;
 				return true;
 			}
-			ret = error;
 		}
 		if (ret < 0)
-			return mp_finish(h, MP_READING, ret);
+			return mp_finish(h, MP_READING, lane, ret);
 		mp_tell_accepted(h, ret, &peer);
 		if (lane->state == MP_IDLE)
 			return true;
@@ -220,12 +234,17 @@ static bool mp_accept_lane(struct mp_handle *h)
 
 /* ------------------------------------------------------------- a handle */
 
-static bool mp_disk_lane(struct mp_handle *h, int nr)
+static noinline bool mp_cancel_lane(struct mp_handle *h, int nr)
+{
+	return mp_finish(h, nr, &h->lanes[nr], -ECANCELED);
+}
+
+static noinline bool mp_disk_lane(struct mp_handle *h, int nr)
 {
 	struct mp_lane *lane = &h->lanes[nr];
 
 	mp_disk_start(h, lane);
-	return lane->state == MP_WORKING || mp_tell(h, nr);
+	return lane->state == MP_WORKING || mp_tell_done(h, nr);
 }
 
 /* False: it isn't over with the lane, for want of room or of time. */
@@ -238,9 +257,9 @@ static bool mp_look_at_lane(struct mp_handle *h, int nr, __poll_t events)
 	if (state == MP_WORKING)
 		return true;
 	if (state == MP_DONE)
-		return mp_tell(h, nr);
+		return mp_tell_done(h, nr);
 	if (lane->canceled)
-		return mp_finish(h, nr, -ECANCELED);
+		return mp_cancel_lane(h, nr);
 	if (state == MP_WAITING && !(events & mp_lane_events(h, nr)))
 		return true;
 	if (lane->op == MEGAPIPE_OP_ACCEPT)
@@ -251,7 +270,7 @@ static bool mp_look_at_lane(struct mp_handle *h, int nr, __poll_t events)
 }
 
 /* When all its operations have ended, the file goes, then the handle. */
-static void mp_close(struct mp_handle *h)
+static noinline void mp_close(struct mp_handle *h)
 {
 	struct megapipe_completion *c;
 
@@ -270,20 +289,31 @@ static void mp_close(struct mp_handle *h)
 }
 
 /*
- * Somebody has waited for what was seen since. What nobody waits for any more
- * stays wanted until it comes once for nothing: mostly, it is wanted again
- * before.
+ * What is waited for. While there is an operation, what none waits for any more
+ * stays wanted: mostly, one does again before it comes.
  */
-static bool mp_was_woken(struct mp_handle *h, bool was_for_nothing)
+static unsigned int mp_wanted(const struct mp_handle *h)
 {
-	unsigned int wanted = was_for_nothing ? 0 : h->wanted;
+	unsigned int wanted = h->busy ? h->wanted : 0;
+	u8 busy;
 
-	for (int i = 0; i < MP_LANES; i++)
-		if (h->lanes[i].state == MP_WAITING)
-			wanted |= (__force unsigned int)mp_lane_events(h, i);
+	for (busy = h->busy; busy; busy &= busy - 1) {
+		int nr = __ffs(busy);
+
+		if (h->lanes[nr].state == MP_WAITING)
+			wanted |= (__force unsigned int)mp_lane_events(h, nr);
+	}
+	return wanted;
+}
+
+/* True: some of it was seen meanwhile. */
+static bool mp_want(struct mp_handle *h, unsigned int wanted)
+{
 	if (wanted == h->wanted)
 		return false;
 	WRITE_ONCE(h->wanted, wanted);
+	if (!wanted)
+		return false;
 	/* against mp_wake(): we see its event, or it our want */
 	smp_mb();
 	return atomic_read(&h->seen) & wanted;
@@ -312,19 +342,49 @@ void mp_look_at(struct mp_handle *h)
 			atomic_or(seen, &h->seen);
 			mp_todo(h);
 		}
-	} while (is_over && mp_was_woken(h, !h->busy));
+	} while (is_over && mp_want(h, mp_wanted(h)));
 	if (h->is_closing)
 		mp_close(h);
 }
 
-/* A new operation of one that may have others: these are left alone. */
-void mp_begin(struct mp_handle *h, int nr)
+/* A new operation; the handle may have others, which are left alone. */
+static void mp_try_new(struct mp_handle *h, int nr)
 {
+	unsigned int events;
+
 	if (h->kind == MEGAPIPE_KIND_DISK ||
-	    h->lanes[nr].op == MEGAPIPE_OP_ACCEPT)
+	    h->lanes[nr].op == MEGAPIPE_OP_ACCEPT) {
 		mp_look_at(h);
-	else if (!mp_try_lane(h, nr))
+	} else if (!mp_try_lane(h, nr)) {
 		mp_todo(h);
-	else if (h->busy & BIT(nr) && mp_was_woken(h, false))
-		mp_look_at(h);
+	} else if (h->busy & BIT(nr)) {
+		events = (__force unsigned int)mp_lane_events(h, nr);
+		if (mp_want(h, h->wanted | events))
+			mp_look_at(h);
+	}
+}
+
+/* Not at_once: others were there first. */
+int mp_begin(struct mp_handle *h, const struct megapipe_command *cmd, int nr,
+	     bool at_once)
+{
+	struct mp_lane *lane = &h->lanes[nr];
+
+	if (lane->state != MP_IDLE)
+		return -EBUSY;
+	lane->op = cmd->op;
+	lane->flags = cmd->flags;
+	lane->state = MP_NEW;
+	lane->canceled = false;
+	lane->len = cmd->len;
+	lane->arg = cmd->arg;
+	lane->addr = cmd->addr;
+	lane->done = 0;
+	lane->info = 0;
+	h->busy |= BIT(nr);
+	if (likely(at_once))
+		mp_try_new(h, nr);
+	else
+		mp_todo(h);
+	return 0;
 }

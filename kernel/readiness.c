@@ -46,7 +46,7 @@ static int mp_wake(wait_queue_entry_t *entry, unsigned int mode, int sync,
 	/* with what mp_handle_init() has prepared */
 	if (smp_load_acquire(&h->hears)) {
 		atomic_or(events, &h->seen);
-		/* against mp_was_woken(): it sees this, or we its want */
+		/* against mp_want(): it sees this, or we its want */
 		smp_mb__after_atomic();
 		if (READ_ONCE(h->wanted) & events)
 			mp_ready(h);

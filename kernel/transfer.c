@@ -7,12 +7,6 @@
 
 #include "channel.h"
 
-/* No MPTCP, no TLS in the kernel, no sockmap: as tcp.c has it. */
-bool mp_is_plain_tcp(const struct sock *sk)
-{
-	return READ_ONCE(sk->sk_prot)->recvmsg == tcp_prot.recvmsg;
-}
-
 /* Much cheaper than asking; what comes after it wakes us. */
 static bool mp_is_empty(const struct sock *sk)
 {
@@ -71,6 +65,8 @@ static struct iovec mp_part(const struct mp_memory *m, size_t done)
 /* Nobody else can start a system call again. */
 static ssize_t mp_no_restart(ssize_t ret)
 {
+	if (likely(ret >= 0))
+		return ret;
 	switch (ret) {
 	case -ERESTARTSYS:
 	case -ERESTARTNOINTR:
@@ -196,10 +192,8 @@ ssize_t mp_try_read(struct mp_handle *h, struct mp_lane *lane)
  * The process's thread gives buffers back while we are not in an ioctl: so how
  * many are free is read once in each, and written once.
  */
-static int mp_count_buffers(struct mp_buffers *b)
+static noinline int mp_count_buffers(struct mp_buffers *b)
 {
-	if (b->is_known)
-		return 0;
 	if (!b->count)
 		return -ENOBUFS;
 	if (get_user(b->nfree, &b->free->count))
@@ -224,10 +218,9 @@ u64 mp_buffer_addr(const struct mp_channel *ch, u32 buffer)
 	return ch->buffers.memory + (u64)buffer * ch->buffers.stride;
 }
 
-int mp_buffer_take(struct mp_channel *ch, u32 *buffer)
+static inline int mp_take(struct mp_buffers *b, u32 *buffer)
 {
-	struct mp_buffers *b = &ch->buffers;
-	int ret = mp_count_buffers(b);
+	int ret = b->is_known ? 0 : mp_count_buffers(b);
 
 	if (ret)
 		return ret;
@@ -240,15 +233,28 @@ int mp_buffer_take(struct mp_channel *ch, u32 *buffer)
 	return 0;
 }
 
+int mp_buffer_take(struct mp_channel *ch, u32 *buffer)
+{
+	return mp_take(&ch->buffers, buffer);
+}
+
 /* One that can't be given back was the process's fault, and is lost. */
 void mp_buffer_give(struct mp_channel *ch, u32 buffer)
 {
 	struct mp_buffers *b = &ch->buffers;
 
-	if (mp_count_buffers(b) || b->nfree == b->count ||
+	if ((!b->is_known && mp_count_buffers(b)) || b->nfree == b->count ||
 	    put_user(buffer, &b->free->numbers[b->nfree]))
 		return;
 	b->nfree++;
+}
+
+static noinline ssize_t mp_recv_from_file(struct mp_handle *h, u64 addr,
+					  u32 size)
+{
+	struct mp_lane into = { .addr = addr, .len = size };
+
+	return mp_read_parts(h, &into);
 }
 
 ssize_t mp_try_recv(struct mp_handle *h, struct mp_lane *lane)
@@ -259,17 +265,14 @@ ssize_t mp_try_recv(struct mp_handle *h, struct mp_lane *lane)
 
 	if (h->sock && mp_is_empty(h->sock->sk))
 		return -EAGAIN;
-	ret = mp_buffer_take(ch, &lane->info);
+	ret = mp_take(&ch->buffers, &lane->info);
 	if (ret)
 		return ret;
 	addr = mp_buffer_addr(ch, lane->info);
-	if (h->sock) {
+	if (h->sock)
 		ret = mp_receive_into(h->sock, addr, ch->buffers.size);
-	} else {
-		struct mp_lane into = { .addr = addr, .len = ch->buffers.size };
-
-		ret = mp_read_parts(h, &into);
-	}
+	else
+		ret = mp_recv_from_file(h, addr, ch->buffers.size);
 	/* its number is on top still */
 	if (ret <= 0)
 		ch->buffers.nfree++;
