@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+/* Commands that aren't any are refused, and change nothing. */
+#include "channel.h"
+
+/* Flags that each command knows. */
+static const uint8_t known[] = {
+	[MEGAPIPE_OP_ACCEPT] = MEGAPIPE_F_LWSOCKET | MEGAPIPE_F_PEER |
+			       MEGAPIPE_F_NOWAIT,
+	[MEGAPIPE_OP_READ] = MEGAPIPE_F_VECTOR | MEGAPIPE_F_AT,
+	[MEGAPIPE_OP_RECV] = 0,
+	[MEGAPIPE_OP_RECVMSG] = 0,
+	[MEGAPIPE_OP_WRITE] = MEGAPIPE_F_VECTOR | MEGAPIPE_F_AT,
+	[MEGAPIPE_OP_SENDMSG] = 0,
+	[MEGAPIPE_OP_DISCONNECT] = 0,
+	[MEGAPIPE_OP_POLL] = 0,
+	[MEGAPIPE_OP_CANCEL] = 0,
+	[MEGAPIPE_OP_CLOSE] = MEGAPIPE_F_SILENT,
+	[MEGAPIPE_OP_COOKIE] = 0,
+	[MEGAPIPE_OP_CONNECT] = 0,
+};
+
+static struct megapipe_command wrong(uint32_t h, int op)
+{
+	return (struct megapipe_command){ .op = op, .handle = h, .arg = -1 };
+}
+
+static void check_flags(int ch, uint32_t h, int op)
+{
+	for (int bit = 0; bit < 8; bit++) {
+		struct megapipe_command command = wrong(h, op);
+
+		command.flags = 1u << bit;
+		if (!(known[op] & command.flags))
+			CHECK_IS(try_command(ch, command), -EINVAL);
+	}
+}
+
+static void check_reserved(int ch, uint32_t h, int op)
+{
+	struct megapipe_command command = wrong(h, op);
+
+	command.reserved = 1;
+	CHECK_IS(try_command(ch, command), -EINVAL);
+	command.reserved = 0x8000;
+	CHECK_IS(try_command(ch, command), -EINVAL);
+}
+
+static void check_arguments(int ch, uint32_t h)
+{
+	char text[8];
+
+	REFUSES(ch, -EINVAL, DISCONNECT, h, .arg = 3);
+	REFUSES(ch, -EINVAL, DISCONNECT, h, .arg = -1);
+	REFUSES(ch, -EINVAL, CANCEL, h, .arg = 1u << 3);
+	REFUSES(ch, -EINVAL, CANCEL, h, .arg = -1);
+	REFUSES(ch, -EINVAL, POLL, h, .arg = 1u << 31);
+	/* either of these says what addr is */
+	REFUSES(ch, -EINVAL, READ, h, BYTES(text, sizeof(text)),
+		.flags = MEGAPIPE_F_VECTOR | MEGAPIPE_F_AT);
+	REFUSES(ch, -EINVAL, WRITE, h, BYTES(text, sizeof(text)),
+		.flags = MEGAPIPE_F_VECTOR | MEGAPIPE_F_AT);
+}
+
+void test(void)
+{
+	int ch = new_channel(), listener = listen_tcp(AF_INET), client;
+	uint32_t h = accept_lwsocket(ch, listener, &client, 7);
+
+	CHECK_IS(try_command(ch, wrong(h, 0)), -EINVAL);
+	for (int op = MEGAPIPE_OP_CONNECT + 1; op < 256; op++)
+		CHECK_IS(try_command(ch, wrong(h, op)), -EINVAL);
+	for (int op = 1; op <= MEGAPIPE_OP_CONNECT; op++) {
+		check_flags(ch, h, op);
+		check_reserved(ch, h, op);
+	}
+	check_arguments(ch, h);
+	STAYS_QUIET(ch);
+	check_echo(ch, h, 7, client);
+	SYS(close(ch));
+}
