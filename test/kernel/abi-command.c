@@ -45,6 +45,25 @@ static void check_reserved(int ch, uint32_t h, int op)
 	CHECK_IS(try_command(ch, command), -EINVAL);
 }
 
+/* Members that an operation has no use for. */
+static void check_unused(int ch, uint32_t h)
+{
+	REFUSES(ch, -EINVAL, ACCEPT, h, .addr = 1);
+	REFUSES(ch, -EINVAL, ACCEPT, h, .arg = 1);
+	REFUSES(ch, -EINVAL, READ, h, .arg = 1);
+	REFUSES(ch, -EINVAL, WRITE, h, .arg = 1);
+	REFUSES(ch, -EINVAL, RECV, h, .len = 1);
+	REFUSES(ch, -EINVAL, RECV, h, .addr = 1);
+	REFUSES(ch, -EINVAL, RECVMSG, h, .len = 1);
+	REFUSES(ch, -EINVAL, SENDMSG, h, .len = 1);
+	REFUSES(ch, -EINVAL, DISCONNECT, h, .addr = 1);
+	REFUSES(ch, -EINVAL, POLL, h, .arg = POLLIN, .len = 1);
+	REFUSES(ch, -EINVAL, CANCEL, h, .len = 1);
+	REFUSES(ch, -EINVAL, CLOSE, h, .arg = -1, .addr = 1);
+	REFUSES(ch, -EINVAL, COOKIE, h, .arg = 1);
+	REFUSES(ch, -EINVAL, CONNECT, h, .arg = 1);
+}
+
 static void check_arguments(int ch, uint32_t h)
 {
 	char text[8];
@@ -74,6 +93,7 @@ void test(void)
 		check_reserved(ch, h, op);
 	}
 	check_arguments(ch, h);
+	check_unused(ch, h);
 	STAYS_QUIET(ch);
 	check_echo(ch, h, 7, client);
 	SYS(close(ch));
