@@ -5,7 +5,7 @@ import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { root } from '../../src/paths.js';
 import { findKernel, kernelNames, vmDir } from '../../src/vm/kernel.js';
-import { whyNoGuests } from '../../src/vm/prepare.js';
+import { prepareGuest, whyNoGuests } from '../../src/vm/prepare.js';
 import { testUnless } from '../skip.js';
 import { until } from '../waiting.js';
 import { buildMoodyModule, type Mood } from './moody-module.js';
@@ -49,6 +49,7 @@ beforeAll(async () => {
   mkdirSync(scratch, { recursive: true });
   // That what is compiled for it is not among what the guest says.
   await vm(['--help']);
+  if (whyNoGuests() === undefined) for (const name of kernelNames) await prepareGuest(name);
 });
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 
