@@ -56,6 +56,12 @@ MP__RARELY bool mp__ops_grow(struct mp_channel *ch)
 	return op;
 }
 
+MP__RARELY void mp__op_free_heap(struct mp__op *op)
+{
+	free(op->iov_heap);
+	op->iov_heap = NULL;
+}
+
 /* Handles are never given back to malloc: a stale one is found out. */
 struct mp_handle *mp__handle_new(struct mp_channel *ch)
 {
@@ -277,46 +283,52 @@ MP__RARELY void mp__drop(struct mp__op *op)
 	mp__op_free(op);
 }
 
-static void tell_peer(const struct mp__op *op, struct mp_event *ev)
+MP__INLINE void tell_received(const struct mp__op *op, struct mp_event *ev)
 {
 	struct mp_channel *ch = op->handle->ch;
 
+	ev->recv.buffer = op->buffer;
+	ev->recv.data = NULL;
+	if (op->buffer == MP__NO_BUFFER)
+		return;
+	ev->recv.data = mp__buffer(ch, op->buffer) + op->skip;
+	ch->buffers.state[op->buffer].held = true;
+	ch->stats.buffers_held++;
+}
+
+MP__RARELY static void tell_accepted(const struct mp__op *op,
+				     struct mp_event *ev)
+{
+	struct mp_channel *ch = op->handle->ch;
+
+	ev->accept.pending = 0;
+	ev->accept.peer = NULL;
+	ev->accept.peer_len = 0;
+	if (op->result < 0)
+		return;
+	ev->accept.pending = --op->handle->undelivered;
+	if (!op->addr_len)
+		return;
 	memcpy(&ch->peer, &op->addr, op->addr_len);
 	ev->accept.peer = (struct sockaddr *)&ch->peer;
 	ev->accept.peer_len = op->addr_len;
 }
 
-static void fill_event(struct mp__op *op, struct mp_event *ev)
+MP__INLINE void fill_event(struct mp__op *op, struct mp_event *ev)
 {
-	struct mp_handle *handle = op->handle;
-	struct mp_channel *ch = handle->ch;
-
 	ev->cmd = op->cmd;
 	ev->result = op->result;
-	ev->cookie = handle->cookie;
-	ev->handle = handle;
-	if (op->cmd == MP_RECV) {
-		ev->recv.buffer = op->buffer;
-		ev->recv.data = NULL;
-		if (op->buffer != MP__NO_BUFFER) {
-			ev->recv.data = mp__buffer(ch, op->buffer) + op->skip;
-			ch->buffers.state[op->buffer].held = true;
-			ch->stats.buffers_held++;
-		}
-	} else if (op->cmd == MP_ACCEPT) {
-		ev->accept.pending = 0;
-		ev->accept.peer = NULL;
-		ev->accept.peer_len = 0;
-		if (op->result >= 0 && op->addr_len)
-			tell_peer(op, ev);
-		if (op->result >= 0)
-			ev->accept.pending = --handle->undelivered;
-	} else if (op->cmd == MP_POLL) {
-		handle->is_polling = false;
-	}
+	ev->cookie = op->handle->cookie;
+	ev->handle = op->handle;
+	if (op->cmd == MP_RECV)
+		tell_received(op, ev);
+	else if (op->cmd == MP_ACCEPT)
+		tell_accepted(op, ev);
+	else if (op->cmd == MP_POLL)
+		op->handle->is_polling = false;
 }
 
-static void dispatch_one(struct mp_channel *ch, struct mp_event *ev)
+MP__INLINE int dispatch_one(struct mp_channel *ch, struct mp_event *ev)
 {
 	struct mp__op *op = STAILQ_FIRST(&ch->completed);
 
@@ -324,8 +336,9 @@ static void dispatch_one(struct mp_channel *ch, struct mp_event *ev)
 	fill_event(op, ev);
 	if (op->cmd == MP_CLOSE)
 		mp__handle_free(op->handle);
-	mp__op_free(op);
 	ch->stats.completions++;
+	mp__op_free(op);
+	return 1;
 }
 
 static int64_t now_us(void)
@@ -337,7 +350,7 @@ static int64_t now_us(void)
 }
 
 /* A fetch can bring nothing that is an event: then wait for the rest. */
-MP__RARELY static int fetch_event(struct mp_channel *ch, int64_t timeout_us)
+static int fetch_event(struct mp_channel *ch, int64_t timeout_us)
 {
 	int64_t deadline_us = timeout_us > 0 ? now_us() + timeout_us : 0;
 	int ret;
@@ -358,23 +371,24 @@ MP__RARELY static int fetch_event(struct mp_channel *ch, int64_t timeout_us)
 	}
 }
 
+MP__RARELY static int fetch_and_dispatch(struct mp_channel *ch,
+					 struct mp_event *ev,
+					 int64_t timeout_us)
+{
+	int ret = fetch_event(ch, timeout_us > LONGEST_US ? -1 : timeout_us);
+
+	return ret <= 0 ? ret : dispatch_one(ch, ev);
+}
+
 int mp_dispatch(struct mp_channel *ch, struct mp_event *ev, int64_t timeout_us)
 {
-	int ret;
-
 	if (!ch || !ev || timeout_us < -1)
 		return -EINVAL;
 	if (!mp__is_owner(ch))
 		return -EPERM;
-	if (timeout_us > LONGEST_US)
-		timeout_us = -1;
-	if (STAILQ_EMPTY(&ch->completed)) {
-		ret = fetch_event(ch, timeout_us);
-		if (ret <= 0)
-			return ret;
-	}
-	dispatch_one(ch, ev);
-	return 1;
+	if (STAILQ_EMPTY(&ch->completed))
+		return fetch_and_dispatch(ch, ev, timeout_us);
+	return dispatch_one(ch, ev);
 }
 
 int mp_pending(const struct mp_channel *ch)

@@ -326,6 +326,7 @@ extern const struct mp__engine mp__engine_kernel;
 /* channel.c */
 extern _Thread_local char mp__thread_mark;
 bool mp__ops_grow(struct mp_channel *ch);
+void mp__op_free_heap(struct mp__op *op);
 void mp__drop(struct mp__op *op);
 void mp__tell_feature(struct mp_engine_info *info, bool has, const char *name);
 void mp__account_flush(struct mp_channel *ch);
@@ -431,7 +432,7 @@ MP__INLINE struct mp__op *mp__op_new(struct mp_handle *handle,
 MP__INLINE void mp__op_free(struct mp__op *op)
 {
 	if (MP__UNLIKELY(op->iov_heap))
-		free(op->iov_heap);
+		mp__op_free_heap(op);
 	SLIST_INSERT_HEAD(&op->handle->ch->free_ops, op, free_link);
 }
 
