@@ -7,14 +7,25 @@
 
 #include "channel.h"
 
-/* Much cheaper than asking; what comes after it wakes us. */
-static bool mp_is_empty(const struct sock *sk)
+/*
+ * What reading brings where there is no byte to read: -EAGAIN, or 0 at the end;
+ * 1: it must be tried. Much cheaper than that; what comes after it wakes us.
+ */
+static int mp_look_for_bytes(const struct sock *sk)
 {
 	const struct tcp_sock *tp = tcp_sk(sk);
+	u32 left;
+	int state;
 
-	return mp_is_plain_tcp(sk) && sk->sk_state == TCP_ESTABLISHED &&
-	       READ_ONCE(tp->rcv_nxt) == READ_ONCE(tp->copied_seq) &&
-	       !READ_ONCE(sk->sk_err) && !READ_ONCE(sk->sk_shutdown);
+	if (!mp_is_plain_tcp(sk) || READ_ONCE(sk->sk_err))
+		return 1;
+	/* of the other side's end, with its place in the sequence */
+	state = inet_sk_state_load(sk);
+	left = READ_ONCE(tp->rcv_nxt) - READ_ONCE(tp->copied_seq);
+	if (state == TCP_ESTABLISHED && !left && !READ_ONCE(sk->sk_shutdown))
+		return -EAGAIN;
+	/* nothing but the end, which counts as one, or was read before */
+	return state == TCP_CLOSE_WAIT && left <= 1 ? 0 : 1;
 }
 
 /* Where to read to or write from. */
@@ -179,8 +190,12 @@ static noinline ssize_t mp_read_parts(struct mp_handle *h,
 
 ssize_t mp_try_read(struct mp_handle *h, struct mp_lane *lane)
 {
-	if (h->sock && mp_is_empty(h->sock->sk))
-		return -EAGAIN;
+	if (h->sock) {
+		int nothing = mp_look_for_bytes(h->sock->sk);
+
+		if (nothing <= 0)
+			return nothing;
+	}
 	if (mp_is_plain(h, lane))
 		return mp_receive_into(h->sock, lane->addr, lane->len);
 	return mp_read_parts(h, lane);
@@ -263,8 +278,11 @@ ssize_t mp_try_recv(struct mp_handle *h, struct mp_lane *lane)
 	ssize_t ret;
 	u64 addr;
 
-	if (h->sock && mp_is_empty(h->sock->sk))
-		return -EAGAIN;
+	if (h->sock) {
+		ret = mp_look_for_bytes(h->sock->sk);
+		if (ret <= 0)
+			return ret;
+	}
 	ret = mp_take(&ch->buffers, &lane->info);
 	if (ret)
 		return ret;
