@@ -93,7 +93,7 @@ export function collectProfiles(subject: SubjectName) {
 }
 
 /** The functions that most instructions were executed in, a transaction. */
-export function formatProfile({ order, functions }: Profile, transactions: number, count = 260): string {
+export function formatProfile({ order, functions }: Profile, transactions: number, count = 40): string {
   const rows = [...functions].sort(([, a], [, b]) => b - a).slice(0, count);
   const head = `${order.variant.id}, ${order.requestsPerConnection} transactions a connection: instructions a transaction, by function`;
   const lines = rows.map(([name, n]) => `${(n / transactions).toFixed(1).padStart(10)}  ${name}`);
