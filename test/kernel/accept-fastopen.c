@@ -8,6 +8,7 @@
 
 #include "channel.h"
 #include "machine.h"
+#include "processes.h"
 
 static int connect_fast(const struct address *a)
 {
@@ -25,6 +26,7 @@ void test(void)
 	struct address a;
 	uint32_t h;
 
+	need_root();
 	/* client and server, and without having met before */
 	if (!write_text("/proc/sys/net/ipv4/tcp_fastopen", "1541"))
 		skip("needs net.ipv4.tcp_fastopen: %s", strerror(errno));

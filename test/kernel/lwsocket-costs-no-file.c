@@ -94,6 +94,7 @@ void test(void)
 	int listener, ch;
 	struct objects cost;
 
+	need_root();
 	if (!(features() & MEGAPIPE_FEATURE_LWSOCKET))
 		skip("lwsockets have an inode here");
 	listener = listen_deep();

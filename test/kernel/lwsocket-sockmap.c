@@ -7,6 +7,7 @@
 #include <sys/syscall.h>
 
 #include "channel.h"
+#include "processes.h"
 
 static int bpf(int command, union bpf_attr *attr)
 {
@@ -74,10 +75,11 @@ static void check_in_map(int ch, uint32_t h, int client, int map)
 
 void test(void)
 {
-	int map = new_sockmap(), ch = new_channel();
-	int listener = listen_tcp(AF_INET), client;
+	int map, ch = new_channel(), listener = listen_tcp(AF_INET), client;
 	uint32_t h;
 
+	need_root();
+	map = new_sockmap();
 	put(map, 0, listener);
 	h = accept_lwsocket(ch, listener, &client, 1);
 	check_echo(ch, h, 1, client);
