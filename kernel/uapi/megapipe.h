@@ -10,14 +10,16 @@
  *
  * Channels
  *
- *   A channel is an open file of /dev/megapipe on which MEGAPIPE_IOC_SETUP
- *   was done; before, other ioctls are -ENOTCONN. It belongs to the thread that
- *   did it: all ioctls but MEGAPIPE_IOC_INFO fail with -EPERM from other
- *   threads, from children, and after execve(). It ends when it is closed for
- *   the last time, by MEGAPIPE_IOC_END (after which they are -ESHUTDOWN), or
- *   when its process ends or executes another program, whoever else still has
- *   the file. Its end closes its lwsockets, drops what is in flight, and lets
- * go of the files that were registered, which stay open in their processes.
+ *   A channel is an open file of /dev/megapipe on which MEGAPIPE_IOC_SETUP was
+ *   done, once (then -EBUSY); before, other ioctls are -ENOTCONN. It belongs to
+ *   the thread that did it: they fail with -EPERM from other threads, from
+ *   children, and after execve(). MEGAPIPE_IOC_INFO can always be asked.
+ *
+ *   It ends when it is closed for the last time, by MEGAPIPE_IOC_END (after
+ *   which ioctls are -ESHUTDOWN), or when its process ends or executes another
+ *   program, whoever else still has the file. Its end closes its lwsockets,
+ *   drops what is in flight, and lets go of the files that were registered,
+ *   which stay open in their processes.
  *
  * Handles
  *
@@ -248,9 +250,12 @@ struct megapipe_register {
  * or, if nothing is, after waiting for timeout_ns nanoseconds at most (-1: for
  * ever). For min_wait_ns of them it waits for min completions. With max 0, it
  * only carries out. A timeout below -1 or a min above max is -EINVAL, and
- * nothing is done. 0           done and stored are filled in -ETIME likewise;
- * the time was over and there is no completion -EINTR      likewise; a signal
- * came while waiting -EFAULT     at completions: those stored there are lost
+ * nothing is done.
+ *
+ *   0           done and stored are filled in
+ *   -ETIME      likewise; the time was over and there is no completion
+ *   -EINTR      likewise; a signal came while waiting
+ *   -EFAULT     at completions: those stored there are lost
  *   any other   the command done is wrong (a stale handle: -EBADF; one in
  *               flight of the kind: -EBUSY; a wrong member: -EINVAL), those
  *               before it were carried out
