@@ -63,6 +63,11 @@ export const unpackedPackages: readonly DebianPackage[] = [
     why: 'C sources of llhttp, node’s parser of HTTP; installing it would bring the distribution’s node',
   },
   {
+    name: 'nats-server',
+    purpose: 'bench',
+    why: 'load from several machines: where agents and conductor meet',
+  },
+  {
     name: 'memcached',
     purpose: 'test',
     why: 'a server that nobody here built, to check the load generator against',
