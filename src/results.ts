@@ -3,15 +3,17 @@ import { dirname } from 'node:path';
 import { z } from 'zod';
 import { UserError } from './errors.js';
 import { fromFormat1 } from './results-format-1.js';
+import { fromFormat2 } from './results-format-2.js';
 
 // A results file is NDJSON, of one run for each application measured: a `machine` line, a `skip` line for each thing that
-// could not be measured here, a `sample` line for each sample, failed ones too, and an `end` line. Measuring writes it,
-// reporting reads it, and neither knows the other. Quantities are raw (counts, microseconds): what follows from them is
-// the report's business.
+// could not be measured here, a `sample` line for each sample, failed ones too, and an `end` line. A run that was
+// interrupted and taken up again has a `resume` line after its first end, and what follows. Measuring writes it, reporting
+// reads it, and neither knows the other. Quantities are raw (counts, microseconds): what follows from them is the report's
+// business.
 
 export const engineName = z.enum(['kernel', 'uring', 'epoll']);
 export const techniqueName = z.enum(['partition', 'batch', 'lwsocket']);
-export const topologyName = z.enum(['loopback', 'netns', 'netns-shared']);
+export const topologyName = z.enum(['loopback', 'one-core', 'netns', 'netns-shared', 'netns-3']);
 export const requestsPerConnection = z.union([z.int().positive(), z.literal('unlimited')]);
 
 export type EngineName = z.infer<typeof engineName>;
@@ -20,14 +22,14 @@ export type TopologyName = z.infer<typeof topologyName>;
 export type RequestsPerConnection = z.infer<typeof requestsPerConnection>;
 
 /** The format that is written; older ones are read. */
-export const format = 2;
+export const format = 3;
 
 const count = z.int().nonnegative();
 const us = z.number().nonnegative();
 
 /** One way to run a server. */
 export const variantSchema = z.strictObject({
-  /** `baseline`, `reuseport`, or the engine and the techniques' letters: `uring+PBL`. */
+  /** A way to do stock I/O (`baseline`, `reuseport`), or the engine and the techniques' letters: `uring+PBL`. */
   id: z.string(),
   /** Stock I/O or MegaPipe. */
   server: z.enum(['baseline', 'megapipe']),
@@ -44,8 +46,14 @@ const point = z.strictObject({
   workload: z.string(),
   /** Null where the workload has a distribution of them. */
   requestsPerConnection: requestsPerConnection.nullable(),
+  /** Of each request and of its answer; null where the workload has sizes of its own. */
+  messageBytes: z.int().positive().nullable(),
   /** The server's CPUs, and its workers. */
   cores: z.int().positive(),
+  /** Held open at a time, by all clients together. */
+  connections: z.int().positive(),
+  /** Open loop: requests a second that are sent whatever the answers do; null where each waits for an answer. */
+  rate: z.number().positive().nullable(),
 });
 
 const host = z.strictObject({
@@ -61,7 +69,7 @@ const topology = z.strictObject({
   /** Whether server and client run on the same CPUs. */
   sharesCpus: z.boolean(),
   server: host,
-  client: host,
+  clients: z.array(host).min(1),
 });
 
 /** A machine, so that a reader can tell what its numbers are worth. */
@@ -82,6 +90,18 @@ export const machineDescription = z.strictObject({
   commit: z.string(),
 });
 
+/** A part of a run: all its points with all its variants, round after round. */
+const phase = z.strictObject({
+  /** What it is about, where a topology has several. */
+  about: z.string(),
+  topology: topologyName,
+  variants: z.array(variantSchema),
+  points: z.array(point),
+  samples: z.int().positive(),
+  /** The number of its first round: no two of a run have the same. */
+  firstRound: count,
+});
+
 const machine = z.strictObject({
   type: z.literal('machine'),
   format: z.literal(format),
@@ -99,6 +119,9 @@ const machine = z.strictObject({
     samples: z.int().positive(),
     durationMs: z.int().positive(),
     warmupMs: count,
+    /** Of the bench command, all of them: with these it takes an interrupted run up again. */
+    arguments: z.array(z.string()),
+    phases: z.array(phase),
   }),
 });
 
@@ -127,13 +150,17 @@ const measured = z.strictObject({
   /** What the CPU times are counted in: the window as the bench saw it. */
   sampledUs: us,
   requests: count,
+  /** Made within the window. */
   connections: count,
-  /** Connections held open at a time. */
-  concurrency: z.int().positive(),
+  /** Open loop: requests whose time came within the window, and that could not be sent in it. */
+  unsent: count,
   serverCpuUs: us,
   clientCpuUs: us,
   cpus: z.array(cpuUse),
+  /** Open loop: from when a request was to be sent. */
   latencyUs: latency,
+  /** From when it was sent. */
+  serviceUs: latency,
   /** The engine that the load generator ran on. */
   clientEngine: engineName,
 });
@@ -181,10 +208,13 @@ const end = z.strictObject({
   outcome: z.enum(['complete', 'interrupted']),
 });
 
-const resultRecord = z.union([machine, skip, okSample, failedSample, end]);
+const resume = z.strictObject({ type: z.literal('resume'), startedAt: z.iso.datetime() });
+
+const resultRecord = z.union([machine, skip, okSample, failedSample, end, resume]);
 
 export type Variant = z.infer<typeof variantSchema>;
 export type Point = z.infer<typeof point>;
+export type Phase = z.infer<typeof phase>;
 export type Host = z.infer<typeof host>;
 export type TopologyRecord = z.infer<typeof topology>;
 export type MachineRecord = z.infer<typeof machine>;
@@ -198,13 +228,21 @@ export type SampleRecord = z.infer<typeof sample>;
 export type EndRecord = z.infer<typeof end>;
 export type ResultRecord = z.infer<typeof resultRecord>;
 
+/** Points come from records, each with objects of its own: the same point has the same key. */
+export function pointKey(point: Point): string {
+  const { workload, requestsPerConnection, messageBytes, cores, connections, rate } = point;
+  return [workload, requestsPerConnection, messageBytes, cores, connections, rate].join(' ');
+}
+
 /** One run, as read from its file. */
 export type Results = {
   machine: MachineRecord;
   skips: SkipRecord[];
   samples: SampleRecord[];
-  /** Undefined where the measuring program died before it could write its end. */
+  /** The last one. Undefined where the measuring program died before it could write it. */
   end: EndRecord | undefined;
+  /** How often it was interrupted and taken up again. */
+  resumed: number;
 };
 
 /** Append one record; what is on disk is complete after every sample, however the run ends. */
@@ -247,9 +285,17 @@ function runsOf(records: ResultRecord[]): Results[] {
       machine: own[0] as MachineRecord,
       skips: own.filter((record) => record.type === 'skip'),
       samples: own.filter((record) => record.type === 'sample'),
-      end: own.find((record) => record.type === 'end'),
+      end: lastEnd(own),
+      resumed: own.filter((record) => record.type === 'resume').length,
     };
   });
+}
+
+/** Of a run that was taken up again only an end after that is one. */
+function lastEnd(own: ResultRecord[]): EndRecord | undefined {
+  return own
+    .slice(own.findLastIndex(({ type }) => type === 'resume') + 1)
+    .find((record) => record.type === 'end');
 }
 
 type Upgrade = (record: unknown) => unknown;
@@ -258,8 +304,11 @@ type Upgrade = (record: unknown) => unknown;
 function upgraderOf(first: string | undefined): Upgrade {
   try {
     const parsed: unknown = JSON.parse(first ?? '');
-    const head = z.looseObject({ type: z.literal('machine'), format: z.literal(1) }).safeParse(parsed);
-    return head.success ? fromFormat1(head.data) : (record) => record;
+    const head = z.looseObject({ type: z.literal('machine'), format: z.literal([1, 2]) }).safeParse(parsed);
+    if (!head.success) return (record) => record;
+    if (head.data.format === 2) return fromFormat2();
+    const [toFormat2, toFormat3] = [fromFormat1(head.data), fromFormat2()];
+    return (record) => toFormat3(toFormat2(record));
   } catch {
     return (record) => record;
   }
@@ -289,14 +338,14 @@ function parseLine(file: string, line: string, number: number, upgrade: Upgrade)
 function refuseNewer(record: unknown): void {
   const head = z.looseObject({ type: z.literal('machine'), format: z.number() }).safeParse(record);
   if (head.success && head.data.format !== format) {
-    throw new Error(`it is of format ${head.data.format}, and this megapipe reads 1 and ${format}`);
+    throw new Error(`it is of format ${head.data.format}, and this megapipe reads 1 to ${format}`);
   }
 }
 
 /** The schema that a record's own type names, so that an error is about its fields and not about five unions. */
 function schemaOf(value: unknown): z.ZodType<ResultRecord> {
   const { type, status } = z.looseObject({ type: z.string(), status: z.string().optional() }).parse(value);
-  const schemas: Record<string, z.ZodType<ResultRecord>> = { machine, skip, end };
+  const schemas: Record<string, z.ZodType<ResultRecord>> = { machine, skip, end, resume };
   const schema = type === 'sample' ? (status === 'failed' ? failedSample : okSample) : schemas[type];
   if (!schema) throw new Error(`unknown type "${type}"`);
   return schema;

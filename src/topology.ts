@@ -17,17 +17,24 @@ const descriptions: Record<TopologyName, string> = {
   loopback:
     'one host: the server and the clients run on all CPUs and talk over the loopback interface, where the kernel ' +
     'handles a packet on the CPU that sent it',
+  'one-core':
+    'one host: the server and the clients share a single CPU and talk over the loopback interface, so that no wake-up ' +
+    'crosses CPUs and all work is on one account',
   netns:
     'two hosts: network namespaces joined by a veth pair; server and clients have CPUs of their own, and each ' +
     'host’s packets are handled on its own CPUs (RPS)',
   'netns-shared':
     'two hosts: network namespaces joined by a veth pair; both run on all CPUs, and packets are spread over them ' +
     'by a hash of the flow (RPS), as a network card with several queues does',
+  'netns-3':
+    'four hosts: network namespaces on a bridge, a server and three client machines; server and clients have CPUs of ' +
+    'their own, and each host’s packets are handled on its own CPUs (RPS)',
 };
 
 /** Why a topology can't be had here, or undefined. */
 export async function whyNoTopology(name: TopologyName): Promise<string | undefined> {
-  if (name === 'loopback') return undefined;
+  if (isOneHost(name)) return undefined;
+  if (name === 'netns-3') return 'it is not there yet';
   if (name === 'netns' && allowedCpus().length < 2) {
     return 'separate hosts need at least two CPUs, and this process may use one';
   }
@@ -37,8 +44,9 @@ export async function whyNoTopology(name: TopologyName): Promise<string | undefi
 /** Make a topology; whoever calls this must remove it, on failure too. */
 export async function makeTopology(name: TopologyName): Promise<Topology> {
   const record = describeTopology(name);
-  const namespaces =
-    name === 'loopback' ? undefined : await makeNamespaces({ server: record.server, client: record.client });
+  const namespaces = isOneHost(name)
+    ? undefined
+    : await makeNamespaces({ server: record.server, client: record.clients[0] as Host });
   const on = (side: keyof Namespaces['names'], host: Host) => (command: string[]) => [
     ...(namespaces ? ['ip', 'netns', 'exec', namespaces.names[side]] : []),
     ...pinned(host.cpus, command),
@@ -46,7 +54,7 @@ export async function makeTopology(name: TopologyName): Promise<Topology> {
   return {
     record,
     onServer: on('server', record.server),
-    onClient: on('client', record.client),
+    onClient: on('client', record.clients[0] as Host),
     steerServer: async (cpus) => namespaces?.steer('server', cpus),
     remove: async () => namespaces?.remove(),
   };
@@ -57,19 +65,22 @@ export function pinned(cpus: number[], command: string[]): string[] {
   return ['taskset', '-c', cpus.join(','), ...command];
 }
 
+const isOneHost = (name: TopologyName) => name === 'loopback' || name === 'one-core';
+
 /** What a topology looks like on this machine. */
 export function describeTopology(name: TopologyName): TopologyRecord {
-  const cpus = allowedCpus();
+  const cpus = name === 'one-core' ? allowedCpus().slice(0, 1) : allowedCpus();
   const half = Math.max(1, Math.floor(cpus.length / 2));
   const separate = name === 'netns';
-  const [serverAddress, clientAddress] =
-    name === 'loopback' ? ['127.0.0.1', '127.0.0.1'] : ['10.77.0.1', '10.77.0.2'];
+  const [serverAddress, clientAddress] = isOneHost(name)
+    ? ['127.0.0.1', '127.0.0.1']
+    : ['10.77.0.1', '10.77.0.2'];
   return {
     name,
     description: descriptions[name],
     sharesCpus: !separate,
     server: host(serverAddress as string, separate ? cpus.slice(0, half) : cpus),
-    client: host(clientAddress as string, separate ? cpus.slice(half) : cpus),
+    clients: [host(clientAddress as string, separate ? cpus.slice(half) : cpus)],
   };
 }
 

@@ -30,7 +30,10 @@ export type Load = {
 /** What a load generator says when it is done. A sample with any fault is a failed one: its work was not the same. */
 export type LoadOutcome = {
   measured:
-    | Pick<Measured, 'windowUs' | 'requests' | 'connections' | 'latencyUs' | 'clientEngine'>
+    | Pick<
+        Measured,
+        'windowUs' | 'requests' | 'connections' | 'unsent' | 'latencyUs' | 'serviceUs' | 'clientEngine'
+      >
     | undefined;
   faults: string[];
 };
@@ -48,14 +51,24 @@ export type Complaints = { words: string; fatal: boolean };
 export type Cores = 'all' | 'each' | number[];
 
 /** What is varied; a point is taken for each combination. */
-export type Axes = {
-  workloads: string[];
-  cores: Cores;
+export type Grid = {
+  workload: string[];
   requestsPerConnection: (RequestsPerConnection | null)[];
+  messageBytes: (number | null)[];
+  cores: Cores;
+  connections: number[];
+  rate: (number | null)[];
 };
 
-/** What to measure on one topology, whatever the machine. */
-export type PhaseSpec = { topology: TopologyName; variants: Variant[]; axes: Axes; samples: number };
+/** What to measure on one topology, whatever the machine; a point that several grids have is measured once. */
+export type PhaseSpec = {
+  /** What the phase is about, in a few words. */
+  about: string;
+  topology: TopologyName;
+  variants: Variant[];
+  grids: Grid[];
+  samples: number;
+};
 
 /** What a preset measures, and how long each sample takes. */
 export type Preset = { phases: PhaseSpec[]; durationMs: number; warmupMs: number };
@@ -72,11 +85,10 @@ export type Application = {
   name: string;
   workload: string;
   parameters: Record<string, string | number>;
-  concurrency: number;
   /** The names of its workloads. */
   workloads: readonly string[];
-  /** What a run varies beside the variant: the x axis of its figures. */
-  axis: 'requestsPerConnection' | 'cores';
+  /** What of a point the command line may choose. */
+  varies: readonly (keyof Grid)[];
   /** What is told to every server, whatever its variant. */
   commonArguments: string[];
   /** The variants over stock I/O; the first is what all ratios are to. */

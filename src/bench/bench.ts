@@ -1,18 +1,24 @@
-import { existsSync } from 'node:fs';
 import { Listr, PRESET_TIMER } from 'listr2';
 import { UserError } from '../errors.js';
-import { appendResult, format } from '../results.js';
-import { describeTopology } from '../topology.js';
+import { appendResult, format, type Results } from '../results.js';
 import type { Application, Content } from './application.js';
-import { describeMachine } from './machine.js';
-import { ordersOf, type Plan } from './plan.js';
-import { type Named, type Prepared, preparePlan } from './prepare.js';
+import { describeRun } from './describe-run.js';
+import { ordersLeft, type Plan, sampleKey } from './plan.js';
+import { type Named, preparePlan } from './prepare.js';
 import { describeProgress } from './progress-line.js';
 import { type Run, startRun } from './run.js';
 import { whyNoTracing } from './trace.js';
 
 /** What to measure of one application. */
-export type BenchChoices = { application: Application; plan: Plan; named: Named };
+export type BenchChoices = {
+  application: Application;
+  plan: Plan;
+  named: Named;
+  /** The bench command's, for the record. */
+  words: string[];
+  /** What was measured of it before, where an interrupted run is taken up again; its plan is then the one that counts. */
+  begun?: Results;
+};
 
 /** An application that could not be measured, and why. */
 export type BenchFailure = { application: string; error: UserError };
@@ -26,9 +32,6 @@ export async function runBench(
   file: string,
   signal: AbortSignal,
 ): Promise<BenchFailure[]> {
-  if (existsSync(file)) {
-    throw new UserError(`${file} exists already`, { hint: 'give another name to --out', exitCode: 2 });
-  }
   const failures: BenchFailure[] = [];
   for (const choices of all) {
     try {
@@ -43,8 +46,9 @@ export async function runBench(
 }
 
 async function measureApplication(choices: BenchChoices, file: string, signal: AbortSignal): Promise<void> {
-  const { application, plan } = choices;
-  const workloads = new Set(plan.phases.flatMap(({ points }) => points.map(({ workload }) => workload)));
+  const { application, begun } = choices;
+  const { phases } = begun?.machine.plan ?? choices.plan;
+  const workloads = new Set(phases.flatMap(({ points }) => points.map(({ workload }) => workload)));
   const content = await application.prepareContent([...workloads], signal);
   try {
     await measureWith(content, choices, file, signal);
@@ -59,53 +63,48 @@ async function measureWith(
   file: string,
   signal: AbortSignal,
 ): Promise<void> {
-  const { application, plan, named } = choices;
-  const prepared = await preparePlan(plan, application, content, named, signal);
+  const { application, begun } = choices;
   const noTracing = await whyNoTracing();
-  await writeHead(application, content, prepared, file);
-  if (noTracing) appendResult(file, { type: 'skip', what: 'counting system calls', reason: noTracing });
+  const plan = begun ? begun.machine.plan : await begin(content, choices, file, signal, noTracing);
+  if (begun) appendResult(file, { type: 'resume', startedAt: new Date().toISOString() });
+  const taken = new Set(begun?.samples.map(sampleKey));
   let outcome: 'complete' | 'interrupted' = 'interrupted';
   try {
-    await measureAll({ application, content, plan: prepared.plan, trace: !noTracing, file, signal });
+    await measureAll({ application, content, plan, trace: !noTracing, taken, file, signal });
     outcome = 'complete';
   } finally {
     appendResult(file, { type: 'end', endedAt: new Date().toISOString(), outcome });
   }
 }
 
-async function writeHead(
-  application: Application,
+/** Find out what can be measured, and write that down. */
+async function begin(
   content: Content,
-  { plan, skips }: Prepared,
+  { application, plan, named, words }: BenchChoices,
   file: string,
-): Promise<void> {
+  signal: AbortSignal,
+  noTracing: string | undefined,
+): Promise<Plan> {
+  const prepared = await preparePlan(plan, application, content, named, signal);
   appendResult(file, {
     type: 'machine',
     format,
     startedAt: new Date().toISOString(),
-    ...(await describeMachine(application.name)),
-    topologies: plan.phases.map(({ topology }) => describeTopology(topology)),
-    workload: {
-      application: application.name,
-      description: application.workload,
-      parameters: { ...application.parameters, ...content.parameters },
-      serverArguments: application.commonArguments,
-    },
-    plan: {
-      preset: plan.preset,
-      samples: Math.max(...plan.phases.map(({ samples }) => samples)),
-      durationMs: plan.durationMs,
-      warmupMs: plan.warmupMs,
-    },
+    ...(await describeRun(application, content, prepared.plan)),
+    plan: { ...prepared.plan, samples: mostSamples(prepared.plan), arguments: words },
   });
-  for (const skip of skips) appendResult(file, skip);
+  for (const skip of prepared.skips) appendResult(file, skip);
+  if (noTracing) appendResult(file, { type: 'skip', what: 'counting system calls', reason: noTracing });
+  return prepared.plan;
 }
+
+const mostSamples = ({ phases }: Plan) => Math.max(...phases.map(({ samples }) => samples));
 
 async function measureAll(run: Run): Promise<void> {
   const { measure } = startRun(run);
   const failures: unknown[] = [];
   const tasks = run.plan.phases.map((phase) => ({
-    title: `Measure ${run.application.name}, ${phase.topology}: ${ordersOf(phase, run.plan, run.trace).length} samples`,
+    title: `Measure ${run.application.name}, ${phase.about}, ${phase.topology}: ${ordersLeft(phase, run).length} samples`,
     task: async (_context: unknown, task: { output: string }) => {
       try {
         await measure(phase, (progress) => {

@@ -1,12 +1,15 @@
 import { engineName } from '../results.js';
 import type { LoadOutcome } from './application.js';
 
+type Latency = NonNullable<LoadOutcome['measured']>['latencyUs'];
+
 /** What the results of all load generators have. */
 type LoadResult = {
   window: { seconds: number };
   requests: { total: number };
   connections: number;
-  latencyUs: { corrected?: NonNullable<LoadOutcome['measured']>['latencyUs'] | undefined };
+  schedule?: { unsent: number } | undefined;
+  latencyUs: { corrected?: Latency | undefined; service?: Latency | undefined };
   engine: string;
   serverComplaint: string | null;
   lastError: string | null;
@@ -14,15 +17,18 @@ type LoadResult = {
 
 /** What a sample measured, and what was wrong with it: the faults by name, none of which may have been counted. */
 export function outcomeOf(result: LoadResult, counted: [fault: string, count: number][]): LoadOutcome {
-  const { requests, connections, latencyUs } = result;
+  const { requests, connections, schedule, latencyUs } = result;
+  const { corrected, service } = latencyUs;
   const faults = faultsOf(result, counted);
-  if (!latencyUs.corrected) return { measured: undefined, faults: [...faults, 'no request was answered'] };
+  if (!corrected || !service) return { measured: undefined, faults: [...faults, 'no request was answered'] };
   return {
     measured: {
       windowUs: result.window.seconds * 1e6,
       requests: requests.total,
       connections,
-      latencyUs: latencyUs.corrected,
+      unsent: schedule?.unsent ?? 0,
+      latencyUs: corrected,
+      serviceUs: service,
       clientEngine: engineName.parse(result.engine),
     },
     faults,

@@ -2,11 +2,14 @@ import { join } from 'node:path';
 import { loadResultSchema } from '../../loadgen/result.js';
 import { root } from '../paths.js';
 import type { Load, LoadOutcome } from './application.js';
+import { pointOptions } from './load-options.js';
 import { outcomeOf } from './load-outcome.js';
+
+/** The paper's connections of each of its three client machines. */
+export const connections = 256;
 
 /** memaslap's default workload, as the paper used it, and what of it is said in a report. */
 export const parameters = {
-  connections: 256,
   keys: 100_000,
   keyBytes: 64,
   valueBytes: 1024,
@@ -14,20 +17,14 @@ export const parameters = {
   close: 'rst',
 };
 
-/** A request that waits for so long failed; on a busy machine some wait for long. */
-const timeoutS = 30;
-
 /** Our own generator, in a process of its own. */
 export function loadCommand(load: Load): string[] {
-  const seconds = (ms: number) => String(ms / 1000);
   return [
     process.execPath,
     join(root, 'dist/src/cli.js'),
     ...['load', 'memcached', '--server', `${load.address}:${load.port}`, '--json', '--events'],
-    ...['--threads', String(load.threads), '--concurrency', String(parameters.connections)],
+    ...pointOptions(load),
     ...['--requests-per-connection', String(load.point.requestsPerConnection), '--close', parameters.close],
-    ...['--duration', seconds(load.durationMs), '--warmup', seconds(load.warmupMs)],
-    ...['--timeout', String(timeoutS)],
     ...['--keys', String(parameters.keys), '--get-set', parameters.getsToSets],
     ...['--key-size', `fixed:${parameters.keyBytes}`, '--value-size', `fixed:${parameters.valueBytes}`],
   ];

@@ -1,8 +1,8 @@
 import { loadPort, serverBinary } from '../port.js';
-import type { EngineName, RequestsPerConnection, Variant } from '../results.js';
-import type { Application, Axes, Preset, ServerPlace } from './application.js';
+import type { EngineName, Variant } from '../results.js';
+import type { Application, Grid, PhaseSpec, Preset, ServerPlace } from './application.js';
 import { readChannels } from './memcached-channels.js';
-import { loadCommand, parameters, readLoad } from './memcached-load.js';
+import { connections, loadCommand, parameters, readLoad } from './memcached-load.js';
 import { accumulated, baseline, whole } from './variant.js';
 
 /**
@@ -17,9 +17,8 @@ export const memcached: Application = {
   name: 'memcached',
   workload: 'gets and sets over TCP, every value stored before and verified when got, closed loop',
   parameters,
-  concurrency: parameters.connections,
   workloads: ['memaslap'],
-  axis: 'requestsPerConnection',
+  varies: ['requestsPerConnection', 'cores', 'connections', 'rate'],
   commonArguments,
   stock: [baseline],
   defaultPort: 11211,
@@ -62,38 +61,78 @@ function megapipeOptions({ engine, techniques, batch }: Variant): string {
   ].join(',');
 }
 
-const axes = (requestsPerConnection: RequestsPerConnection[]): Axes => ({
-  workloads: ['memaslap'],
+const grid = (varied: Partial<Grid>): Grid => ({
+  workload: ['memaslap'],
+  requestsPerConnection: ['unlimited'],
+  messageBytes: [null],
   cores: 'all',
-  requestsPerConnection,
+  connections: [connections],
+  rate: [null],
+  ...varied,
 });
 
 /** The points of the paper's Fig. 5. */
-const allPoints = axes([1, 2, 4, 8, 16, 32, 64, 128, 'unlimited']);
+const allLengths = [grid({ requestsPerConnection: [1, 2, 4, 8, 16, 32, 64, 128, 'unlimited'] })];
+
+/** Those of its Fig. 6, in a closed loop and in an open one, at a rate that any machine reaches. */
+const latencies = (numbers: number[]) => [
+  grid({ connections: numbers }),
+  grid({ connections: numbers, rate: [20_000] }),
+];
 
 /**
  * The quick run tells the techniques apart on the first engine alone and shows the others whole; separate hosts get
  * the two rivals.
  */
 function preset(name: 'quick' | 'full', engines: EngineName[]): Preset {
-  const wholes = engines.map(whole);
-  if (name === 'full') {
-    const variants = [baseline, ...engines.flatMap(accumulated)];
-    const rivals = { variants: [baseline, ...wholes], axes: axes([1, 8, 'unlimited']), samples: 6 };
-    const phases: Preset['phases'] = [
-      { topology: 'loopback', variants, axes: allPoints, samples: 6 },
-      { topology: 'netns-shared', ...rivals },
-      { topology: 'netns', ...rivals },
-    ];
-    return { phases, durationMs: 4000, warmupMs: 1000 };
-  }
-  const [first, ...others] = engines;
-  const variants = [baseline, ...(first ? accumulated(first) : []), ...others.map(whole)];
-  const rivals = [baseline, ...wholes.slice(0, 1)];
-  const few = { axes: axes([1, 10, 'unlimited']), samples: 5 };
-  const phases: Preset['phases'] = [
-    { topology: 'loopback', variants, ...few },
-    { topology: 'netns', variants: rivals, ...few },
+  return name === 'full'
+    ? { phases: fullPhases(engines), durationMs: 2000, warmupMs: 500 }
+    : { phases: quickPhases(engines), durationMs: 1500, warmupMs: 400 };
+}
+
+function fullPhases(engines: EngineName[]): PhaseSpec[] {
+  const rivals = [baseline, ...engines.map(whole)];
+  const few = [grid({ requestsPerConnection: [1, 8, 'unlimited'] })];
+  return [
+    {
+      about: 'requests a connection',
+      topology: 'loopback',
+      variants: [baseline, ...engines.flatMap(accumulated)],
+      grids: allLengths,
+      samples: 6,
+    },
+    {
+      about: 'latency over connections',
+      topology: 'loopback',
+      variants: rivals,
+      grids: latencies([64, 128, 256, 512, 768, 1024]),
+      samples: 6,
+    },
+    { about: 'requests a connection', topology: 'netns-shared', variants: rivals, grids: few, samples: 6 },
+    { about: 'requests a connection', topology: 'netns', variants: rivals, grids: few, samples: 6 },
+    { about: 'requests a connection', topology: 'netns-3', variants: rivals, grids: few, samples: 6 },
   ];
-  return { phases, durationMs: 1500, warmupMs: 400 };
+}
+
+function quickPhases(engines: EngineName[]): PhaseSpec[] {
+  const [first, ...others] = engines;
+  const rivals = [baseline, ...engines.slice(0, 1).map(whole)];
+  const few = [grid({ requestsPerConnection: [1, 10, 'unlimited'] })];
+  return [
+    {
+      about: 'requests a connection',
+      topology: 'loopback',
+      variants: [baseline, ...(first ? accumulated(first) : []), ...others.map(whole)],
+      grids: few,
+      samples: 5,
+    },
+    {
+      about: 'latency over connections',
+      topology: 'loopback',
+      variants: rivals,
+      grids: latencies([64, 1024]),
+      samples: 5,
+    },
+    { about: 'requests a connection', topology: 'netns', variants: rivals, grids: few, samples: 5 },
+  ];
 }

@@ -3,28 +3,26 @@ import { httpResultSchema } from '../../loadgen/http-result.js';
 import { workloadNames } from '../../loadgen/workloads.js';
 import { root } from '../paths.js';
 import type { Load, LoadOutcome } from './application.js';
+import { pointOptions } from './load-options.js';
 import { outcomeOf } from './load-outcome.js';
 
 /** The paper's workloads (section 5.3). */
 export const workloads = workloadNames;
 
-/** What of the load is said in a report. */
-export const parameters = { connections: 256, close: 'rst' };
+/** Held open at a time. */
+export const connections = 256;
 
-/** A request that waits for so long failed; on a busy machine some wait for long. */
-const timeoutS = 30;
+/** What of the load is said in a report. */
+export const parameters = { close: 'rst' };
 
 /** Our own generator, in a process of its own. */
 export function loadCommand(load: Load): string[] {
-  const seconds = (ms: number) => String(ms / 1000);
   return [
     process.execPath,
     join(root, 'dist/src/cli.js'),
     ...['load', 'http', `http://${load.address}:${load.port}/`, '--json', '--events'],
     ...['--workload', load.point.workload, '--close', parameters.close],
-    ...['--threads', String(load.threads), '--concurrency', String(parameters.connections)],
-    ...['--duration', seconds(load.durationMs), '--warmup', seconds(load.warmupMs)],
-    ...['--timeout', String(timeoutS)],
+    ...pointOptions(load),
   ];
 }
 

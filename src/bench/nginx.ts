@@ -2,11 +2,11 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { loadPort, serverBinary } from '../port.js';
 import type { EngineName } from '../results.js';
-import type { Application, Axes, Preset } from './application.js';
+import type { Application, Grid, PhaseSpec, Preset } from './application.js';
 import { eventSettings, httpSettings, nginxConfig } from './nginx-config.js';
 import { prepareContent } from './nginx-content.js';
 import { complaints, identify, readLog } from './nginx-identity.js';
-import { loadCommand, parameters, readLoad, workloads } from './nginx-load.js';
+import { connections, loadCommand, parameters, readLoad, workloads } from './nginx-load.js';
 import { accumulated, baseline, reuseport, whole } from './variant.js';
 
 /** nginx as the paper loads it (section 5.3): static files from memory, for three workloads. */
@@ -16,9 +16,8 @@ export const nginx: Application = {
     'GET requests for static files from memory, every answer verified, closed loop; requests per connection and sizes ' +
     'of files as the workloads have them',
   parameters,
-  concurrency: parameters.connections,
   workloads,
-  axis: 'cores',
+  varies: ['workload', 'cores', 'connections', 'rate'],
   commonArguments: [...eventSettings, ...httpSettings].map((setting) => `${setting};`),
   stock: [baseline, reuseport],
   defaultPort: 8080,
@@ -42,30 +41,51 @@ export const nginx: Application = {
 
 const stock = [baseline, reuseport];
 
-function axes(cores: Axes['cores'], own: readonly string[] = workloads): Axes {
-  return { workloads: [...own], cores, requestsPerConnection: [null] };
-}
+const grid = (cores: Grid['cores'], own: readonly string[] = workloads): Grid => ({
+  workload: [...own],
+  requestsPerConnection: [null],
+  messageBytes: [null],
+  cores,
+  connections: [connections],
+  rate: [null],
+});
 
 /**
  * The full run is the paper's Fig. 7 on each topology. The quick run has all workloads on all cores, and the rivals once
  * more on separate hosts, where loopback flatters nobody.
  */
 function preset(name: 'quick' | 'full', engines: EngineName[]): Preset {
-  const wholes = engines.map(whole);
-  if (name === 'full') {
-    const variants = [...stock, ...engines.flatMap(accumulated)];
-    const rivals = { variants: [...stock, ...wholes], axes: axes('each'), samples: 6 };
-    const phases: Preset['phases'] = [
-      { topology: 'loopback', variants, axes: axes('each'), samples: 6 },
-      { topology: 'netns-shared', ...rivals },
-      { topology: 'netns', ...rivals },
-    ];
-    return { phases, durationMs: 3000, warmupMs: 1000 };
-  }
-  const rivals = [...stock, ...wholes.slice(0, 1)];
-  const phases: Preset['phases'] = [
-    { topology: 'loopback', variants: [...stock, ...wholes], axes: axes('all'), samples: 5 },
-    { topology: 'netns', variants: rivals, axes: axes('all', ['specweb']), samples: 5 },
+  return name === 'full'
+    ? { phases: fullPhases(engines), durationMs: 2000, warmupMs: 500 }
+    : { phases: quickPhases(engines), durationMs: 1000, warmupMs: 250 };
+}
+
+const about = 'workloads';
+
+function fullPhases(engines: EngineName[]): PhaseSpec[] {
+  const rivals = {
+    about,
+    variants: [...stock, ...engines.map(whole)],
+    grids: [grid('each')],
+    samples: 6,
+  };
+  return [
+    { ...rivals, topology: 'loopback', variants: [...stock, ...engines.flatMap(accumulated)] },
+    { ...rivals, topology: 'netns-shared' },
+    { ...rivals, topology: 'netns' },
   ];
-  return { phases, durationMs: 1000, warmupMs: 250 };
+}
+
+function quickPhases(engines: EngineName[]): PhaseSpec[] {
+  const wholes = engines.map(whole);
+  return [
+    { about, topology: 'loopback', variants: [...stock, ...wholes], grids: [grid('all')], samples: 5 },
+    {
+      about,
+      topology: 'netns',
+      variants: [...stock, ...wholes.slice(0, 1)],
+      grids: [grid('all', ['specweb'])],
+      samples: 5,
+    },
+  ];
 }

@@ -1,20 +1,20 @@
 import { UserError } from '../errors.js';
-import type { EngineName, Point, RequestsPerConnection, TopologyName, Variant } from '../results.js';
+import {
+  type EngineName,
+  type Phase,
+  type Point,
+  pointKey,
+  type SampleRecord,
+  type TopologyName,
+  type Variant,
+} from '../results.js';
 import { describeTopology } from '../topology.js';
-import type { Application, Axes, Cores } from './application.js';
+import type { Application, Cores, Grid, PhaseSpec } from './application.js';
 import type { SampleOrder } from './sample.js';
-
-/** What to measure on one topology. */
-export type Phase = {
-  topology: TopologyName;
-  variants: Variant[];
-  points: Point[];
-  samples: number;
-};
 
 /** A whole run: one phase after another. */
 export type Plan = {
-  preset: 'quick' | 'full' | 'custom';
+  preset: string;
   phases: Phase[];
   durationMs: number;
   warmupMs: number;
@@ -25,9 +25,8 @@ export type PlanChoices = {
   preset: 'quick' | 'full';
   engines: EngineName[];
   topologies: TopologyName[] | undefined;
-  requestsPerConnection: RequestsPerConnection[] | undefined;
-  workloads: string[] | undefined;
-  cores: Cores | undefined;
+  /** What of the points is chosen. */
+  grid: Partial<Grid>;
   variants: Variant[] | undefined;
   samples: number | undefined;
   durationMs: number | undefined;
@@ -36,62 +35,96 @@ export type PlanChoices = {
 /** Counting system calls needs no long window. */
 const tracedMs = 1000;
 
-/** The preset with what the user chose; a choice of topologies takes the main phase to each of them. */
+/**
+ * The preset with what the user chose. A choice of topologies takes the first phase to each of them; a choice of points
+ * leaves one phase of each topology.
+ */
 export function makePlan(application: Application, choices: PlanChoices): Plan {
   refuseForeign(application, choices);
   const preset = application.preset(choices.preset, choices.engines);
   const [main] = preset.phases;
   const chosen = choices.topologies?.flatMap((topology) => (main ? [{ ...main, topology }] : []));
-  const phases = (chosen ?? preset.phases).map(({ topology, variants, axes, samples }) => ({
-    topology,
-    variants: withBaseline(application, choices.variants ?? variants),
-    points: pointsOf(choose(axes, choices), topology),
-    samples: choices.samples ?? samples,
-  }));
+  const phases = (chosen ?? preset.phases).map((spec) => phaseOf(spec, application, choices));
   return {
     preset: isCustom(choices) ? 'custom' : choices.preset,
-    phases,
+    phases: numbered(isChosen(choices.grid) ? firstOfEach(phases) : phases),
     durationMs: choices.durationMs ?? preset.durationMs,
     warmupMs: preset.warmupMs,
   };
 }
 
+function phaseOf(
+  { about, topology, variants, grids, samples }: PhaseSpec,
+  application: Application,
+  choices: PlanChoices,
+): Phase {
+  const points = grids.flatMap((grid) => pointsOf({ ...grid, ...choices.grid }, topology));
+  return {
+    about,
+    topology,
+    variants: withBaseline(application, choices.variants ?? variants),
+    points: [...new Map(points.map((point) => [pointKey(point), point])).values()],
+    samples: choices.samples ?? samples,
+    firstRound: 0,
+  };
+}
+
+const isChosen = (grid: Partial<Grid>) => Object.values(grid).some((choice) => choice !== undefined);
+
+function firstOfEach(phases: Phase[]): Phase[] {
+  const first = (topology: TopologyName) => phases.findIndex((phase) => phase.topology === topology);
+  return phases.filter((phase, index) => first(phase.topology) === index);
+}
+
+/** Samples of one round are compared, so no two phases have a round in common. Each has one more for traced samples. */
+function numbered(phases: Phase[]): Phase[] {
+  const before = (index: number) => phases.slice(0, index).reduce((sum, { samples }) => sum + samples + 1, 0);
+  return phases.map((phase, index) => ({ ...phase, firstRound: before(index) }));
+}
+
+const optionOf: Record<keyof Grid, string> = {
+  workload: '--workloads',
+  requestsPerConnection: '--requests-per-connection',
+  messageBytes: '--message-sizes',
+  cores: '--cores',
+  connections: '--connections',
+  rate: '--rates',
+};
+
 /** What means nothing to this application is refused by name, not passed over. */
-function refuseForeign({ name, workloads, stock, axis }: Application, choices: PlanChoices): void {
+function refuseForeign(
+  { name, workloads, stock, varies }: Application,
+  { grid, variants }: PlanChoices,
+): void {
   const refuse = (what: string, hint: string): never => {
     throw new UserError(`${name} has no ${what}`, { hint, exitCode: 2 });
   };
-  const workload = choices.workloads?.find((one) => !workloads.includes(one));
+  const foreign = (Object.keys(grid) as (keyof Grid)[]).find((field) => !varies.includes(field));
+  if (foreign)
+    refuse(
+      `choice of ${optionOf[foreign]}`,
+      `its points can be chosen with ${varies.map((field) => optionOf[field]).join(', ')}`,
+    );
+  const workload = grid.workload?.find((one) => !workloads.includes(one));
   if (workload !== undefined) refuse(`workload "${workload}"`, `it has: ${workloads.join(', ')}`);
-  if (choices.requestsPerConnection && axis !== 'requestsPerConnection')
-    refuse('choice of requests per connection', 'its workloads have their own: choose with --workloads');
-  if (choices.cores && axis !== 'cores') refuse('choice of cores', 'its servers use all: leave --cores out');
-  const variant = choices.variants?.find(
+  const variant = variants?.find(
     (one) => one.server === 'baseline' && !stock.some(({ id }) => id === one.id),
   );
   if (variant)
     refuse(`variant ${variant.id}`, `over stock I/O it has: ${stock.map(({ id }) => id).join(', ')}`);
 }
 
-function choose(axes: Axes, { workloads, cores, requestsPerConnection }: PlanChoices): Axes {
-  return {
-    workloads: workloads ?? axes.workloads,
-    cores: cores ?? axes.cores,
-    requestsPerConnection: requestsPerConnection ?? axes.requestsPerConnection,
-  };
+function pointsOf(grid: Grid, topology: TopologyName): Point[] {
+  const cores = coreCounts(grid.cores, topology);
+  return product({ ...grid, cores });
 }
 
-function pointsOf({ workloads, cores, requestsPerConnection }: Axes, topology: TopologyName): Point[] {
-  const counts = coreCounts(cores, topology);
-  return workloads.flatMap((workload) =>
-    counts.flatMap((count) =>
-      requestsPerConnection.map((requests) => ({
-        workload,
-        requestsPerConnection: requests,
-        cores: count,
-      })),
-    ),
-  );
+/** All combinations; the field that comes last changes the fastest. */
+function product(lists: { [Field in keyof Point]: Point[Field][] }): Point[] {
+  return (Object.keys(lists) as (keyof Point)[]).reduce<Partial<Point>[]>(
+    (partial, field) => partial.flatMap((one) => lists[field].map((value) => ({ ...one, [field]: value }))),
+    [{}],
+  ) as Point[];
 }
 
 /** Up to 8 cores each number, as in the paper; beyond, every doubling and all. */
@@ -113,33 +146,25 @@ function withBaseline({ stock: [baseline] }: Application, variants: Variant[]): 
   return variants.some(({ id }) => id === baseline.id) ? variants : [baseline, ...variants];
 }
 
-function isCustom({ preset: _preset, engines: _engines, ...rest }: PlanChoices): boolean {
-  return Object.values(rest).some((choice) => choice !== undefined);
+function isCustom({ preset: _preset, engines: _engines, grid, ...rest }: PlanChoices): boolean {
+  return isChosen(grid) || Object.values(rest).some((choice) => choice !== undefined);
 }
 
-/** Requests per connection as the command line gives them: `1,2,4,unlimited`. */
-export function parsePoints(list: string): RequestsPerConnection[] {
-  return list.split(',').map((word) => {
-    if (word === 'unlimited') return word;
-    if (/^[1-9]\d{0,8}$/.test(word)) return Number(word);
-    throw new UserError(`"${word}" is not a number of requests per connection`, {
-      hint: 'give whole numbers from 1, or unlimited: --requests-per-connection 1,10,unlimited',
-      exitCode: 2,
-    });
-  });
+type Taken = Pick<SampleRecord, 'topology' | 'variant' | 'point' | 'round' | 'kind'>;
+
+/** Samples have the same key where one is as good as the other. */
+export function sampleKey({ topology, variant, point, round, kind }: Taken): string {
+  return [topology, variant.id, pointKey(point), round, kind].join(' ');
 }
 
-/** Numbers of cores as the command line gives them: `1,2,4`, `all`, `each`. */
-export function parseCores(list: string): Cores {
-  if (list === 'all' || list === 'each') return list;
-  return list.split(',').map((word) => {
-    if (/^[1-9]\d{0,4}$/.test(word)) return Number(word);
-    throw new UserError(`"${word}" is not a number of cores`, {
-      hint: 'give whole numbers from 1, or all, or each: --cores 1,2',
-      exitCode: 2,
-    });
-  });
+/** Of a phase's samples those that were not taken before. */
+export function ordersLeft(phase: Phase, { plan, trace, taken }: Taking): SampleOrder[] {
+  const orders = ordersOf(phase, plan, trace);
+  return orders.filter((order) => !taken.has(sampleKey({ topology: phase.topology, ...order })));
 }
+
+/** A run in the making: what there is to take of its plan, and what is taken already. */
+type Taking = { plan: Plan; trace: boolean; taken: ReadonlySet<string> };
 
 /** The samples of a phase in the order of taking: rounds of all points, each with its variants side by side. */
 export function ordersOf(phase: Phase, { durationMs, warmupMs }: Plan, trace: boolean): SampleOrder[] {
@@ -149,7 +174,7 @@ export function ordersOf(phase: Phase, { durationMs, warmupMs }: Plan, trace: bo
       inTurn(phase.variants, round).map((variant) => ({
         variant,
         point,
-        round,
+        round: phase.firstRound + round,
         kind: 'timed' as const,
         ...times,
       })),
@@ -159,7 +184,7 @@ export function ordersOf(phase: Phase, { durationMs, warmupMs }: Plan, trace: bo
     phase.variants.map((variant) => ({
       variant,
       point,
-      round: phase.samples,
+      round: phase.firstRound + phase.samples,
       kind: 'traced' as const,
       ...times,
       durationMs: Math.min(durationMs, tracedMs),

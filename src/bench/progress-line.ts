@@ -19,9 +19,17 @@ function describeSample(sample: SampleRecord): string {
   return `${what} ${thousands.toFixed(1)}k requests/s`;
 }
 
-function describePoint({ requestsPerConnection: requests, workload, cores }: Point): string {
-  if (requests === null) return `${workload} on ${cores} ${cores === 1 ? 'core' : 'cores'}`;
-  return requests === 1 ? '1 request a connection' : `${requests} requests a connection`;
+function describePoint(point: Point): string {
+  const { requestsPerConnection: requests, messageBytes, connections, rate } = point;
+  return [
+    requests === null
+      ? point.workload
+      : `${requests} ${requests === 1 ? 'request' : 'requests'} a connection`,
+    ...(messageBytes === null ? [] : [`${messageBytes} B`]),
+    `${point.cores} ${point.cores === 1 ? 'core' : 'cores'}`,
+    `${connections} connections`,
+    ...(rate === null ? [] : [`${rate} requests/s`]),
+  ].join(', ');
 }
 
 function describeTime(ms: number): string {

@@ -1,7 +1,7 @@
-import { appendResult, type SampleRecord } from '../results.js';
+import { appendResult, type Phase, type SampleRecord } from '../results.js';
 import { makeTopology, type Topology } from '../topology.js';
 import type { Application, Content } from './application.js';
-import { ordersOf, type Phase, type Plan } from './plan.js';
+import { ordersLeft, type Plan } from './plan.js';
 import { type SampleOrder, takeSample } from './sample.js';
 
 /** Where a run stands: told before each sample. */
@@ -22,6 +22,8 @@ export type Run = {
   plan: Plan;
   /** Whether system calls can be counted. */
   trace: boolean;
+  /** Keys of samples that were taken before. */
+  taken: ReadonlySet<string>;
   file: string;
   signal: AbortSignal;
 };
@@ -30,12 +32,12 @@ export type Run = {
 export function startRun(run: Run): {
   measure(phase: Phase, tell: (progress: Progress) => void): Promise<void>;
 } {
-  const all = run.plan.phases.flatMap((phase) => ordersOf(phase, run.plan, run.trace));
+  const all = run.plan.phases.flatMap((phase) => ordersLeft(phase, run));
   const pace = startPace(all);
   const state = { failed: 0, last: undefined as SampleRecord | undefined };
   const measure = (phase: Phase, tell: (progress: Progress) => void) =>
     withTopology(phase, async (topology) => {
-      for (const order of ordersOf(phase, run.plan, run.trace)) {
+      for (const order of ordersLeft(phase, run)) {
         run.signal.throwIfAborted();
         tell({ phase, order, done: pace.done(), all: all.length, leftMs: pace.leftMs(), ...state });
         state.last = await takeSample(order, { ...run, topology });

@@ -1,4 +1,4 @@
-import type { Channels, Point, SampleRecord, Variant } from '../results.js';
+import type { Channels, Point, SampleRecord, TopologyRecord, Variant } from '../results.js';
 import type { Application, Identity, Load } from './application.js';
 import { cpusBetween } from './cpu-time.js';
 import { type Child, startChild } from './process.js';
@@ -69,7 +69,7 @@ async function loadServer(
   { application, topology, signal }: ServerContext,
   counter: SystemCallCounter | undefined,
 ): Promise<OkPart> {
-  const load = loadOf(server, order, topology.record.client.threads);
+  const load = loadOf(server, order, threadsOf(topology.record));
   const command = topology.onClient(application.loadCommand(load));
   const client = startChild(command, signal, { timeoutMs: order.warmupMs + order.durationMs + patienceMs });
   try {
@@ -81,6 +81,10 @@ async function loadServer(
     client.kill('SIGKILL');
     await client;
   }
+}
+
+function threadsOf({ clients }: TopologyRecord): number {
+  return clients.reduce((sum, { threads }) => sum + threads, 0);
 }
 
 function loadOf(server: RunningServer, order: SampleOrder, threads: number): Load {
@@ -107,7 +111,6 @@ function evaluate(application: Application, client: Awaited<Child>, [begin, end]
   return {
     measured: {
       ...measured,
-      concurrency: application.concurrency,
       sampledUs: end.atUs - begin.atUs,
       serverCpuUs: end.serverCpuUs - begin.serverCpuUs,
       clientCpuUs: end.clientCpuUs - begin.clientCpuUs,

@@ -13,7 +13,7 @@ import { readGuestResults } from '../bench/guest/record.js';
 import { type GuestRun, runGuestBench } from '../bench/guest/run.js';
 import { setUpGuestBench } from '../bench/guest/set-up.js';
 import { formatGuest } from '../bench/guest/table.js';
-import { parsePoints } from '../bench/plan.js';
+import { parseLengths } from '../bench/lists.js';
 import { parseVariant } from '../bench/variant.js';
 import { UserError } from '../errors.js';
 import { root } from '../paths.js';
@@ -84,7 +84,7 @@ function choosePlan(subject: SubjectName, options: GuestBenchOptions): GuestPlan
     preset: options.full ? 'full' : 'quick',
     subject,
     variants: options.variants?.split(',').map(parseVariant),
-    points: options.requestsPerConnection ? parsePoints(options.requestsPerConnection) : undefined,
+    points: options.requestsPerConnection ? parseLengths(options.requestsPerConnection) : undefined,
     samples: options.samples ? wholeNumber('--samples', options.samples) : undefined,
   });
 }

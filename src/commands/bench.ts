@@ -1,9 +1,11 @@
 import { existsSync } from 'node:fs';
 import { join, relative } from 'node:path';
-import { Argument, type Command, Option } from 'commander';
-import { type Application, applicationNames, findApplication } from '../bench/application.js';
+import { Argument, Command, Option } from 'commander';
+import { type Application, applicationNames, findApplication, type Grid } from '../bench/application.js';
 import { type BenchChoices, type BenchFailure, runBench } from '../bench/bench.js';
-import { makePlan, parseCores, parsePoints } from '../bench/plan.js';
+import { parseConnections, parseCores, parseLengths, parseRates, parseSizes } from '../bench/lists.js';
+import { makePlan } from '../bench/plan.js';
+import { checkResumable, readBegun } from '../bench/resume.js';
 import { baseline, parseVariant, reuseport } from '../bench/variant.js';
 import { UserError } from '../errors.js';
 import { root } from '../paths.js';
@@ -17,61 +19,111 @@ type BenchOptions = {
   engines?: string;
   variants?: string;
   requestsPerConnection?: string;
+  messageSizes?: string;
   workloads?: string;
   cores?: string;
+  connections?: string;
+  rates?: string;
   topology?: string;
   samples?: string;
   duration?: string;
   out?: string;
+  resume?: string;
   setup: boolean;
 };
 
 /** `megapipe bench`: measure the variants of an application against each other, and report. */
 export function addBenchCommand(program: Command): void {
-  const command = program
-    .command('bench')
+  const command = benchCommand().action((name: string | undefined, options: BenchOptions) =>
+    options.resume ? resume(name, options, options.resume) : bench(name, options),
+  );
+  addBenchGuestCommand(command);
+  program.addCommand(command);
+}
+
+function benchCommand(): Command {
+  return new Command('bench')
     .description('measure applications over stock I/O and over MegaPipe, and report')
+    .copyInheritedSettings(new Command().exitOverride().configureOutput({ outputError: () => {} }))
     .addArgument(
       new Argument('[application]', 'what to measure (default: all, one after the other)').choices(
         applicationNames,
       ),
     )
     .addOption(new Option('--quick', 'the essence of everything, in minutes (default)').conflicts('full'))
-    .option('--full', 'every point and variant, in two or three hours')
+    .option('--full', 'every point and variant, in an hour and a half')
     .option('--engines <list>', `of ${engineName.options.join(', ')} (default: those that work here)`)
     .option(
       '--variants <list>',
       'baseline, reuseport (nginx), or an engine with techniques: uring+PBL, epoll+P, uring',
     )
-    .option('--requests-per-connection <list>', 'memcached: whole numbers, or unlimited')
+    .option('--requests-per-connection <list>', 'whole numbers, or unlimited; not of nginx')
+    .option('--message-sizes <list>', 'in bytes; of micro')
     .option('--workloads <list>', 'nginx: specweb, yahoo, yahoo/2')
-    .option('--cores <list>', 'nginx: on how many CPUs the server runs: numbers, all, or each')
+    .option('--cores <list>', 'on how many CPUs the server runs: numbers, all, or each')
+    .option('--connections <list>', 'held open at a time')
+    .option('--rates <list>', 'open loop: requests a second; none: a closed loop')
     .option('--topology <list>', `of ${topologyName.options.join(', ')}`)
     .option('--samples <n>', 'rounds, each with a fresh server and client for every variant')
     .option('--duration <s>', 'of one sample’s measuring window')
     .option('--out <file>', 'where the results go (default: a new file in results/)')
-    .option('--no-setup', 'measure what is built, without looking whether it is up to date')
-    .action(bench);
-  addBenchGuestCommand(command);
+    .option('--resume <file>', 'go on with a run that was interrupted, as it was asked for')
+    .option('--no-setup', 'measure what is built, without looking whether it is up to date');
 }
 
 async function bench(name: string | undefined, options: BenchOptions): Promise<void> {
-  const all = name
-    ? [choose(findApplication(name), options)]
-    : applicationNames.map(findApplication).map((one) => choose(one, ownOptions(one, options)));
+  // Of the command line all that comes after the command’s name.
+  const words = process.argv.slice(process.argv.indexOf('bench') + 1);
+  const all = chooseAll(name, options, words);
   const file = options.out ?? newFile(name ?? 'bench', options.full ? 'full' : 'quick');
+  if (existsSync(file)) {
+    throw new UserError(`${file} exists already`, {
+      hint: `give another name to --out, or go on with it: --resume ${file}`,
+      exitCode: 2,
+    });
+  }
   if (options.setup) await setUp('bench');
+  await measure(all, file);
+}
+
+/** The run's own words say what there is to measure; what was measured is in the file. */
+async function resume(name: string | undefined, given: BenchOptions, file: string): Promise<void> {
+  const others = Object.keys(given).filter((option) => option !== 'resume' && option !== 'setup');
+  if (name || others.length > 0) {
+    throw new UserError('--resume takes a run as it was asked for, and nothing is asked for beside it', {
+      hint: `npx megapipe bench --resume ${file}`,
+      exitCode: 2,
+    });
+  }
+  const begun = readBegun(file);
+  const asked = parseWords(begun.words);
+  if (given.setup) await setUp('bench');
+  const all = chooseAll(asked.name, asked.options, begun.words).map((one) => begun.goOn(one));
+  const left = all.filter((one) => one !== undefined);
+  for (const choices of left) await checkResumable(file, choices);
+  if (left.length === 0) console.error(`megapipe: nothing of ${shown(file)} is left to measure`);
+  await measure(left, file);
+}
+
+function parseWords(words: string[]): { name: string | undefined; options: BenchOptions } {
+  const command = benchCommand().action(() => undefined);
+  command.parse(words, { from: 'user' });
+  return { name: command.args[0], options: command.opts<BenchOptions>() };
+}
+
+async function measure(all: BenchChoices[], file: string): Promise<void> {
   let failures: BenchFailure[] = [];
   await untilInterrupted(
     async (signal) => {
       failures = await runBench(all, file, signal);
     },
     () =>
-      `the samples that were taken are in ${shown(file)}; to see them: npx megapipe report ${shown(file)}`,
+      `the samples that were taken are in ${shown(file)}; to see them: npx megapipe report ${shown(file)}; ` +
+      `to go on: npx megapipe bench --resume ${shown(file)}`,
   );
   // Drawing takes long to load: not for every command, and the load generator is one.
   const { publishReport } = await import('../report/publish.js');
-  if (failures.length < all.length) publishReport(file);
+  if (existsSync(file)) publishReport(file);
   complain(failures, all.length);
 }
 
@@ -88,31 +140,33 @@ function complain(failures: BenchFailure[], all: number): void {
 }
 
 /** Where several applications are measured, an option of one is none of the others’. */
-function ownOptions({ axis, stock }: Application, options: BenchOptions): BenchOptions {
-  const { requestsPerConnection, workloads, cores, variants, ...common } = options;
-  const own = variants?.split(',').filter((id) => id !== reuseport.id || stock.includes(reuseport));
+function ownOptions({ varies, stock }: Application, options: BenchOptions): BenchOptions {
+  const own = options.variants?.split(',').filter((id) => id !== reuseport.id || stock.includes(reuseport));
+  const { variants: _variants, ...common } = options;
+  const foreign = Object.entries(gridOptions).filter(([field]) => !varies.includes(field as keyof Grid));
   return {
-    ...common,
+    ...Object.fromEntries(
+      Object.entries(common).filter(([name]) => !foreign.some(([, [own]]) => own === name)),
+    ),
+    setup: options.setup,
     ...(own ? { variants: own.join() || baseline.id } : {}),
-    ...(axis === 'cores' && workloads !== undefined ? { workloads } : {}),
-    ...(axis === 'cores' && cores !== undefined ? { cores } : {}),
-    ...(axis !== 'cores' && requestsPerConnection !== undefined ? { requestsPerConnection } : {}),
   };
 }
 
+function chooseAll(name: string | undefined, options: BenchOptions, words: string[]): BenchChoices[] {
+  if (name) return [choose(findApplication(name), options, words)];
+  return applicationNames.map(findApplication).map((one) => choose(one, ownOptions(one, options), words));
+}
+
 /** From words to a plan; what is wrong is said before anything is built or measured. */
-function choose(application: Application, options: BenchOptions): BenchChoices {
+function choose(application: Application, options: BenchOptions, words: string[]): BenchChoices {
   const plan = makePlan(application, {
     preset: options.full ? 'full' : 'quick',
     engines: options.engines ? parseNames('--engines', options.engines, engineName.options) : usualEngines(),
     topologies: options.topology
       ? parseNames('--topology', options.topology, topologyName.options)
       : undefined,
-    requestsPerConnection: options.requestsPerConnection
-      ? parsePoints(options.requestsPerConnection)
-      : undefined,
-    workloads: options.workloads?.split(','),
-    cores: options.cores ? parseCores(options.cores) : undefined,
+    grid: chosenGrid(options),
     variants: options.variants?.split(',').map(parseVariant),
     samples: options.samples ? parsePositive('--samples', options.samples, Number.isInteger) : undefined,
     durationMs: options.duration
@@ -123,7 +177,25 @@ function choose(application: Application, options: BenchOptions): BenchChoices {
     variants: Boolean(options.variants || options.engines),
     topologies: Boolean(options.topology),
   };
-  return { application, plan, named };
+  return { application, plan, named, words };
+}
+
+/** The option for each field of a point, and how to read it. */
+const gridOptions: { [Field in keyof Grid]: [keyof BenchOptions, (list: string) => Grid[Field]] } = {
+  workload: ['workloads', (list) => list.split(',')],
+  requestsPerConnection: ['requestsPerConnection', parseLengths],
+  messageBytes: ['messageSizes', parseSizes],
+  cores: ['cores', parseCores],
+  connections: ['connections', parseConnections],
+  rate: ['rates', parseRates],
+};
+
+function chosenGrid(options: BenchOptions): Partial<Grid> {
+  const given = Object.entries(gridOptions).flatMap(([field, [name, parse]]) => {
+    const list = options[name];
+    return typeof list === 'string' ? [[field, parse(list)]] : [];
+  });
+  return Object.fromEntries(given);
 }
 
 /** The kernel module is looked for; whether the others work is found out by trying, and said. */

@@ -1,12 +1,13 @@
-import type { Results } from '../results.js';
+import { pointKey, type Results } from '../results.js';
 import { wholeVariants } from './findings.js';
 import { describeValues, formatRatio, formatShare, topologyTitle } from './format.js';
 import { coresWords, sameLoad } from './points.js';
-import type { Limit, Section } from './summary.js';
+import type { Cell, Limit, Section } from './summary.js';
 import { decisiveCoverage } from './verdict.js';
 
 /** What a reader must know before believing the results; each only where it applies to this run. */
-export function caveats(results: Results, sections: Section[]): string[] {
+export function caveats(results: Results, all: Section[]): string[] {
+  const sections = oneOfEachTopology(all);
   return [
     ...ending(results),
     ...failures(results),
@@ -21,6 +22,19 @@ export function caveats(results: Results, sections: Section[]): string[] {
     ]),
     ...virtualMachine(results),
   ];
+}
+
+/** What holds of a topology is said once: its first section, with all that was measured on it. */
+function oneOfEachTopology(sections: Section[]): Section[] {
+  const first = sections.filter(
+    ({ topology }, index) => sections.findIndex((one) => one.topology === topology) === index,
+  );
+  return first.map((section) => {
+    const own = sections.filter(({ topology }) => topology === section.topology);
+    const cells = own.flatMap((one) => one.cells);
+    const key = ({ variant, point }: Cell) => `${variant.id} ${pointKey(point)}`;
+    return { ...section, cells: [...new Map(cells.map((cell) => [key(cell), cell])).values()] };
+  });
 }
 
 function ending({ end }: Results): string[] {
@@ -58,15 +72,15 @@ function elsewhere(section: Section, other: Section): string[] {
       return [{ point, value: there.median, text: formatRatio(there.median) }];
     });
     if (ratios.length === 0) return [];
-    return [`${topologyTitle(other.topology.name)}: ${id} measured ${describeValues(ratios)}.`];
+    return [`${topologyTitle(other.topology.name)}: ${id} measured ${describeValues(other, ratios)}.`];
   });
 }
 
 /** What a run over cores cannot show: the paper's gains grew with them, up to eight. */
 function speedups(sections: Section[]): string[] {
-  const over = sections.filter(({ axis }) => axis === 'cores');
+  const over = sections.filter(({ topology }) => topology.name !== 'one-core');
   if (over.length === 0) return [];
-  const most = Math.max(...over.flatMap(({ points }) => points.map(({ cores }) => cores)));
+  const most = Math.max(...over.flatMap(({ cells }) => cells.map(({ point }) => point.cores)));
   const few =
     most < paperCores
       ? [
@@ -76,7 +90,7 @@ function speedups(sections: Section[]): string[] {
       : [];
   const measured = over.some(({ cells }) => cells.some(({ speedup }) => speedup));
   const none =
-    measured || allCores(over) < 2
+    measured || allCores(over) < 2 || !over.some(({ axis }) => axis === 'cores')
       ? []
       : ['Speed-up over cores was not measured: all points have the same cores; --cores each takes all.'];
   const shared =

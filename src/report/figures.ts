@@ -1,43 +1,44 @@
 import * as Plot from '@observablehq/plot';
 import { parseHTML } from 'linkedom';
 import type { Point, Variant } from '../results.js';
+import type { FigureSpec } from './figure-specs.js';
 import { lookOf } from './palette.js';
-import { type Axis, pointLabel, pointWords } from './points.js';
-import type { Estimate } from './statistics.js';
-import type { Cell, Section } from './summary.js';
-
-/** What a figure shows of each cell. */
-export type FigureSpec = {
-  title(axis: Axis): string;
-  /** The y axis, with its unit. */
-  label: string;
-  value(cell: Cell): Estimate | undefined;
-  /** For the text that appears over a point. */
-  format(value: number): string;
-  /** A horizontal line that means "no difference". */
-  reference?: number;
-  logarithmic?: boolean;
-};
+import { type Mark, paperMarks } from './paper-marks.js';
+import { axisLabel, axisLabels, panelLabel, pointLabel, pointWords } from './points.js';
+import type { Section } from './summary.js';
 
 /** Two drawings of a figure: one for a wide window and one for a phone, where the same drawing would be illegible. */
-export type Figure = { wide: string; narrow: string };
+export type Figure = {
+  wide: string;
+  narrow: string /** Of many panels: it takes the page's width. */;
+  broad: boolean;
+};
 
 /**
- * Draw a quantity, each median with its interval: over requests per connection, as in the paper's Fig. 5, or for each
- * workload over cores, as in its Fig. 7. Where there is one number of cores, the variants stand side by side.
+ * Draw a quantity along a section's axis, each median with its interval, in a panel for each value of what the panels
+ * differ in; grey is what the paper has. Where the axis has one value, the variants stand side by side.
  */
 export function drawFigure(section: Section, spec: FigureSpec): Figure | undefined {
   const lines = section.variants.flatMap((variant, index) => lineOf(section, spec, variant, index));
   if (lines.length === 0) return undefined;
-  return { wide: draw(section, spec, lines, 560, 300), narrow: draw(section, spec, lines, 350, 300) };
+  const drawing = { section, spec, lines, marks: paperMarks(section, spec.name) };
+  return { wide: draw(drawing, 'wide'), narrow: draw(drawing, 'narrow'), broad: isBroad(drawing) };
 }
 
-type Dot = { x: string; facet: string; y: number; low: number; high: number; title: string };
-type Line = { variant: Variant; dots: Dot[]; shift: number };
+const isBroad = (drawing: Drawing) => drawing.section.facet !== undefined && panelsOf(drawing).length > 3;
 
-/** Points that differ in the workload alone leave nothing to draw a line over. */
-function standSideBySide({ axis, points }: Section): boolean {
-  return axis === 'cores' && new Set(points.map(({ cores }) => cores)).size === 1;
+type Dot = { x: string; panel: string; y: number; low: number; high: number; title: string };
+type Line = { variant: Variant; dots: Dot[]; shift: number };
+type Drawing = { section: Section; spec: FigureSpec; lines: Line[]; marks: Mark[] };
+type Width = 'wide' | 'narrow';
+
+const panelsOf = ({ section }: Drawing) => [
+  ...new Set(section.points.map((point) => panelLabel(section, point))),
+];
+
+/** Points that differ in the panel alone leave nothing to draw a line over. */
+function standSideBySide({ facet, axis, points }: Section): boolean {
+  return facet !== undefined && new Set(points.map((point) => point[axis])).size === 1;
 }
 
 function lineOf(section: Section, spec: FigureSpec, variant: Variant, index: number): Line[] {
@@ -53,45 +54,55 @@ function dotAt(section: Section, spec: FigureSpec, variant: Variant, point: Poin
   if (!value) return [];
   const { median: y, low, high, samples } = value;
   const range = samples > 1 ? `, ${spec.format(low)} to ${spec.format(high)}` : '';
-  const place = section.axis === 'cores' ? pointWords(point) : pointLabel(point);
-  const title = `${variant.id} at ${place}: ${spec.format(y)}${range} (${samples} samples)`;
-  const x = standSideBySide(section) ? variant.id : pointLabel(point);
-  return [{ x, facet: point.workload, y, low, high, title }];
+  const place = section.axis === 'requestsPerConnection' ? pointLabel : pointWords;
+  const title = `${variant.id} at ${place(section, point)}: ${spec.format(y)}${range} (${samples} samples)`;
+  const x = standSideBySide(section) ? variant.id : pointLabel(section, point);
+  return [{ x, panel: panelLabel(section, point), y, low, high, title }];
 }
 
-function draw(section: Section, spec: FigureSpec, lines: Line[], width: number, height: number): string {
+const panelHeight = 190;
+
+function draw(drawing: Drawing, width: Width): string {
+  const { section, spec, lines, marks } = drawing;
   const { document } = parseHTML('<html><body></body></html>');
+  const panels = section.facet ? panelsOf(drawing).length : 1;
   const svg = Plot.plot({
     document,
-    width,
-    height,
+    width: width === 'wide' ? (isBroad(drawing) ? 1136 : 560) : 350,
+    height: width === 'narrow' && panels > 1 ? 60 + panels * panelHeight : 300,
     marginLeft: 52,
-    // The workloads’ names are over their panels, below the name of the y axis.
-    marginTop: section.axis === 'cores' ? 42 : 28,
+    // The names of the panels are over them, below the name of the y axis.
+    marginTop: section.facet ? 42 : 28,
     marginBottom: 42,
+    ...(width === 'narrow' && panels > 1 ? { marginRight: 24 } : {}),
     style: { fontSize: '12px', background: 'none' },
-    ...xScales(section),
+    ...scales(drawing, width),
     y: yScale(spec),
     marks: [
       ...(spec.reference === undefined ? [] : [Plot.ruleY([spec.reference], { strokeDasharray: '4 4' })]),
-      ...lines.flatMap((line) => marksOf(section, spec, line)),
+      ...paperLines(drawing, marks, width),
+      ...lines.flatMap((line) => marksOf(drawing, line, width)),
     ],
   });
   svg.setAttribute('role', 'img');
-  svg.setAttribute('aria-label', spec.title(section.axis));
+  svg.setAttribute('aria-label', spec.title);
   return svg.outerHTML;
 }
 
-/** A panel for each workload, where a run has several. */
-function xScales(section: Section): Pick<Plot.PlotOptions, 'x' | 'fx'> {
-  const { axis, points, variants } = section;
-  const labels = [...new Set(points.map(pointLabel))];
-  if (axis === 'requestsPerConnection')
-    return { x: { type: 'point', domain: labels, label: 'requests per connection', padding: 0.5 } };
-  const fx = { domain: [...new Set(points.map(({ workload }) => workload))], label: null, padding: 0.15 };
-  if (standSideBySide(section))
-    return { fx, x: { type: 'band', domain: variants.map(({ id }) => id), axis: null, padding: 0.2 } };
-  return { fx, x: { type: 'point', domain: labels, label: 'cores of the server', padding: 0.5 } };
+/** Panels beside each other; on a phone one below the other. */
+const channelOf = (width: Width) => (width === 'wide' ? 'fx' : 'fy');
+
+function scales(drawing: Drawing, width: Width): Pick<Plot.PlotOptions, 'x' | 'fx' | 'fy'> {
+  const { section, marks } = drawing;
+  const panels = { domain: panelsOf(drawing), label: null, padding: width === 'wide' ? 0.15 : 0.25 };
+  const facets = section.facet ? { [channelOf(width)]: panels } : {};
+  if (standSideBySide(section)) {
+    const domain = section.variants.map(({ id }) => id);
+    return { ...facets, x: { type: 'band', domain, axis: null, padding: 0.2 } };
+  }
+  const points = [...section.points, ...marks.map(({ point }) => point)];
+  const domain = axisLabels(section, points);
+  return { ...facets, x: { type: 'point', domain, label: axisLabel(section), padding: 0.5 } };
 }
 
 function yScale({ label, logarithmic, reference }: FigureSpec): Plot.ScaleOptions {
@@ -106,9 +117,27 @@ function yScale({ label, logarithmic, reference }: FigureSpec): Plot.ScaleOption
   };
 }
 
-function marksOf(section: Section, spec: FigureSpec, { variant, dots, shift }: Line): Plot.Markish[] {
+/** What the paper has, in grey. */
+function paperLines({ section, spec }: Drawing, marks: Mark[], width: Width): Plot.Markish[] {
+  const dots = marks.map(({ point, value, says }) => ({
+    x: pointLabel(section, point),
+    panel: panelLabel(section, point),
+    y: value,
+    title: `the paper, ${says}: ${spec.format(value)}`,
+    says,
+  }));
+  if (dots.length === 0 || standSideBySide(section)) return [];
+  const at = { x: 'x', y: 'y', ...(section.facet ? { [channelOf(width)]: 'panel' } : {}) };
+  const grey = 'var(--paper)';
+  return [
+    Plot.lineY(dots, { ...at, z: 'says', stroke: grey, strokeWidth: 1.5 }),
+    Plot.dot(dots, { ...at, stroke: grey, symbol: 'times', r: 4, strokeWidth: 2, title: 'title' }),
+  ];
+}
+
+function marksOf({ section, spec }: Drawing, { variant, dots, shift }: Line, width: Width): Plot.Markish[] {
   const { color, dash, symbol } = lookOf(variant);
-  const at = { x: 'x', dx: shift, ...(section.axis === 'cores' ? { fx: 'facet' } : {}) };
+  const at = { x: 'x', dx: shift, ...(section.facet ? { [channelOf(width)]: 'panel' } : {}) };
   const interval = Plot.ruleX(dots, { ...at, y1: 'low', y2: 'high', stroke: color, strokeWidth: 1.5 });
   const dot = Plot.dot(dots, { ...at, y: 'y', fill: color, symbol, r: 4, title: 'title' });
   if (!standSideBySide(section)) {

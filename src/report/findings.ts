@@ -1,4 +1,4 @@
-import type { Point, TopologyName, Variant } from '../results.js';
+import type { Point, Variant } from '../results.js';
 import { describeValues, formatPercent, formatRatio } from './format.js';
 import { type Estimate, estimate } from './statistics.js';
 import { type Compared, pairedRatios, type Section } from './summary.js';
@@ -6,21 +6,20 @@ import { accumulations, type Step } from './techniques.js';
 import { decisiveCoverage, type Verdict, verdictOf } from './verdict.js';
 
 /** Sentences under one heading: what a variant showed against a rival, or what the techniques added. */
-export type Finding = { topology: TopologyName; heading: string; sentences: string[] };
+export type Finding = { section: Section; heading: string; sentences: string[] };
 
 /** What the run shows, in words. Nothing is said that was not computed from the samples. */
 export function findings(sections: Section[]): Finding[] {
   return sections.flatMap((section) => {
-    const topology = section.topology.name;
     const compared = rivalries(section).map((rivalry) => ({
-      topology,
+      section,
       heading: `${rivalry.variant.id} against ${rivalry.rival.id}`,
       sentences: compareAll(section, rivalry),
     }));
     const techniques = accumulations(section).map(({ engine, steps }) => ({
-      topology,
+      section,
       heading: `What each technique added on ${engine}, in percent of the baseline’s throughput`,
-      sentences: steps.filter(({ added }) => added !== 'total').map(gainWords),
+      sentences: steps.filter(({ added }) => added !== 'total').map((step) => gainWords(section, step)),
     }));
     return [...compared, ...techniques].filter(({ sentences }) => sentences.length > 0);
   });
@@ -82,12 +81,14 @@ function compareAll(section: Section, { variant, rival, metrics }: Rivalry): str
       return ratio ? [{ point, ratio, verdict: verdictOf(ratio) }] : [];
     });
     const verdicts: Verdict[] = ['above', 'below', 'undecided', 'unknown'];
-    const clauses = verdicts.map((verdict) => clause(all, verdict, metric)).filter((text) => text !== '');
+    const clauses = verdicts
+      .map((verdict) => clause(section, all, verdict, metric))
+      .filter((text) => text !== '');
     return clauses.length > 0 ? [`${names[metric]}: ${clauses.join('; ')}.`] : [];
   });
 }
 
-function clause(all: Comparison[], verdict: Verdict, metric: Compared): string {
+function clause(section: Section, all: Comparison[], verdict: Verdict, metric: Compared): string {
   const own = all.filter((one) => one.verdict === verdict);
   if (own.length === 0) return '';
   const values = own.map(({ point, ratio }) => ({
@@ -96,7 +97,7 @@ function clause(all: Comparison[], verdict: Verdict, metric: Compared): string {
     value: ratio.median,
   }));
   const where = own.length > 3 ? ` at ${own.length} of ${all.length} points` : '';
-  return `${verdictWords(verdict, metric)}${where}, ${describeValues(values)}${intervalWords(own.length, verdict)}`;
+  return `${verdictWords(verdict, metric)}${where}, ${describeValues(section, values)}${intervalWords(own.length, verdict)}`;
 }
 
 function intervalWords(count: number, verdict: Verdict): string {
@@ -107,13 +108,13 @@ function intervalWords(count: number, verdict: Verdict): string {
 }
 
 /** In the order of the paper's Table 3. */
-function gainWords({ added, gains }: Step): string {
+function gainWords(section: Section, { added, gains }: Step): string {
   const values = gains.map(({ point, gain }) => ({
     point,
     value: gain.median,
     text: `${formatPercent(gain.median)}${tellsFromNothing(gain) ? '' : ' (not told from nothing)'}`,
   }));
-  return `${added}: ${describeValues(values)}.`;
+  return `${added}: ${describeValues(section, values)}.`;
 }
 
 function tellsFromNothing({ low, high, coverage }: Estimate): boolean {

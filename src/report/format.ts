@@ -1,6 +1,7 @@
 import type { Point, TopologyName } from '../results.js';
-import { coresWords } from './points.js';
+import { type Placing, placeInSentence } from './points.js';
 import type { Estimate } from './statistics.js';
+import type { Section } from './summary.js';
 
 /** Three significant digits, without an exponent. */
 export function digits(value: number): string {
@@ -32,11 +33,19 @@ export function medianOf(estimate: Estimate | undefined, format: (value: number)
 
 const topologyTitles: Record<TopologyName, string> = {
   loopback: 'One host (loopback)',
+  'one-core': 'One core (server and clients on it)',
+  'netns-3': 'Three client hosts (namespaces, CPUs of their own)',
   netns: 'Separate hosts (namespaces, CPUs of their own)',
   'netns-shared': 'Separate hosts (namespaces, all CPUs shared)',
 };
 
 export const topologyTitle = (name: TopologyName) => topologyTitles[name];
+
+/** Over a section: where, and what is varied; with the paper's figures that show the same. */
+export function sectionTitle({ topology, view }: Section): string {
+  const paper = view.paper ? ` (the paper’s ${view.paper})` : '';
+  return `${topologyTitle(topology.name)}: ${view.title.toLowerCase()}${paper}`;
+}
 
 /** `1, 10 and unlimited`. */
 export function listOf(words: string[]): string {
@@ -47,26 +56,13 @@ export function listOf(words: string[]): string {
 export type Valued = { point: Point; value: number; text: string };
 
 /** A few values one by one, many by their range. */
-export function describeValues(values: Valued[]): string {
-  const { at, unit } = placing(values.map(({ point }) => point));
+export function describeValues(placing: Placing, values: Valued[]): string {
+  const { at, unit } = placeInSentence(
+    placing,
+    values.map(({ point }) => point),
+  );
   const words = ({ point, text }: Valued) => `${text} ${at(point)}`;
   if (values.length <= 3) return `${listOf(values.map(words))}${unit}`;
   const sorted = [...values].sort((a, b) => a.value - b.value);
   return `from ${words(sorted[0] as Valued)} to ${words(sorted.at(-1) as Valued)}${unit}`;
-}
-
-/** How points are told apart in a sentence, and what is said once for all of them. */
-function placing(points: Point[]): { at: (point: Point) => string; unit: string } {
-  const [first] = points;
-  if (first?.requestsPerConnection !== null) {
-    const lone = points.length === 1 && first?.requestsPerConnection === 1;
-    return {
-      at: ({ requestsPerConnection }) => `at ${requestsPerConnection}`,
-      unit: lone ? ' request a connection' : ' requests a connection',
-    };
-  }
-  const { cores } = first;
-  if (points.every((point) => point.cores === cores))
-    return { at: ({ workload }) => `for ${workload}`, unit: ` on ${coresWords(cores)}` };
-  return { at: (point) => `for ${point.workload} on ${coresWords(point.cores)}`, unit: '' };
 }

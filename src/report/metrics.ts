@@ -15,6 +15,10 @@ export type Metrics = {
   othersShare: number;
   p50Us: number;
   p99Us: number;
+  service99Us: number;
+  /** Null in a closed loop. */
+  unsentShare: number | null;
+  bandwidth: number | null;
 };
 
 /** Below this idle share, a side's CPUs are taken for fully used. */
@@ -24,7 +28,10 @@ export const saturatedIdle = 0.05;
 export function metricsOf({ measured, point }: OkSample, topology: TopologyRecord): Metrics {
   const requestsPerUs = measured.requests / measured.windowUs;
   const serverCpus = pick(measured.cpus, topology.server.cpus.slice(0, point.cores));
-  const clientCpus = pick(measured.cpus, topology.client.cpus);
+  const clientCpus = pick(
+    measured.cpus,
+    topology.clients.flatMap(({ cpus }) => cpus),
+  );
   const busyUs = sum(serverCpus, busy);
   return {
     throughput: requestsPerUs * 1e6,
@@ -36,6 +43,9 @@ export function metricsOf({ measured, point }: OkSample, topology: TopologyRecor
     othersShare: othersShare(measured, topology),
     p50Us: measured.latencyUs.p50,
     p99Us: measured.latencyUs.p99,
+    service99Us: measured.serviceUs.p99,
+    unsentShare: point.rate === null ? null : measured.unsent / (measured.unsent + measured.requests),
+    bandwidth: point.messageBytes === null ? null : requestsPerUs * 1e6 * 8 * point.messageBytes,
   };
 }
 

@@ -1,15 +1,22 @@
 import type { Variant } from '../results.js';
+import { figureSpecs } from './figure-specs.js';
 import { html, type Markup } from './markup.js';
 import { lookOf } from './palette.js';
+import { paperMarks } from './paper-marks.js';
+import type { Section } from './summary.js';
 
 const techniqueLetters = 'P: partitioned accept queue; B: batched requests; L: lightweight sockets';
 
 /** What each line of the figures is. */
-export function legend(variants: Variant[]): Markup {
+export function legend(section: Section): Markup {
+  const { variants } = section;
+  const published = figureSpecs.some(({ name }) => paperMarks(section, name).length > 0);
   const explained = variants.some(({ techniques }) => techniques.length > 0) ? techniqueLetters : '';
-  return html`<p class="legend">${variants.map((variant) => html`<span>${sample(variant)}${variant.id}</span>`)}</p>
+  return html`<p class="legend">${variants.map((variant) => html`<span>${sample(variant)}${variant.id}</span>`)}${published ? paperSample : ''}</p>
 <p class="muted">${explained}</p>`;
 }
+
+const paperSample = html`<span><svg viewBox="0 0 36 14" aria-hidden="true"><path d="M13,2 23,12 M13,12 23,2" stroke-width="2" style="stroke:var(--paper)"/></svg>the paper (2012)</span>`;
 
 function sample(variant: Variant): Markup {
   const { color, dash } = lookOf(variant);

@@ -1,6 +1,6 @@
 import type { MachineRecord } from '../results.js';
 import { wholeVariants } from './findings.js';
-import { formatPercent, formatRatio, listOf, topologyTitle, withInterval } from './format.js';
+import { formatPercent, formatRatio, listOf, sectionTitle, withInterval } from './format.js';
 import { html, type Markup } from './markup.js';
 import { paperOn, paperTable3 } from './paper.js';
 import { pointHeading, pointLabel, pointWords } from './points.js';
@@ -31,16 +31,14 @@ function measuredHere(section: Section): string[] {
   return wholeVariants(section.variants).flatMap(({ id }) => {
     const ratios = section.points.flatMap((point) => {
       const ratio = section.cell(id, point)?.ratios.throughput;
-      return ratio ? [`${withInterval(ratio, formatRatio)} at ${pointWords(point)}`] : [];
+      return ratio ? [`${withInterval(ratio, formatRatio)} at ${pointWords(section, point)}`] : [];
     });
     const speedups = section.points.flatMap((point) => {
       const speedup = point.cores > 1 ? section.cell(id, point)?.speedup : undefined;
-      return speedup ? [`${formatRatio(speedup.median)} at ${pointWords(point)}`] : [];
+      return speedup ? [`${formatRatio(speedup.median)} at ${pointWords(section, point)}`] : [];
     });
     const scaled = speedups.length > 0 ? `; speed-up over one core ${listOf(speedups)}` : '';
-    return ratios.length > 0
-      ? [`${topologyTitle(section.topology.name)}, ${id}: ${listOf(ratios)}${scaled}`]
-      : [];
+    return ratios.length > 0 ? [`${sectionTitle(section)}, ${id}: ${listOf(ratios)}${scaled}`] : [];
   });
 }
 
@@ -52,12 +50,13 @@ export function techniqueTables(section: Section): Markup | undefined {
 ${measured.map((one) => measuredTable(one, section))}`;
 }
 
-function measuredTable({ engine, steps }: Accumulation, { axis, points }: Section): Markup {
+function measuredTable({ engine, steps }: Accumulation, section: Section): Markup {
+  const { points } = section;
   const cell = (gain: Estimate | undefined) => html`<td>${gain ? gainText(gain) : '–'}</td>`;
   return table(
     `Measured here, ${engine}: gain in throughput in percent of the baseline, median of rounds and interval`,
-    pointHeading[axis],
-    points.map(axis === 'cores' ? pointWords : pointLabel),
+    pointHeading(section),
+    points.map((point) => (section.axis === 'cores' ? pointWords : pointLabel)(section, point)),
     steps.map(
       (step) => html`<tr><td>${step.label}</td>${points.map((point) => cell(gainAt(step, point)))}</tr>`,
     ),
@@ -77,7 +76,7 @@ function publishedTable(): Markup {
   );
   return table(
     'The paper’s Table 3, gain in throughput in percent of the baseline: its echo microbenchmark on eight cores, no application',
-    pointHeading.requestsPerConnection,
+    pointHeading({ axis: 'requestsPerConnection', facet: undefined }),
     points.map(String),
     body,
   );

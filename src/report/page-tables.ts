@@ -8,7 +8,7 @@ import {
   topologyTitle,
 } from './format.js';
 import { html, type Markup } from './markup.js';
-import { pointHeading, pointWords } from './points.js';
+import { pointHeading, pointInFull, pointWords } from './points.js';
 import type { Estimate } from './statistics.js';
 import type { Cell, Compared, Section } from './summary.js';
 import { sampleCount } from './table.js';
@@ -16,15 +16,15 @@ import { verdictOf } from './verdict.js';
 
 /** Every number of a topology's figures, with its interval. */
 export function resultTable(section: Section): Markup {
-  const { axis, cells, variants } = section;
+  const { cells } = section;
   const shown = shownOf(section);
   const hostCpu = !shown.hostCpu
     ? ''
     : html`<th>Server CPUs’ work a request</th><th>of it soft interrupts</th>`;
   const ofReuseport = shown.reuseport ? html`<th>of reuseport</th>` : '';
   return html`<div class="scroll"><table>
-<thead><tr><th>${pointHeading[axis]}</th><th class="left">Variant</th><th>Throughput</th>${shown.speedup ? html`<th>Speed-up over one core</th>` : ''}<th>of baseline</th>${ofReuseport}<th>Server CPU a request</th><th>of baseline</th>${ofReuseport}${hostCpu}<th>System calls a request</th>${shown.channels ? html`<th>Crossings a request</th><th>Operations a crossing</th>` : ''}<th>p50</th><th>p99</th><th>Server’s CPUs idle</th><th>Limit</th><th>Samples</th></tr></thead>
-<tbody>${cells.map((cell, index) => row(cell, index % variants.length === 0, shown))}</tbody>
+<thead><tr><th>${pointHeading(section)}</th><th class="left">Variant</th><th>Throughput</th>${shown.speedup ? html`<th>Speed-up over one core</th>` : ''}<th>of baseline</th>${ofReuseport}<th>Server CPU a request</th><th>of baseline</th>${ofReuseport}${hostCpu}<th>System calls a request</th>${shown.channels ? html`<th>Crossings a request</th><th>Operations a crossing</th>` : ''}<th>p50</th><th>p99</th><th>Server’s CPUs idle</th><th>Limit</th><th>Samples</th></tr></thead>
+<tbody>${cells.map((cell, index) => row(section, cell, cells[index - 1]?.point !== cell.point, shown))}</tbody>
 </table></div>`;
 }
 
@@ -40,11 +40,11 @@ function shownOf({ cells, topology }: Section): Shown {
   };
 }
 
-function row(cell: Cell, first: boolean, shown: Shown): Markup {
+function row(section: Section, cell: Cell, first: boolean, shown: Shown): Markup {
   const { ratios, ratiosToReuseport } = cell;
   const ofReuseport = (key: Compared, good: 'above' | 'below') =>
     shown.reuseport ? ratio(ratiosToReuseport[key], good) : '';
-  return html`<tr class="${first ? 'first' : ''}"><td>${first ? pointWords(cell.point) : ''}</td><td class="left">${cell.variant.id}</td>
+  return html`<tr class="${first ? 'first' : ''}"><td>${first ? pointWords(section, cell.point, section.points) : ''}</td><td class="left">${cell.variant.id}</td>
 ${number(cell.throughput, formatThroughput)}${shown.speedup ? number(cell.speedup, formatRatio) : ''}${ratio(ratios.throughput, 'above')}${ofReuseport('throughput', 'above')}
 ${number(cell.serverCpuUs, formatUs)}${ratio(ratios.serverCpuUs, 'below')}${ofReuseport('serverCpuUs', 'below')}
 ${shown.hostCpu ? html`${number(cell.hostCpuUs, formatUs)}${number(cell.softirqShare, formatShare)}` : ''}
@@ -86,6 +86,6 @@ function failedTable(failed: FailedSample[]): Markup {
 <thead><tr><th>Topology</th><th class="left">Variant</th><th>Point</th><th>Round</th><th class="left">Reason</th></tr></thead>
 <tbody>${failed.map(
     ({ topology, variant, point, round, kind, reason }) =>
-      html`<tr><td>${topologyTitle(topology)}</td><td class="left">${variant.id}</td><td>${pointWords(point)}</td><td>${round + 1}${kind === 'traced' ? ', traced' : ''}</td><td class="words">${reason}</td></tr>`,
+      html`<tr><td>${topologyTitle(topology)}</td><td class="left">${variant.id}</td><td>${pointInFull(point)}</td><td>${round + 1}${kind === 'traced' ? ', traced' : ''}</td><td class="words">${reason}</td></tr>`,
   )}</tbody></table></div>`;
 }

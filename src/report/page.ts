@@ -1,14 +1,15 @@
 import type { Host, Results } from '../results.js';
 import { caveats } from './caveats.js';
-import { figureSpecs } from './figure-specs.js';
+import { type FigureSpec, figureSpecs, usualFigures } from './figure-specs.js';
 import { drawFigure } from './figures.js';
 import { findings } from './findings.js';
-import { listOf, topologyTitle } from './format.js';
+import { listOf, sectionTitle } from './format.js';
 import { html, type Markup, trusted } from './markup.js';
 import { legend } from './page-legend.js';
 import { machineSection } from './page-machine.js';
 import { paperSection, techniqueTables } from './page-paper.js';
 import { resultTable, sampleTables } from './page-tables.js';
+import { commonWords, varyingFields } from './points.js';
 import { style } from './style.js';
 import type { Section } from './summary.js';
 
@@ -53,7 +54,7 @@ function runArticle({ results, sections }: Reported, several: boolean): Markup {
 ${several ? html`<h1>${application}</h1>` : ''}
 <p class="muted">${machine.plan.preset} run · ${samples.length} samples · ${application} ${machine.versions[application]}</p>
 ${summarySection(results, sections)}
-${sections.map((section) => topologySection(results, section))}
+${sections.map((section, index) => partSection(section, sections[index - 1]))}
 ${paperSection(machine, sections)}
 ${sampleTables(results)}
 ${machineSection(results)}
@@ -63,15 +64,17 @@ ${machineSection(results)}
 function summarySection(results: Results, sections: Section[]): Markup {
   return html`<section>
 <h2>What was found</h2>
-${sections.map((section) => topologyFindings(section))}
+${sections.map((section) => sectionFindings(section))}
 <h3>Mind</h3>
 ${bullets(caveats(results, sections))}
 </section>`;
 }
 
-function topologyFindings(section: Section): Markup {
-  return html`<h3>${topologyTitle(section.topology.name)}</h3>
-<div class="findings">${findings([section]).map(
+function sectionFindings(section: Section): Markup | undefined {
+  const found = findings([section]);
+  if (found.length === 0) return undefined;
+  return html`<h3>${sectionTitle(section)}</h3>
+<div class="findings">${found.map(
     ({ heading, sentences }) => html`<div><h4>${heading}</h4>${bullets(sentences)}</div>`,
   )}</div>`;
 }
@@ -80,28 +83,47 @@ function bullets(sentences: string[]): Markup {
   return html`<ul>${sentences.map((sentence) => html`<li>${sentence}</li>`)}</ul>`;
 }
 
-function topologySection({ machine }: Results, section: Section): Markup {
-  const { topology } = section;
+/** A topology is described where it comes first. */
+function partSection(section: Section, before: Section | undefined): Markup {
+  const { topology, view } = section;
+  const names = view.figures ?? usualFigures;
+  const hosts =
+    topology === before?.topology
+      ? undefined
+      : html`<p>${sentence(topology.description)} Server: ${onCpus(topology.server, 'worker')}; clients: ${listOf(topology.clients.map((one) => onCpus(one, 'thread')))}.</p>`;
   return html`<section>
-<h2>${topologyTitle(topology.name)}</h2>
-<p>${sentence(topology.description)} Server: ${onCpus(topology.server, 'worker')}; clients: ${onCpus(topology.client, 'thread')}, ${machine.workload.parameters.connections ?? ''} connections.</p>
-${legend(section.variants)}
-<div class="figures">${figureSpecs.map((spec) => figure(section, spec))}</div>
+<h2>${sectionTitle(section)}</h2>
+${hosts}
+${alike(section)}
+${legend(section)}
+<div class="figures">${figureSpecs.filter(({ name }) => names.includes(name)).map((spec) => figure(section, spec))}</div>
 <h3>All numbers</h3>
 ${resultTable(section)}
 ${techniqueTables(section)}
 </section>`;
 }
 
-function onCpus({ threads, cpus }: Host, each: 'worker' | 'thread'): string {
-  return threads === 1 ? `CPU ${cpus[0]}` : `CPUs ${cpus.join(', ')}, a ${each} each`;
+/** What all points of a section have in common. */
+function alike({ points, axis, facet }: Section): Markup | undefined {
+  const [point] = points;
+  if (!point) return undefined;
+  const varying = [axis, facet, ...varyingFields(points)];
+  const words = commonWords(
+    point,
+    varying.filter((field) => field !== undefined),
+  );
+  return words === '' ? undefined : html`<p class="muted">Everywhere here: ${words}.</p>`;
 }
 
-function figure(section: Section, spec: (typeof figureSpecs)[number]): Markup | undefined {
+function onCpus({ threads, cpus }: Host, each: 'worker' | 'thread'): string {
+  return threads === 1 ? `CPU ${cpus.join(', ')}` : `CPUs ${cpus.join(', ')}, a ${each} each`;
+}
+
+function figure(section: Section, spec: FigureSpec): Markup | undefined {
   const drawing = drawFigure(section, spec);
   if (!drawing) return undefined;
-  return html`<figure>
-<figcaption>${spec.title(section.axis)}</figcaption>
+  return html`<figure${drawing.broad ? html` class="broad"` : ''}>
+<figcaption>${spec.title}</figcaption>
 <div class="wide">${trusted(drawing.wide)}</div>
 <div class="narrow">${trusted(drawing.narrow)}</div>
 </figure>`;

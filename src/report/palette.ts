@@ -3,10 +3,17 @@ import type { Variant } from '../results.js';
 /** How a variant is drawn: the same colour in every figure; more techniques, a fuller line. */
 export type Look = { color: string; dash: string; symbol: 'circle' | 'square' | 'triangle' | 'diamond' };
 
+/** Rivals over stock I/O. */
+const stock: Record<string, Look> = {
+  reuseport: { color: 'var(--reuseport)', dash: '8 3 2 3', symbol: 'diamond' },
+  steered: { color: 'var(--steered)', dash: '8 3', symbol: 'triangle' },
+  sleep: { color: 'var(--sleep)', dash: '2 3', symbol: 'square' },
+  raw: { color: 'var(--raw)', dash: '5 2 1 2', symbol: 'diamond' },
+};
+
 /** Colours are named for engines and defined in the page's style, once for light and once for dark. */
-export function lookOf({ server, reuseport, engine, techniques }: Variant): Look {
-  if (reuseport) return { color: 'var(--reuseport)', dash: '8 3 2 3', symbol: 'diamond' };
-  if (server === 'baseline') return { color: 'var(--baseline)', dash: 'none', symbol: 'square' };
+export function lookOf({ id, server, engine, techniques }: Variant): Look {
+  if (server === 'baseline') return stock[id] ?? { color: 'var(--baseline)', dash: 'none', symbol: 'square' };
   const step = Math.min(techniques.length, 3);
   const dash = (['1 4', '2 4', '6 3', 'none'] as const)[step] ?? 'none';
   const symbol = (['diamond', 'diamond', 'triangle', 'circle'] as const)[step] ?? 'circle';

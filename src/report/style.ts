@@ -4,7 +4,7 @@ export const style = `
   color-scheme: light dark;
   --text: #1c2126; --muted: #5b6570; --page: #ffffff; --card: #f5f7f9; --line: #d7dde3;
   --better: #17703b; --worse: #b3261e;
-  --baseline: #6b7280; --reuseport: #8b3fa8;
+  --paper: #9aa0a8; --baseline: #4b5563; --reuseport: #8b3fa8; --steered: #c2258b; --sleep: #8a6d3b; --raw: #0e8a8a;
   --uring-0: #93b7ee; --uring-1: #6f9fe8; --uring-2: #3f7ddb; --uring-3: #1456b8;
   --epoll-0: #f3bf85; --epoll-1: #eaa04f; --epoll-2: #d97f1e; --epoll-3: #b05c05;
   --kernel-0: #9fd3b0; --kernel-1: #6cbb86; --kernel-2: #3a9a5c; --kernel-3: #17703b;
@@ -13,7 +13,7 @@ export const style = `
   :root {
     --text: #e6eaee; --muted: #9aa5b1; --page: #14181c; --card: #1d2329; --line: #343c45;
     --better: #6fd699; --worse: #ff8a80;
-    --baseline: #a3acb8; --reuseport: #d19be6;
+    --paper: #7b848e; --baseline: #c3cad3; --reuseport: #d19be6; --steered: #f07ac4; --sleep: #d3b27a; --raw: #55cfcf;
     --uring-0: #3d5f94; --uring-1: #4c7cc4; --uring-2: #6a9fee; --uring-3: #9cc3ff;
     --epoll-0: #7d5526; --epoll-1: #b0742c; --epoll-2: #e0953a; --epoll-3: #ffbe73;
     --kernel-0: #2c6641; --kernel-1: #3f8f5c; --kernel-2: #5fbb80; --kernel-3: #8fe0ac;
@@ -35,8 +35,9 @@ h4 { font-size: .95rem; margin: .3rem 0; }
 p, ul { margin: .4rem 0; max-width: 60rem; }
 ul { padding-left: 1.2rem; }
 .muted, figcaption, caption { color: var(--muted); }
-.figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 30rem), 1fr)); gap: 1rem; }
+.figures { display: grid; grid-auto-flow: dense; grid-template-columns: repeat(auto-fit, minmax(min(100%, 30rem), 1fr)); gap: 1rem; }
 figure { margin: 0; padding: .8rem; background: var(--card); border-radius: .5rem; min-width: 0; }
+.figures .broad { grid-column: 1 / -1; }
 figcaption { font-size: .95rem; color: var(--text); font-weight: 600; margin-bottom: .3rem; }
 figure svg { width: 100%; height: auto; overflow: visible; }
 figure .narrow { display: none; }

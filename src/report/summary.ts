@@ -1,4 +1,12 @@
-import type { OkSample, Point, Results, SampleRecord, TopologyRecord, Variant } from '../results.js';
+import {
+  type OkSample,
+  type Point,
+  pointKey,
+  type Results,
+  type SampleRecord,
+  type TopologyRecord,
+  type Variant,
+} from '../results.js';
 import {
   crossingsPerRequest,
   type Metrics,
@@ -7,8 +15,9 @@ import {
   saturatedIdle,
   systemCallsPerRequest,
 } from './metrics.js';
-import { type Axis, axisOf, pointKey, sortPoints } from './points.js';
+import { type Placing, sortPoints } from './points.js';
 import { type Estimate, estimate } from './statistics.js';
+import { type View, type Viewed, viewsOf } from './views.js';
 
 /** All samples of one variant at one point of one topology. */
 export type Cell = {
@@ -24,6 +33,12 @@ export type Cell = {
   othersShare: Estimate | undefined;
   p50Us: Estimate | undefined;
   p99Us: Estimate | undefined;
+  /** From when a request was sent; in an open loop less than the others, which count from when it was to be sent. */
+  service99Us: Estimate | undefined;
+  /** Open loop: the share of the requests that could not be sent when they were to be. */
+  unsentShare: Estimate | undefined;
+  /** What the answers carried, in bits a second; only where messages have one size. */
+  bandwidth: Estimate | undefined;
   /** System calls a request, from traced samples. */
   systemCalls: Estimate | undefined;
   /** Kernel crossings a request, as the server's channels count them. */
@@ -46,12 +61,14 @@ export const compared = ['throughput', 'serverCpuUs', 'p50Us', 'p99Us'] as const
 export type Compared = (typeof compared)[number];
 export type Ratios = Record<Compared, Estimate | undefined>;
 
-/** One topology's part of a run. */
-export type Section = {
+/** A part of a run that is shown together: what a topology's points show in one view. */
+export type Section = Placing & {
+  application: string;
   topology: TopologyRecord;
-  axis: Axis;
+  view: View;
   variants: Variant[];
   points: Point[];
+  /** Those that were measured: not every variant is at every point. */
   cells: Cell[];
   cell(variant: string, point: Point): Cell | undefined;
   /** A variant's metrics in each round in which it did not fail. */
@@ -60,47 +77,52 @@ export type Section = {
 
 export type Rounds = Map<number, Metrics>;
 
-/** Group a run's samples and estimate. Topologies, variants and points come in the order in which they were measured. */
+/** Group a run's samples and estimate. Topologies and variants come in the order in which they were measured. */
 export function summarize(results: Results): Section[] {
-  const measured = results.machine.topologies.filter(({ name }) =>
-    results.samples.some(({ topology }) => topology === name),
-  );
-  return measured.map((topology) =>
-    summarizeTopology(
-      topology,
-      results.samples.filter((sample) => sample.topology === topology.name),
-    ),
-  );
+  return results.machine.topologies.flatMap((topology) => {
+    const samples = results.samples.filter((sample) => sample.topology === topology.name);
+    const points = sortPoints(
+      unique(
+        samples.map(({ point }) => point),
+        pointKey,
+      ),
+    );
+    const { application } = results.machine.workload;
+    const viewed = points.length > 0 ? viewsOf(application, points) : [];
+    return viewed.map((one) => ({ application, ...summarizeView(topology, one, samples) }));
+  });
 }
 
-function summarizeTopology(topology: TopologyRecord, samples: SampleRecord[]): Section {
+function summarizeView(
+  topology: TopologyRecord,
+  { view, points }: Viewed,
+  ofTopology: SampleRecord[],
+): Omit<Section, 'application'> {
+  const keys = new Set(points.map(pointKey));
+  const samples = ofTopology.filter(({ point }) => keys.has(pointKey(point)));
   const variants = unique(
     samples.map(({ variant }) => variant),
     ({ id }) => id,
   ).sort(byId);
-  const points = sortPoints(
-    unique(
-      samples.map((sample) => sample.point),
-      pointKey,
-    ),
-  );
   const groups = groupBy(samples, ({ variant, point }) => `${variant.id} ${pointKey(point)}`);
   const at = (id: string, point: Point) => groups.get(`${id} ${pointKey(point)}`) ?? [];
   const rounds = (id: string, point: Point) => roundsOf(at(id, point), topology);
   const overCores = new Set(points.map(({ cores }) => cores)).size > 1;
   const cells = points.flatMap((point) =>
-    variants.map((variant) =>
-      summarizeCell(variant, point, at(variant.id, point), {
-        topology,
-        baseline: rounds('baseline', point),
-        reuseport: rounds('reuseport', point),
-        oneCore: overCores ? rounds(variant.id, { ...point, cores: 1 }) : new Map(),
-      }),
-    ),
+    variants
+      .filter(({ id }) => at(id, point).length > 0)
+      .map((variant) =>
+        summarizeCell(variant, point, at(variant.id, point), {
+          topology,
+          baseline: rounds('baseline', point),
+          reuseport: rounds('reuseport', point),
+          oneCore: overCores ? rounds(variant.id, { ...point, cores: 1 }) : new Map(),
+        }),
+      ),
   );
   const cell = (id: string, point: Point) =>
     cells.find((one) => one.variant.id === id && pointKey(one.point) === pointKey(point));
-  return { topology, axis: axisOf(points), variants, points, cells, cell, rounds };
+  return { topology, view, axis: view.axis, facet: view.facet, variants, points, cells, cell, rounds };
 }
 
 /** What a cell is compared with, and where it was measured. */
@@ -130,6 +152,9 @@ function summarizeCell(
     othersShare: over('othersShare'),
     p50Us: over('p50Us'),
     p99Us: over('p99Us'),
+    service99Us: over('service99Us'),
+    unsentShare: over('unsentShare'),
+    bandwidth: over('bandwidth'),
     systemCalls: of('traced', systemCallsPerRequest),
     crossings: of('timed', crossingsPerRequest),
     operationsPerCrossing: of('timed', operationsPerCrossing),
@@ -181,9 +206,9 @@ function limitOf(metrics: Metrics[], { sharesCpus }: TopologyRecord): Limit | un
 
 /** Stock I/O first, the baseline before its rivals; then by engine, the one with fewer techniques first. */
 function byId(a: Variant, b: Variant): number {
-  const rank = ({ server, reuseport, engine, techniques }: Variant) =>
+  const rank = ({ id, server, engine, techniques }: Variant) =>
     server === 'baseline'
-      ? `0${reuseport ? 1 : 0}`
+      ? `0${id === 'baseline' ? 0 : 1}`
       : `1${engine === 'kernel' ? 0 : engine === 'uring' ? 1 : 2}${techniques.length}`;
   return rank(a).localeCompare(rank(b));
 }

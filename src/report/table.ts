@@ -2,8 +2,8 @@ import Table from 'cli-table3';
 import type { Results } from '../results.js';
 import { caveats } from './caveats.js';
 import { findings } from './findings.js';
-import { formatCount, formatRatio, formatThroughput, formatUs, medianOf, topologyTitle } from './format.js';
-import { type Axis, pointWords } from './points.js';
+import { formatCount, formatRatio, formatThroughput, formatUs, medianOf, sectionTitle } from './format.js';
+import { pointHeading, pointWords } from './points.js';
 import type { Estimate } from './statistics.js';
 import type { Cell, Section } from './summary.js';
 
@@ -35,15 +35,11 @@ function columnsOf(section: Section): Column[] {
   ];
 }
 
-const firstHead: Record<Axis, string> = { requestsPerConnection: 'Requests/\nconnection', cores: 'Workload' };
-
 /** The whole report for a terminal: a table for each topology, and what follows from them in words. */
 export function formatTerminal(results: Results, sections: Section[]): string {
-  const tables = sections.map(
-    (section) => `${topologyTitle(section.topology.name)}\n${formatSection(section)}`,
-  );
+  const tables = sections.map((section) => `${sectionTitle(section)}\n${formatSection(section)}`);
   const words = findings(sections).map(
-    ({ topology, heading, sentences }) => `${topologyTitle(topology)}: ${heading}\n${bullets(sentences)}`,
+    ({ section, heading, sentences }) => `${sectionTitle(section)}: ${heading}\n${bullets(sentences)}`,
   );
   return [...tables, ...words, `Mind\n${bullets(caveats(results, sections))}`].join('\n\n');
 }
@@ -53,15 +49,18 @@ function bullets(sentences: string[]): string {
 }
 
 function formatSection(section: Section): string {
-  const { axis, cells, variants } = section;
+  const { cells, points } = section;
   const columns = columnsOf(section);
   const table = new Table({
-    head: [firstHead[axis], ...columns.map(({ head }) => head)],
+    head: [pointHeading(section).replace(' a ', ' a\n'), ...columns.map(({ head }) => head)],
     style: { head: [], border: [], compact: true, 'padding-left': 0, 'padding-right': 1 },
   });
   for (const [index, cell] of cells.entries()) {
-    const first = index % variants.length === 0;
-    table.push([first ? pointWords(cell.point) : '', ...columns.map(({ text }) => text(cell))]);
+    const first = cells[index - 1]?.point !== cell.point;
+    table.push([
+      first ? pointWords(section, cell.point, points) : '',
+      ...columns.map(({ text }) => text(cell)),
+    ]);
   }
   return table.toString();
 }

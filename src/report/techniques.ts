@@ -1,5 +1,4 @@
-import type { EngineName, Point, TechniqueName, Variant } from '../results.js';
-import { pointKey } from './points.js';
+import { type EngineName, type Point, pointKey, type TechniqueName, type Variant } from '../results.js';
 import { type Estimate, estimate } from './statistics.js';
 import type { Section } from './summary.js';
 

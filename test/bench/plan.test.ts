@@ -1,23 +1,16 @@
 import { describe, expect, test } from 'vitest';
 import { findApplication } from '../../src/bench/application.js';
-import {
-  makePlan,
-  ordersOf,
-  type Phase,
-  type PlanChoices,
-  parseCores,
-  parsePoints,
-} from '../../src/bench/plan.js';
+import { parseCores, parseLengths, parseRates, parseSizes } from '../../src/bench/lists.js';
+import { makePlan, ordersLeft, ordersOf, type PlanChoices, sampleKey } from '../../src/bench/plan.js';
 import { accumulated, baseline, parseVariant, reuseport } from '../../src/bench/variant.js';
+import { type Phase, pointKey } from '../../src/results.js';
 import { allowedCpus } from '../../src/topology.js';
 
 const choices: PlanChoices = {
   preset: 'quick',
   engines: ['uring', 'epoll'],
   topologies: undefined,
-  requestsPerConnection: undefined,
-  workloads: undefined,
-  cores: undefined,
+  grid: {},
   variants: undefined,
   samples: undefined,
   durationMs: undefined,
@@ -112,22 +105,25 @@ describe('a plan of nginx', () => {
   });
 
   test('takes cores and workloads as they are chosen', () => {
-    const phase = main({ cores: [1], workloads: ['yahoo'] });
-    expect(phase?.points).toEqual([{ workload: 'yahoo', requestsPerConnection: null, cores: 1 }]);
-    expect(coresOf(main({ cores: 'each' }))).toContain(cpus);
+    const phase = main({ grid: { cores: [1], workload: ['yahoo'] } });
+    expect(phase?.points).toHaveLength(1);
+    expect(phase?.points[0]).toMatchObject({ workload: 'yahoo', requestsPerConnection: null, cores: 1 });
+    expect(coresOf(main({ grid: { cores: 'each' } }))).toContain(cpus);
   });
 
   test('is refused for more cores than there are', () => {
-    expect(() => main({ cores: [1, cpus + 1] })).toThrow(`--cores ${cpus + 1}: on loopback the server has`);
+    expect(() => main({ grid: { cores: [1, cpus + 1] } })).toThrow(
+      `--cores ${cpus + 1}: on loopback the server has`,
+    );
   });
 });
 
 describe('what means nothing to an application', () => {
   test.each([
-    [nginx, { requestsPerConnection: [1] }, 'nginx has no choice of requests per connection'],
-    [nginx, { workloads: ['etc'] }, 'nginx has no workload "etc"'],
-    [memcached, { workloads: ['yahoo'] }, 'memcached has no workload "yahoo"'],
-    [memcached, { cores: [1] }, 'memcached has no choice of cores'],
+    [nginx, { grid: { requestsPerConnection: [1] } }, 'nginx has no choice of --requests-per-connection'],
+    [nginx, { grid: { workload: ['etc'] } }, 'nginx has no workload "etc"'],
+    [memcached, { grid: { workload: ['yahoo'] } }, 'memcached has no choice of --workloads'],
+    [memcached, { grid: { messageBytes: [64] } }, 'memcached has no choice of --message-sizes'],
     [memcached, { variants: [reuseport] }, 'memcached has no variant reuseport'],
   ] satisfies [typeof nginx, Partial<PlanChoices>, string][])(
     'is refused by name: %#',
@@ -145,9 +141,14 @@ describe('the order of samples', () => {
   const at = (requests: number | 'unlimited') => ({
     workload: 'memaslap',
     requestsPerConnection: requests,
+    messageBytes: null,
     cores: 2,
+    connections: 256,
+    rate: null,
   });
   const phase: Phase = {
+    about: 'requests a connection',
+    firstRound: 7,
     topology: 'loopback',
     variants: [baseline, ...accumulated('uring')],
     points: [at(1), at('unlimited')],
@@ -170,7 +171,7 @@ describe('the order of samples', () => {
   test('does not let a variant always come first, or always follow the same one', () => {
     const groups = Array.from({ length: 5 }, (_, round) =>
       timed
-        .filter((order) => order.round === round && order.point.requestsPerConnection === 1)
+        .filter((order) => order.round === 7 + round && order.point.requestsPerConnection === 1)
         .map(({ variant }) => variant.id),
     );
     expect(new Set(groups.map(([first]) => first)).size).toBeGreaterThan(2);
@@ -184,14 +185,57 @@ describe('the order of samples', () => {
     expect(orders).toHaveLength(timed.length + 2 * 4);
     expect(ordersOf(phase, makePlan(memcached, choices), false)).toHaveLength(timed.length);
   });
+
+  test('leaves out what was taken before', () => {
+    const plan = makePlan(memcached, choices);
+    const keyOf = (order: (typeof orders)[number]) => sampleKey({ topology: phase.topology, ...order });
+    expect(new Set(orders.map(keyOf)).size).toBe(orders.length);
+    const taken = new Set(orders.slice(0, 10).map(keyOf));
+    expect(ordersLeft(phase, { plan, trace: true, taken })).toEqual(orders.slice(10));
+  });
 });
 
-describe('requests per connection', () => {
-  test('are whole numbers or unlimited', () => {
-    expect(parsePoints('1,10,unlimited')).toEqual([1, 10, 'unlimited']);
+describe('what the command line gives as a list', () => {
+  test('is read as numbers, and by its words', () => {
+    expect(parseLengths('1,10,unlimited')).toEqual([1, 10, 'unlimited']);
+    expect(parseSizes('64,1024')).toEqual([64, 1024]);
+    expect(parseRates('none,20000')).toEqual([null, 20_000]);
   });
 
   test.each(['0', '-1', '1.5', 'many', '1,,2', ''])('"%s" is refused', (list) => {
-    expect(() => parsePoints(list)).toThrow(/is not a number of requests per connection/);
+    expect(() => parseLengths(list)).toThrow(/is not a number of requests per connection/);
+    expect(() => parseSizes(list)).toThrow(/is not a size in bytes/);
+    expect(() => parseRates(list)).toThrow(/is not a rate/);
+  });
+});
+
+describe('the phases of a plan', () => {
+  test('have no round in common', () => {
+    const { phases } = makePlan(memcached, { ...choices, preset: 'full' });
+    const rounds = phases.flatMap((phase) => [
+      ...new Set(ordersOf(phase, makePlan(memcached, choices), true).map(({ round }) => round)),
+    ]);
+    expect(new Set(rounds).size).toBe(rounds.length);
+  });
+
+  test('of the full run have the connections of the paper’s Fig. 6, in both loops', () => {
+    const { phases } = makePlan(memcached, { ...choices, preset: 'full' });
+    const latency = phases.find(({ about }) => about.startsWith('latency'));
+    const numbers = new Set(latency?.points.map(({ connections }) => connections));
+    expect(Math.min(...numbers)).toBeLessThanOrEqual(72);
+    expect(Math.max(...numbers)).toBeGreaterThanOrEqual(768);
+    expect(new Set(latency?.points.map(({ rate }) => rate === null)).size).toBe(2);
+  });
+
+  test('have each point once', () => {
+    for (const { points } of makePlan(memcached, { ...choices, preset: 'full' }).phases)
+      expect(new Set(points.map(pointKey)).size).toBe(points.length);
+  });
+
+  test('are one for each topology where points are chosen', () => {
+    const { phases } = makePlan(memcached, { ...choices, grid: { connections: [32] } });
+    const topologies = phases.map(({ topology }) => topology);
+    expect(new Set(topologies).size).toBe(topologies.length);
+    expect(phases[0]?.points.every(({ connections }) => connections === 32)).toBe(true);
   });
 });

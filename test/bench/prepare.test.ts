@@ -22,9 +22,8 @@ const stub: Application = {
   name: 'stub',
   workload: 'nothing',
   parameters: {},
-  concurrency: 1,
   workloads: ['one'],
-  axis: 'cores',
+  varies: ['cores'],
   commonArguments: [],
   stock: [baseline, reuseport],
   defaultPort: 1,
@@ -56,8 +55,19 @@ const plan: Plan = {
     {
       topology: 'loopback',
       variants: [baseline, reuseport, whole('uring'), whole('epoll')],
-      points: [{ workload: 'one', requestsPerConnection: null, cores: 1 }],
+      points: [
+        {
+          workload: 'one',
+          requestsPerConnection: null,
+          messageBytes: null,
+          cores: 1,
+          connections: 1,
+          rate: null,
+        },
+      ],
       samples: 1,
+      about: 'one point',
+      firstRound: 0,
     },
   ],
 };

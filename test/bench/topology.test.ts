@@ -1,5 +1,6 @@
 import { execa } from 'execa';
 import { afterEach, describe, expect, test } from 'vitest';
+import type { Host } from '../../src/results.js';
 import { allowedCpus, makeTopology, parseCpuList, type Topology, whyNoTopology } from '../../src/topology.js';
 import { cpuMask, removeStaleNamespaces } from '../../src/topology-netns.js';
 import { testUnless } from '../skip.js';
@@ -50,8 +51,8 @@ describe('loopback', () => {
     const { record } = await make('loopback');
     expect(record.sharesCpus).toBe(true);
     expect(record.server.cpus).toEqual(allowedCpus());
-    expect(record.client.cpus).toEqual(allowedCpus());
-    expect(record.server.address).toBe(record.client.address);
+    expect(record.clients[0]?.cpus).toEqual(allowedCpus());
+    expect(record.server.address).toBe(record.clients[0]?.address);
   });
 });
 
@@ -62,10 +63,11 @@ describe('network namespaces', () => {
   testUnless(noSeparateHosts)('give server and client their own addresses and CPUs', async () => {
     const { record, onServer, onClient } = await make('netns');
     expect(record.sharesCpus).toBe(false);
-    expect([...record.server.cpus, ...record.client.cpus].sort()).toEqual(allowedCpus());
+    const [client] = record.clients as [Host];
+    expect([...record.server.cpus, ...client.cpus].sort()).toEqual(allowedCpus());
     for (const [on, host] of [
       [onServer, record.server],
-      [onClient, record.client],
+      [onClient, client],
     ] as const) {
       expect(await run(on(['ip', '-br', 'address', 'show', 'veth0']))).toContain(host.address);
       const status = await run(on(['cat', '/proc/self/status']));

@@ -28,14 +28,20 @@ export type Shape = {
 export const at = (requestsPerConnection: number | 'unlimited'): Point => ({
   workload: 'memaslap',
   requestsPerConnection,
+  messageBytes: null,
   cores: 2,
+  connections: 256,
+  rate: null,
 });
 
 /** A point of nginx's. */
 export const on = (workload: string, cores: number): Point => ({
   workload,
   requestsPerConnection: null,
+  messageBytes: null,
   cores,
+  connections: 256,
+  rate: null,
 });
 
 export const plainShape: Shape = {
@@ -69,6 +75,8 @@ const topologies: Record<TopologyName, TopologyRecord> = {
   loopback: topology('loopback', [0, 1], [0, 1]),
   netns: topology('netns', [0], [1]),
   'netns-shared': topology('netns-shared', [0, 1], [0, 1]),
+  'netns-3': topology('netns-3', [0], [1]),
+  'one-core': topology('one-core', [0], [0]),
 };
 
 function topology(name: TopologyName, server: number[], client: number[]): TopologyRecord {
@@ -77,14 +85,14 @@ function topology(name: TopologyName, server: number[], client: number[]): Topol
     description: `the topology ${name}`,
     sharesCpus: server.join() === client.join(),
     server: { address: '10.0.0.1', cpus: server, threads: server.length },
-    client: { address: '10.0.0.2', cpus: client, threads: client.length },
+    clients: [{ address: '10.0.0.2', cpus: client, threads: client.length }],
   };
 }
 
 export function machineRecord(names: TopologyName[], application = 'memcached'): MachineRecord {
   return {
     type: 'machine',
-    format: 2,
+    format: 3,
     startedAt: '2026-01-02T03:04:05.000Z',
     kernel: '6.1.0-test',
     distribution: 'Debian GNU/Linux 12 (bookworm)',
@@ -101,10 +109,10 @@ export function machineRecord(names: TopologyName[], application = 'memcached'):
     workload: {
       application,
       description: 'gets and sets',
-      parameters: { connections: 256, keyBytes: 64 },
+      parameters: { keyBytes: 64 },
       serverArguments: ['-m', '1024'],
     },
-    plan: { preset: 'quick', samples: 5, durationMs: 1000, warmupMs: 100 },
+    plan: { preset: 'quick', samples: 5, durationMs: 1000, warmupMs: 100, arguments: [], phases: [] },
   };
 }
 
@@ -123,7 +131,7 @@ export function okSample(change: Partial<OkSample>, requests = 10_000, serverCpu
       sampledUs: 1e6,
       requests,
       connections: requests,
-      concurrency: 256,
+      unsent: 0,
       serverCpuUs,
       clientCpuUs: 800_000,
       cpus: [0, 1].map((cpu) => ({
@@ -136,6 +144,7 @@ export function okSample(change: Partial<OkSample>, requests = 10_000, serverCpu
         stealUs: 0,
       })),
       latencyUs: { mean: 300, p50: 250, p90: 400, p99: 900, p999: 1500, max: 3000 },
+      serviceUs: { mean: 300, p50: 250, p90: 400, p99: 900, p999: 1500, max: 3000 },
       clientEngine: 'epoll',
     },
     channels: null,

@@ -100,11 +100,12 @@ describe('the page of nginx', () => {
   test('draws the paper’s Fig. 7 over cores: throughput and speed-up, a panel for each workload', async () => {
     const page = await report(nginxShape);
     expect(captions(page).slice(0, 4)).toEqual([
-      'Throughput (the paper’s Fig. 7)',
-      'Parallel speed-up: throughput, relative to one core (the paper’s Fig. 7)',
+      'Throughput',
+      'Parallel speed-up: throughput, relative to one core',
       'Throughput, relative to the baseline of the same round',
       'Throughput, relative to stock I/O with reuseport of the same round',
     ]);
+    expect(page.document.querySelector('main')?.textContent).toContain('workloads (the paper’s Fig. 7)');
     const [throughput] = page.document.querySelectorAll('figure');
     const words = throughput?.querySelector('.wide')?.textContent ?? '';
     for (const workload of ['specweb', 'yahoo', 'yahoo/2']) expect(words).toContain(workload);
@@ -156,7 +157,7 @@ describe('the sentences on nginx', () => {
     const { terminal } = await report(nginxShape);
     expect(terminal).toContain('The server had 2 cores at most, the paper’s eight');
     expect(terminal).toContain('leaves the others to the clients');
-    expect((await report(plainShape)).terminal).not.toContain('the paper’s eight');
+    expect((await report(plainShape)).terminal).not.toContain('leaves the others to the clients');
   });
 });
 
@@ -169,13 +170,13 @@ describe('a file of both applications', () => {
     expect(articles.map((article) => article.id)).toEqual(['memcached', 'nginx']);
     expect(document.querySelector('h1')?.textContent).toBe('memcached and nginx: MegaPipe against stock I/O');
     expect(text).not.toMatch(/https?:|src=|href="[^#]|@import|url\(|<script|<link/);
-    expect(terminal.match(/One host \(loopback\)\n┌/g)).toHaveLength(2);
+    expect(terminal.match(/One host \(loopback\): .*\n┌/g)).toHaveLength(2);
     expect(terminal.indexOf('memcached\n')).toBeLessThan(terminal.indexOf('nginx\n'));
   });
 
   test('makes one CSV, in which each sample says whose it is', async () => {
     const { stdout } = await megapipe(['report', written(...both), '--csv']);
-    expect(stdout).toContain(',memcached,loopback,baseline,memaslap,1,2,');
-    expect(stdout).toContain(',nginx,loopback,reuseport,yahoo/2,,2,');
+    expect(stdout).toContain(',memcached,loopback,baseline,memaslap,1,,2,256,');
+    expect(stdout).toContain(',nginx,loopback,reuseport,yahoo/2,,,2,256,');
   });
 });

@@ -82,7 +82,7 @@ describe('the page', () => {
     const { document } = await report(recordsOf(plainShape));
     const figures = [...document.querySelectorAll('figure')];
     expect(figures.map((figure) => figure.querySelector('figcaption')?.textContent)).toEqual([
-      'Throughput (the paper’s Fig. 5)',
+      'Throughput',
       'Throughput, relative to the baseline of the same round',
       'Server CPU time a request',
       'System calls of the server a request',
@@ -92,7 +92,9 @@ describe('the page', () => {
     for (const figure of figures) expect(figure.querySelectorAll('svg')).toHaveLength(2);
     const titles = [...(figures[1]?.querySelectorAll('.wide title') ?? [])].map((title) => title.textContent);
     expect(titles).toContain('uring+PBL at ∞: ×1.30, ×1.30 to ×1.30 (5 samples)');
-    expect(titles).toHaveLength(6);
+    const published = titles.filter((title) => title.startsWith('the paper, '));
+    expect(titles).toHaveLength(6 + published.length);
+    expect(published).toContain('the paper, -FL, eight cores (section 5.2): ×1.15');
   });
 
   test('draws the work of the server’s CPUs where these are its own', async () => {
@@ -208,9 +210,9 @@ describe('the command', () => {
     const lines = stdout.split('\n');
     expect(lines).toHaveLength(1 + 49);
     expect(lines[0]).toMatch(
-      /^started_at,application,topology,variant,workload,requests_per_connection,cores,round,kind,status,requests_per_s,/,
+      /^started_at,application,topology,variant,workload,requests_per_connection,message_bytes,cores,connections,rate,round,kind,status,requests_per_s,/,
     );
-    expect(lines[1]).toMatch(/^[^,]+,memcached,loopback,baseline,memaslap,1,2,0,timed,ok,10000,80,/);
+    expect(lines[1]).toMatch(/^[^,]+,memcached,loopback,baseline,memaslap,1,,2,256,,0,timed,ok,10000,80,/);
     expect(lines.at(-1)).toMatch(/,failed,.*"said ""no"", twice"$/);
   });
 

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { baseline } from '../../src/bench/variant.js';
 import { appendResult, readResults } from '../../src/results.js';
-import { machineRecord, okSample, on, plainShape, recordsOf } from './fixture.js';
+import { at, machineRecord, okSample, on, plainShape, recordsOf } from './fixture.js';
 
 let folder: string;
 let file: string;
@@ -73,11 +73,52 @@ test('a file of several runs is read as these, each with its own samples', () =>
   expect(runs.map(({ samples }) => samples.length)).toEqual([1, 2]);
 });
 
+/** Of format 2: no phases, one client host, and what is a point's now was said elsewhere. */
+function oldMachine() {
+  const { topologies, plan, workload, ...rest } = machineRecord(['netns']);
+  const { arguments: _arguments, phases: _phases, ...oldPlan } = plan;
+  return {
+    ...rest,
+    format: 2,
+    topologies: topologies.map(({ clients, ...topology }) => ({ ...topology, client: clients[0] })),
+    workload: { ...workload, parameters: { connections: 256 } },
+    plan: oldPlan,
+  };
+}
+
+function oldSample() {
+  const { measured, point, ...rest } = okSample({ topology: 'netns' });
+  const { serviceUs: _serviceUs, unsent: _unsent, ...oldMeasured } = measured;
+  const { messageBytes: _bytes, connections: _connections, rate: _rate, ...oldPoint } = point;
+  return { ...rest, measured: { ...oldMeasured, concurrency: 256 }, point: oldPoint };
+}
+
+test('a file of format 2 is read as if it were of today', () => {
+  mkdirSync(dirname(file), { recursive: true });
+  const records = [oldMachine(), oldSample()];
+  writeFileSync(file, records.map((record) => `${JSON.stringify(record)}\n`).join(''));
+  const { machine, samples } = only(readResults(file));
+  expect(machine.plan).toMatchObject({ arguments: [], phases: [] });
+  expect(samples).toEqual([okSample({ topology: 'netns' })]);
+});
+
+test('a run that was taken up again ends where it ended last', () => {
+  const end = (outcome: 'complete' | 'interrupted') =>
+    ({ type: 'end', endedAt: '2026-01-02T03:14:05.000Z', outcome }) as const;
+  appendResult(file, machineRecord(['loopback']));
+  appendResult(file, end('interrupted'));
+  appendResult(file, { type: 'resume', startedAt: '2026-01-02T03:14:06.000Z' });
+  appendResult(file, okSample({}));
+  expect(only(readResults(file))).toMatchObject({ end: undefined, resumed: 1 });
+  appendResult(file, end('complete'));
+  expect(only(readResults(file)).end?.outcome).toBe('complete');
+});
+
 describe('a file of format 1, which knew memcached alone', () => {
   const { reuseport: _reuseport, ...oldVariant } = baseline;
-  const { point: _point, ...head } = okSample({});
+  const { point: _point, ...head } = oldSample();
   const lines = [
-    { ...machineRecord(['netns']), format: 1 },
+    { ...oldMachine(), format: 1 },
     { ...head, topology: 'netns', variant: oldVariant, requestsPerConnection: 'unlimited' },
   ];
   const write = (records: unknown[]) => {
@@ -88,9 +129,9 @@ describe('a file of format 1, which knew memcached alone', () => {
   test('is read as if it were of today', () => {
     write(lines);
     const { machine, samples } = only(readResults(file));
-    expect(machine.format).toBe(2);
-    const point = { workload: 'memaslap', requestsPerConnection: 'unlimited', cores: 1 };
-    expect(samples).toEqual([okSample({ topology: 'netns', point: point as never })]);
+    expect(machine.format).toBe(3);
+    expect(machine.topologies[0]?.clients[0]?.address).toBe('10.0.0.2');
+    expect(samples).toEqual([okSample({ topology: 'netns', point: { ...at('unlimited'), cores: 1 } })]);
   });
 
   test('is refused by line and field where it is broken', () => {
@@ -101,8 +142,8 @@ describe('a file of format 1, which knew memcached alone', () => {
 
 test('a file of a format to come is refused as that', () => {
   mkdirSync(dirname(file), { recursive: true });
-  writeFileSync(file, JSON.stringify({ ...machineRecord(['loopback']), format: 3 }));
-  expect(() => readResults(file)).toThrow('it is of format 3, and this megapipe reads 1 and 2');
+  writeFileSync(file, JSON.stringify({ ...machineRecord(['loopback']), format: 4 }));
+  expect(() => readResults(file)).toThrow('it is of format 4, and this megapipe reads 1 to 3');
 });
 
 test('a file that is not there is named', () => {

@@ -12,6 +12,7 @@ function resultsOf(records: ResultRecord[]): Results {
     samples: records.filter((record) => record.type === 'sample'),
     skips: records.filter((record) => record.type === 'skip'),
     end: records.find((record) => record.type === 'end'),
+    resumed: 0,
   };
 }
 

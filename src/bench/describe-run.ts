@@ -1,0 +1,23 @@
+import type { MachineRecord } from '../results.js';
+import { describeTopology } from '../topology.js';
+import type { Application, Content } from './application.js';
+import { describeMachine } from './machine.js';
+import type { Plan } from './plan.js';
+
+/** Where and what a run measures, for its record. */
+export async function describeRun(
+  application: Application,
+  content: Content,
+  { phases }: Pick<Plan, 'phases'>,
+): Promise<Omit<MachineRecord, 'type' | 'format' | 'startedAt' | 'plan'>> {
+  return {
+    ...(await describeMachine(application.name)),
+    topologies: [...new Set(phases.map(({ topology }) => topology))].map(describeTopology),
+    workload: {
+      application: application.name,
+      description: application.workload,
+      parameters: { ...application.parameters, ...content.parameters },
+      serverArguments: application.commonArguments,
+    },
+  };
+}

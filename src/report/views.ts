@@ -1,0 +1,120 @@
+import type { Point } from '../results.js';
+import type { FigureName } from './figure-specs.js';
+import { type Axis, type Field, type Placing, varyingFields } from './points.js';
+
+/** A part of a topology's points that is shown together: along one axis, all else being usual. */
+export type View = Placing & {
+  title: string;
+  /** The paper's figures and tables that show the same. */
+  paper: string | undefined;
+  /** What is drawn; all that there is where this is undefined. */
+  figures: readonly FigureName[] | undefined;
+};
+
+const overLength: View = {
+  title: 'Requests a connection',
+  axis: 'requestsPerConnection',
+  facet: undefined,
+  paper: undefined,
+  figures: undefined,
+};
+
+const overCores: View = {
+  title: 'Cores',
+  axis: 'cores',
+  facet: 'requestsPerConnection',
+  paper: undefined,
+  figures: ['throughput', 'speedup', 'efficiency', 'relative', 'serverCpu'],
+};
+
+const latencyFigures = ['p50', 'p99', 'service99', 'throughput', 'relativeP99'] as const;
+
+/** What an application's results are shown as. */
+const views: Record<string, View[]> = {
+  echo: [
+    { ...overLength, paper: 'Fig. 1a and Table 3' },
+    {
+      ...overLength,
+      title: 'Size of messages',
+      axis: 'messageBytes',
+      paper: 'Fig. 1b',
+      figures: ['throughput', 'bandwidth', 'serverBusy', 'relative', 'serverCpu'],
+    },
+    { ...overCores, paper: 'Fig. 1c and Fig. 3' },
+    {
+      ...overCores,
+      title: 'Size of messages on cores',
+      facet: 'messageBytes',
+      paper: 'Fig. 4',
+      figures: ['relative'],
+    },
+  ],
+  memcached: [
+    { ...overLength, paper: 'Fig. 5' },
+    {
+      title: 'Latency over persistent connections',
+      axis: 'connections',
+      facet: 'rate',
+      paper: 'Fig. 6',
+      figures: latencyFigures,
+    },
+    overCores,
+  ],
+  nginx: [{ ...overCores, title: 'Workloads', facet: 'workload', paper: 'Fig. 7', figures: undefined }],
+};
+
+/** A view and its points. */
+export type Viewed = { view: View; points: Point[] };
+
+/**
+ * Part a topology's points into views. What is usual is what most points have; of cores it is the most. Points that no
+ * view shows, as somebody's own choice may have them, get one of their own.
+ */
+export function viewsOf(application: string, points: Point[]): Viewed[] {
+  const usual = usualOf(points);
+  const own = views[application] ?? [overLength];
+  const candidates = own.map((view) => ({ view, points: pointsOf(view, points, usual) }));
+  const [main, ...more] = candidates.filter(varies);
+  const shown = main ? [main, ...more] : candidates.slice(0, 1);
+  const others = points.filter((point) => !shown.some((one) => one.points.includes(point)));
+  return others.length > 0 ? [...shown, otherPoints(others)] : shown;
+}
+
+/** A panel with a single point shows nothing, unless all are like that. */
+function pointsOf({ axis, facet }: View, points: Point[], usual: Partial<Point>): Point[] {
+  const fixed = (Object.keys(usual) as Field[]).filter((field) => field !== axis && field !== facet);
+  const own = points.filter((point) => fixed.every((field) => point[field] === usual[field]));
+  const inLine = own.filter((point) =>
+    own.some((other) => other[axis] !== point[axis] && (!facet || other[facet] === point[facet])),
+  );
+  return inLine.length > 0 ? inLine : own;
+}
+
+const varies = ({ view, points }: Viewed) => new Set(points.map((point) => point[view.axis])).size > 1;
+
+function otherPoints(points: Point[]): Viewed {
+  const [first = 'requestsPerConnection', second] = varyingFields(points).filter(
+    (field) => field !== 'workload',
+  );
+  const view: View = {
+    ...overLength,
+    title: 'Other points',
+    axis: first as Axis,
+    facet: second,
+    figures: undefined,
+  };
+  return { view, points };
+}
+
+function usualOf(points: Point[]): Partial<Point> {
+  const fields = Object.keys(points[0] ?? {}) as Field[];
+  const usual = fields.map((field) => [field, mostFrequent(points.map((point) => point[field]))]);
+  return { ...Object.fromEntries(usual), cores: Math.max(...points.map(({ cores }) => cores)) };
+}
+
+function mostFrequent<T>(values: T[]): T | undefined {
+  const counts = new Map<T, number>();
+  for (const value of values) counts.set(value, (counts.get(value) ?? 0) + 1);
+  const most = Math.max(...counts.values());
+  return [...counts].find(([, count]) => count === most)?.[0];
+}
