@@ -1,11 +1,18 @@
 import { type Command, Option } from 'commander';
+import { withBuildLock } from '../build-lock.js';
+import { moduleStep, moduleTask } from '../build-native.js';
 import { UserError } from '../errors.js';
 import { untilInterrupted } from '../signals.js';
+import { isUpToDate } from '../stamp.js';
+import { buildDebugKernel, debugKernelStep } from '../vm/debug-kernel.js';
 import { type GuestOptions, runInGuest } from '../vm/guest.js';
 import { type KernelName, kernelNames } from '../vm/kernel.js';
+import { prepareGuest } from '../vm/prepare.js';
 
 type VmOptions = {
   kernel: KernelName;
+  debugKernel?: boolean;
+  setup: boolean;
   cpus: string;
   memory: string;
   timeLimit: string;
@@ -28,6 +35,7 @@ export function addVmCommand(program: Command): void {
     .usage('[options] -- COMMAND [ARGUMENT…]')
     .argument('<command...>', 'what to run there, as root; its exit status is this command’s')
     .addOption(new Option('--kernel <series>', 'Debian’s kernel').choices(kernelNames).default('6.1'))
+    .option('--debug-kernel', 'one of that series that looks for mistakes; built first, in half an hour')
     .option('--cpus <n>', 'how many', '2')
     .option('--memory <MiB>', 'how much', '2048')
     .option('--time-limit <s>', 'end it, as a failure, after so long', '600')
@@ -43,12 +51,14 @@ export function addVmCommand(program: Command): void {
     )
     .option('--environment <name=value>', 'beside PATH and HOME; may be given again', another, [])
     .option('--icount', 'one CPU, and a clock that goes on by 1 ns an instruction')
+    .option('--no-setup', 'take kernel and module as they are built')
     .option('--kernel-log <file>', 'keep the kernel’s log (default: only if something goes wrong)')
     .action(vm);
 }
 
 async function vm(command: string[], options: VmOptions): Promise<void> {
   const chosen = chooseGuest(command, options);
+  if (options.setup) await buildForGuest(options);
   await untilInterrupted(
     async (interrupted) => {
       const unread = new AbortController();
@@ -65,6 +75,17 @@ async function vm(command: string[], options: VmOptions): Promise<void> {
   );
 }
 
+/** In silence, since what is heard of this command is another one's output; errors are told as ever. */
+async function buildForGuest({ kernel, debugKernel, module }: VmOptions): Promise<void> {
+  if (debugKernel && !isUpToDate(debugKernelStep(kernel))) {
+    console.error(`megapipe: building kernel ${kernel} for debugging, which takes half an hour`);
+    await withBuildLock(() => buildDebugKernel(kernel));
+  }
+  const guest = await prepareGuest(kernel, debugKernel);
+  if (module === false || typeof module === 'string' || isUpToDate(moduleStep(guest))) return;
+  await withBuildLock(() => moduleTask(kernel, () => guest).run());
+}
+
 function ownStreams() {
   return {
     stdin: process.stdin,
@@ -77,6 +98,7 @@ function chooseGuest(command: string[], options: VmOptions): GuestOptions {
   return {
     command,
     kernel: options.kernel,
+    debugKernel: options.debugKernel ?? false,
     cpus: wholeNumber('--cpus', options.cpus, 1, 64),
     memoryMiB: wholeNumber('--memory', options.memory, 256, 2 ** 20),
     timeLimit: wholeNumber('--time-limit', options.timeLimit, 1, 10 ** 6),

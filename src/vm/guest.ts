@@ -17,6 +17,8 @@ export type GuestOptions = {
   command: string[];
   /** Default: 6.1. */
   kernel?: KernelName;
+  /** The kernel of that series that looks for mistakes; it must have been built. Default: Debian's. */
+  debugKernel?: boolean;
   /** Default: 2. */
   cpus?: number;
   /** Default: 2048. */
@@ -74,7 +76,7 @@ export async function runInGuest(options: GuestOptions): Promise<GuestRun> {
   const impossible = whyNoGuests();
   if (impossible)
     throw new UserError(`no virtual machine can be run here: ${impossible}`, { hint: setUpHint });
-  const kernel = await prepareGuest(options.kernel ?? '6.1');
+  const kernel = await prepareGuest(options.kernel ?? '6.1', options.debugKernel);
   const job = jobOf(options, kernel);
   const machine: Machine = {
     kernel,
@@ -102,7 +104,7 @@ async function supervised(machine: Machine, job: Job, options: GuestOptions): Pr
     timeLimit,
     signal: options.signal,
   });
-  const kernelLog = existsSync(machine.log) ? readFileSync(machine.log, 'latin1').replaceAll('\r', '') : '';
+  const kernelLog = existsSync(machine.log) ? readFileSync(machine.log, 'utf8').replaceAll('\r', '') : '';
   const output = { stdout: stdout.text(), stderr: stderr.text() };
   if (end.kind === 'interrupted') throw interrupted(machine, options);
   const wrong = whatIsWrong(end, kernelLog, timeLimit);

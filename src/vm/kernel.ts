@@ -17,7 +17,7 @@ export type KernelName = (typeof kernelNames)[number];
 export type GuestKernel = {
   /** What `uname -r` says in the guest. */
   release: string;
-  /** An ELF file that qemu can start. */
+  /** A file that qemu can start. */
   image: string;
   /** What modules are built against. */
   tree: string;

@@ -3,6 +3,7 @@ import { delimiter, join } from 'node:path';
 import { withBuildLock } from '../build-lock.js';
 import { outcomeOf, type Task } from '../progress.js';
 import { isUpToDate } from '../stamp.js';
+import { findDebugKernel } from './debug-kernel.js';
 import { buildInitramfs, initramfsStep } from './initramfs.js';
 import {
   fetchKernel,
@@ -37,8 +38,9 @@ export function guestTasks(): Task[] {
   }));
 }
 
-/** Make a kernel ready for guests, if it is not. */
-export async function prepareGuest(name: KernelName): Promise<GuestKernel> {
+/** Make a kernel ready for guests, if it is not. One for debugging is not built by the way. */
+export async function prepareGuest(name: KernelName, debug = false): Promise<GuestKernel> {
+  if (debug) return prepareDebugGuest(name);
   const ready = isUpToDate(kernelStep(name)) && isUpToDate(initramfsStep(findKernel(name)));
   if (ready) return findKernel(name);
   return withBuildLock(async () => {
@@ -47,4 +49,10 @@ export async function prepareGuest(name: KernelName): Promise<GuestKernel> {
     await buildInitramfs(kernel);
     return kernel;
   });
+}
+
+async function prepareDebugGuest(name: KernelName): Promise<GuestKernel> {
+  const kernel = findDebugKernel(name);
+  if (!isUpToDate(initramfsStep(kernel))) await withBuildLock(() => buildInitramfs(kernel));
+  return kernel;
 }

@@ -2,7 +2,9 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { moduleTask } from '../../src/build-native.js';
 import { buildDir, root } from '../../src/paths.js';
+import { buildDebugKernel, findDebugKernel } from '../../src/vm/debug-kernel.js';
 import { moduleFile } from '../../src/vm/guest.js';
 import { findKernel, type KernelName, kernelNames } from '../../src/vm/kernel.js';
 import { whyNoGuests } from '../../src/vm/prepare.js';
@@ -12,7 +14,20 @@ import { outcomeOf, type Program, type Run, type RunOptions, runPrograms } from 
 /*
  * The module through its own interface, on each kernel. There are as few guests as there are command lines of the kernel
  * and of the module: each runs all that has to be run with these.
+ *
+ *	MEGAPIPE_TEST_DEBUG_KERNEL=6.1 npx vitest run test/kernel
+ *
+ * runs it all on the kernel of that series that looks for mistakes, and builds it first.
  */
+
+const debugKernel = kernelCalled(process.env.MEGAPIPE_TEST_DEBUG_KERNEL);
+
+function kernelCalled(name: string | undefined): KernelName | undefined {
+  const found = kernelNames.find((each) => each === name);
+  if (name && !found)
+    throw new Error(`MEGAPIPE_TEST_DEBUG_KERNEL=${name} is none of ${kernelNames.join(', ')}`);
+  return found;
+}
 
 const sources = join(root, 'test/kernel');
 const builds = { 64: join(buildDir, 'test/kernel'), 32: join(buildDir, 'test/kernel-32') } as const;
@@ -83,7 +98,7 @@ const loadedAgain = (kernel: KernelName): Program => ({
     'sh',
     '-ec',
     'for i in 1 2 3 4 5 6 7 8 9 10; do insmod "$0"; "$1" kernel; rmmod megapipe; done',
-    moduleFile(findKernel(kernel)),
+    moduleFile(debugKernel ? findDebugKernel(kernel) : findKernel(kernel)),
     pathOf('lwsocket'),
   ],
 });
@@ -95,6 +110,16 @@ async function build() {
 
 const missing = whyNoGuests();
 
+// Before all else: what is run below has the module's path in it.
+if (debugKernel && missing === undefined) {
+  await buildDebugKernel(debugKernel);
+  await moduleTask(debugKernel, findDebugKernel).run();
+}
+
+/** All takes its time there, and shadows of the memory take an eighth of it. */
+const forDebugging = { debugKernel: true, memoryMiB: 4096, timeLimit: 7200, programLimit: 1200 };
+const hookLimitMs = debugKernel ? 4 * 7_200_000 : 1_800_000;
+
 /** A test for each program; they are run in a guest of their own. */
 function describeRun(title: string, programs: () => Program[], options: RunOptions) {
   describe(title, () => {
@@ -105,8 +130,8 @@ function describeRun(title: string, programs: () => Program[], options: RunOptio
     const all = programs();
     let run: Run;
     beforeAll(async () => {
-      run = await runPrograms(all, options);
-    }, 1_800_000);
+      run = await runPrograms(all, { ...(debugKernel ? forDebugging : {}), ...options });
+    }, hookLimitMs);
 
     for (const program of all) {
       test(program.name, ({ skip }) => {
@@ -124,20 +149,20 @@ function describeRun(title: string, programs: () => Program[], options: RunOptio
 
 beforeAll(async () => {
   if (missing === undefined) await build();
-});
+}, hookLimitMs);
 
 /** A guest's CPU is emulated and slow: what doesn't depend on the kernel is tested on one of them. */
 const thorough: KernelName = '6.12';
 const watched: KernelName = '6.1';
 
-for (const kernel of kernelNames) {
+for (const kernel of debugKernel ? [debugKernel] : kernelNames) {
   const inAllWays = () => [
     ...aboutShapes.map(as32Bits),
     ...behaviours.filter((name) => !needsRoot(name)).map(asNobody),
   ];
   const everything = () => [
     ...behaviours.map(asRoot),
-    ...(kernel === thorough ? inAllWays() : []),
+    ...(kernel === (debugKernel ?? thorough) ? inAllWays() : []),
     ...seeds.map(atRandom),
   ];
   describeRun(`the module on Linux ${kernel}`, everything, { kernel });

@@ -36,6 +36,7 @@
 #define MAX_FOLDERS 64
 #define ROOT "/root"
 #define HOST "/host"
+#define KMEMLEAK "/sys/kernel/debug/kmemleak"
 
 /* A stream of the command, on its way to the host. */
 struct stream {
@@ -570,6 +571,37 @@ static int await_command(pid_t command, int children)
 	}
 }
 
+static void copy_to_console(const char *path)
+{
+	char buffer[4096];
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t got;
+
+	if (fd < 0)
+		fail_with("read", path);
+	while ((got = read(fd, buffer, sizeof(buffer))) > 0)
+		if (write(STDERR_FILENO, buffer, got) != got)
+			break;
+	close(fd);
+}
+
+/*
+ * A kernel made for debugging finds memory that nothing points to. It says so
+ * on its console, in its log as the host sees it. The word kmemleak=off on its
+ * command line saves the time.
+ */
+static void look_for_leaks(void)
+{
+	if (access(KMEMLEAK, F_OK) || !strcmp(option("kmemleak"), "off"))
+		return;
+	/* Only what is older than five seconds counts, and only if it didn't
+	 * change since it was looked at before. */
+	sleep(6);
+	write_file(KMEMLEAK, "scan");
+	write_file(KMEMLEAK, "scan");
+	copy_to_console(KMEMLEAK);
+}
+
 /* What the command left running would keep the module and the pipes in use. */
 static void end_others(void)
 {
@@ -586,8 +618,6 @@ static void remove_tested_module(void)
 {
 	int tries;
 
-	if (!job.module)
-		return;
 	/* The kernel may finish closing what a process had open a bit later. */
 	for (tries = 0; tries < 500; tries++) {
 		if (!syscall(SYS_delete_module, job.module_name, O_NONBLOCK))
@@ -652,11 +682,15 @@ int main(void)
 	load_tested_module();
 	enter_root();
 	prepare_system();
-	say("ready");
 	children = block_children();
 	status = await_command(start_command(), children);
 	end_others();
-	remove_tested_module();
+	look_for_leaks();
+	if (job.module) {
+		/* What was found till here names the module's functions. */
+		remove_tested_module();
+		look_for_leaks();
+	}
 	unmount_writable();
 	report(status);
 	power_off();
