@@ -1,7 +1,9 @@
+import { encodeIntoCompressedBase64 } from 'hdr-histogram-js';
 import { z } from 'zod';
 import type { Counters, Snapshot } from './engine.js';
 import type { HttpOptions } from './http-options.js';
 import { histogramOf, latencyUs } from './latency.js';
+import { addUp, mergeCommon, mergeLatencies, type Together } from './merge.js';
 import {
   commonResult,
   commonResultOf,
@@ -48,7 +50,12 @@ export const httpResultSchema = z.object({
     connect: latency,
   }),
   /** Of nanoseconds; HdrHistogram V2, compressed, base64. */
-  histogram: z.object({ service: z.string(), corrected: z.string() }),
+  histogram: z.object({
+    service: z.string(),
+    corrected: z.string(),
+    firstByte: z.string(),
+    connect: z.string(),
+  }),
   /** Everything that was done to the server from start to end: warm-up, window and the rest. */
   whole: traffic,
 });
@@ -97,6 +104,9 @@ export function wholeOf({ warmup, measuring, draining }: Snapshot): Traffic {
   return [warmup, measuring, draining].map(trafficOf).reduce(addTraffic);
 }
 
+/** In thousands of bytes. */
+const perSecond = (bytes: number, seconds: number) => (seconds > 0 ? bytes / 1000 / seconds : 0);
+
 /** Everything that is known of a run on HTTP, as --json prints it. */
 export function httpResult(
   options: HttpOptions,
@@ -106,19 +116,38 @@ export function httpResult(
 ): Omit<HttpResult, 'interrupted'> {
   const { last } = outcome;
   const common = commonResultOf(options, { protocol: 'http', ...given }, outcome, series);
-  const perSecond = (bytes: number) => (common.window.seconds > 0 ? bytes / 1000 / common.window.seconds : 0);
+  const { seconds } = common.window;
   const { latencyUs: latency, histogram } = latencies(last, options.rate !== undefined);
+  const [firstByte, connect] = [histogramOf(last.firstByte), histogramOf(last.connect)];
   return {
     ...common,
     ...trafficOf(last.measuring),
-    throughputKBps: perSecond(last.measuring.bytesReceived),
-    bodyKBps: perSecond(last.measuring.bodyBytes),
+    throughputKBps: perSecond(last.measuring.bytesReceived, seconds),
+    bodyKBps: perSecond(last.measuring.bodyBytes, seconds),
     latencyUs: {
       ...latency,
-      firstByte: latencyUs(histogramOf(last.firstByte)),
-      connect: latencyUs(histogramOf(last.connect)),
+      firstByte: latencyUs(firstByte),
+      connect: latencyUs(connect),
     },
-    histogram,
+    histogram: {
+      ...histogram,
+      firstByte: encodeIntoCompressedBase64(firstByte),
+      connect: encodeIntoCompressedBase64(connect),
+    },
     whole: wholeOf(last),
+  };
+}
+
+/** Results of several machines as one. */
+export function mergeHttpResults(parts: HttpResult[], together: Together): HttpResult {
+  const sums = addUp(parts.map((part) => traffic.parse(part)));
+  const { seconds } = together.window;
+  return {
+    ...mergeCommon(parts, together),
+    ...sums,
+    throughputKBps: perSecond(sums.bytesReceived, seconds),
+    bodyKBps: perSecond(sums.bodyBytes, seconds),
+    ...mergeLatencies(parts),
+    whole: addUp(parts.map(({ whole }) => whole)),
   };
 }

@@ -3,8 +3,7 @@ import { contentPattern, contentStart } from './content.js';
 import { filePath } from './file-set.js';
 import type { TraceConnection } from './http-trace.js';
 import { type PerConnection, perConnectionSeries } from './per-connection.js';
-import { stream } from './plan.js';
-import { seededRandom } from './random.js';
+import { ownRandom, type Part, stream } from './plan.js';
 import type { Workload } from './workloads.js';
 
 /** What an answer must be; what is missing may be anything. */
@@ -30,7 +29,7 @@ export type Script = {
   pattern: Uint8Array;
 };
 
-type Context = { threads: number; seed: number };
+type Context = Part & { threads: number };
 
 const sequenceLength = 2 ** 18;
 
@@ -51,8 +50,8 @@ function repeated(sequence: Uint32Array, threads: number): Uint32Array {
   return all;
 }
 
-function limitsOf(perConnection: PerConnection, { seed }: Context): Uint32Array {
-  return perConnectionSeries(perConnection, seededRandom(seed, stream.limits));
+function limitsOf(perConnection: PerConnection, context: Context): Uint32Array {
+  return perConnectionSeries(perConnection, ownRandom(context, stream.limits));
 }
 
 /** One path after the other, in each thread; or by weights, evenly mixed. */
@@ -68,7 +67,7 @@ export function pathsScript(
     const sequence = Uint32Array.from(items.keys());
     return { items, limits, pattern, sequences: repeated(sequence, context.threads) };
   }
-  const random = seededRandom(context.seed, stream.order);
+  const random = ownRandom(context, stream.order);
   const sequence = spreadEvenly(apportion(weights, sequenceLength), random);
   return { items, limits, pattern, sequences: turned(sequence, context.threads) };
 }
@@ -86,7 +85,7 @@ export function workloadScript(
     path: `${prefix}${filePath(workload, n)}`,
     expect: { status: 200, length, patternStart: contentStart(n) },
   }));
-  const sequence = spreadEvenly(workload.requests, seededRandom(context.seed, stream.order));
+  const sequence = spreadEvenly(workload.requests, ownRandom(context, stream.order));
   return {
     items,
     limits: limitsOf(perConnection, context),

@@ -1,4 +1,4 @@
-import { build, type Histogram } from 'hdr-histogram-js';
+import { build, decodeFromCompressedBase64, type Histogram } from 'hdr-histogram-js';
 
 /** The native engine's layout: 1 ns to 1 hour, three significant digits; histogram.h. */
 const lowestNs = 1;
@@ -12,15 +12,20 @@ function valueAt(index: number): number {
   return (index - (bucket << halfBits)) * 2 ** bucket;
 }
 
-/** Counts of the native engine as a histogram of nanoseconds. */
-export function histogramOf(counts: Float64Array): Histogram {
-  const histogram = build({
+/** With nothing in it, of the native engine's layout. */
+export function emptyHistogram(): Histogram {
+  return build({
     bitBucketSize: 64,
     autoResize: false,
     lowestDiscernibleValue: lowestNs,
     highestTrackableValue: highestNs,
     numberOfSignificantValueDigits: digits,
   });
+}
+
+/** Counts of the native engine as a histogram of nanoseconds. */
+export function histogramOf(counts: Float64Array): Histogram {
+  const histogram = emptyHistogram();
   counts.forEach((count, index) => {
     if (count > 0) histogram.recordValueWithCount(Math.min(highestNs, valueAt(index)), count);
   });
@@ -48,4 +53,11 @@ export function latencyUs(histogram: Histogram): LatencyUs | undefined {
 /** What has been counted since. */
 export function since(counts: Float64Array, before: Float64Array | undefined): Float64Array {
   return before ? counts.map((count, i) => count - (before[i] ?? 0)) : counts;
+}
+
+/** Encoded histograms (V2, compressed, base64), added up. */
+export function addHistograms(encoded: string[]): Histogram {
+  const sum = emptyHistogram();
+  for (const one of encoded) sum.add(decodeFromCompressedBase64(one));
+  return sum;
 }

@@ -1,7 +1,7 @@
 import { shuffle } from './apportion.js';
 import type { Plan } from './engine.js';
 import { largestValue, longestKey, type MemcachedOptions } from './options.js';
-import { sharedPlan, stream } from './plan.js';
+import { ownRandom, sharedPlan, stream } from './plan.js';
 import { type Random, seededRandom, uniformInteger } from './random.js';
 import { sampler } from './sizes.js';
 import { zipf } from './zipf.js';
@@ -73,7 +73,7 @@ function makeSequences(options: MemcachedOptions): Uint32Array {
   const sequences = new Uint32Array(options.threads * length);
   const sets = options.getSet.set / (options.getSet.get + options.getSet.set);
   for (let thread = 0; thread < options.threads; thread++) {
-    const random = seededRandom(options.seed, stream.threads + thread);
+    const random = ownRandom(options, stream.threads + thread);
     const pick = keyPicker(options, random);
     for (let i = thread * length; i < (thread + 1) * length; i++) {
       sequences[i] = ((random() < sets ? SET : 0) << KIND_SHIFT) | pick();

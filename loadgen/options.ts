@@ -95,6 +95,8 @@ export const commonOptions = {
   batch: integer(1, 4096),
   timeout: positive('a number of seconds above 0'),
   seed: integer(0, 2 ** 31 - 1),
+  /** Which part of a load this is, where several machines share it; not on the command line. */
+  part: integer(0, 1023).optional(),
   verify: z.boolean(),
 };
 

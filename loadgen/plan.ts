@@ -1,6 +1,6 @@
 import type { Plan } from './engine.js';
 import type { Address, CommonOptions } from './options.js';
-import { seededRandom } from './random.js';
+import { type Random, seededRandom } from './random.js';
 
 /** Independent series of random numbers of one seed. */
 export const stream = {
@@ -14,6 +14,17 @@ export const stream = {
   threads: 16,
 };
 
+/** More than streams have numbers, threads' included. */
+const streamsOfAPart = 4096;
+
+/** What a load is split by: of one seed, but with series of random numbers of their own. */
+export type Part = { seed: number; part?: number | undefined };
+
+/** A series of what the parts of a load don't have in common. */
+export function ownRandom({ seed, part = 0 }: Part, which: number): Random {
+  return seededRandom(seed, which + part * streamsOfAPart);
+}
+
 type Shared = Omit<
   Plan,
   'protocol' | 'limits' | 'sequences' | 'keys' | 'keyOffsets' | 'pattern' | 'requestSize' | 'answerSize'
@@ -24,7 +35,7 @@ function makeGaps(options: CommonOptions): Float64Array {
   if (options.rate === undefined) return new Float64Array(0);
   const mean = (1e9 * options.threads) / options.rate;
   if (options.arrival === 'constant') return Float64Array.of(mean);
-  const random = seededRandom(options.seed, stream.arrivals);
+  const random = ownRandom(options, stream.arrivals);
   return Float64Array.from({ length: 1 << 16 }, () => -mean * Math.log(1 - random()));
 }
 

@@ -3,6 +3,7 @@ import { encodeIntoCompressedBase64 } from 'hdr-histogram-js';
 import { z } from 'zod';
 import type { Counters, Snapshot, ThreadUsage } from './engine.js';
 import { histogramOf, latencyUs } from './latency.js';
+import { addUp, mergeCommon, mergeLatencies, type Together } from './merge.js';
 import type { CommonOptions, MemcachedOptions } from './options.js';
 import { answeredOf, type Interval, type Outcome } from './run.js';
 
@@ -79,6 +80,28 @@ const thread = z.object({
 
 const instant = z.object({ monotonicNs: z.number(), wall: z.iso.datetime() });
 
+const agent = z.object({
+  name: z.string(),
+  host: z.string(),
+  version: z.string(),
+  /** Its wall clock less the conductor's, and by how much that may be wrong. */
+  clock: z.object({ offsetMs: z.number(), uncertaintyMs: z.number() }),
+  /** By how much it began to load later than it was told to. */
+  lateMs: z.number().optional(),
+  /** Why its part is in none of the sums; null: it is. */
+  missing: z.string().nullable(),
+  /** Of its part: its window by the conductor's clock, and what it counted in it. */
+  window: z.object({ start: z.iso.datetime(), end: z.iso.datetime(), seconds: z.number() }).optional(),
+  requests: count.optional(),
+  errors: count.optional(),
+});
+
+/** What every result counts, whatever it calls the rest. */
+export type Counted = { requests: { total: number }; errors: Record<string, number> };
+
+/** One of several machines that loaded together. */
+export type AgentPart = z.infer<typeof agent>;
+
 /** What every `megapipe load … --json` prints. Numbers are of the measuring window where nothing else is said. */
 export const commonResult = {
   config: z.record(z.string(), z.unknown()),
@@ -111,6 +134,8 @@ export const commonResult = {
   /** Errno's name of the latest failed call, the server's latest error. */
   lastError: z.string().nullable(),
   serverComplaint: z.string().nullable(),
+  /** With --agents: who loaded. */
+  agents: z.array(agent).optional(),
 };
 
 /** What `megapipe load memcached --json` prints. */
@@ -124,7 +149,8 @@ export const loadResultSchema = z.object({
   whole: traffic,
 });
 
-type Common = z.infer<z.ZodObject<typeof commonResult>>;
+/** What every result has. */
+export type CommonResult = z.infer<z.ZodObject<typeof commonResult>>;
 export type LoadResult = z.infer<typeof loadResultSchema>;
 type Traffic = z.infer<typeof traffic>;
 
@@ -186,9 +212,9 @@ const saturatedShare = 0.9;
 /** With less idle time than this a thread couldn't have done more. */
 const leastIdleShare = 0.05;
 
-type Limit = Pick<Common, 'clientSaturated' | 'clientLimit' | 'clientLimitReason'>;
+type Limit = Pick<CommonResult, 'clientSaturated' | 'clientLimit' | 'clientLimitReason'>;
 
-function limitOf(threads: Common['threads']): Limit {
+function limitOf(threads: CommonResult['threads']): Limit {
   const percent = (share: number | null) => `${Math.round((share ?? 0) * 100)} %`;
   const busiest = threads.findIndex((t) => t.runningShare >= saturatedShare);
   if (busiest >= 0) {
@@ -212,7 +238,7 @@ function configOf(options: CommonOptions, given: Given): Given {
   return { ...given, ...decided, ...duration, ...requests };
 }
 
-function windowOf({ last, beganAtMs }: Outcome): Common['window'] {
+function windowOf({ last, beganAtMs }: Outcome): CommonResult['window'] {
   const seconds = (last.endNs - last.beginNs) / 1e9;
   return {
     start: { monotonicNs: last.beginNs, wall: new Date(beganAtMs).toISOString() },
@@ -221,7 +247,7 @@ function windowOf({ last, beganAtMs }: Outcome): Common['window'] {
   };
 }
 
-function scheduleOf(rate: number | undefined, { sent, unsent }: Counters): Pick<Common, 'schedule'> {
+function scheduleOf(rate: number | undefined, { sent, unsent }: Counters): Pick<CommonResult, 'schedule'> {
   return rate === undefined ? {} : { schedule: { rate, sent, unsent } };
 }
 
@@ -249,7 +275,7 @@ export function commonResultOf(
   given: Given,
   outcome: Outcome,
   series: Interval[],
-): Omit<Common, 'interrupted'> {
+): Omit<CommonResult, 'interrupted'> {
   const { last } = outcome;
   const window = windowOf(outcome);
   const threads = last.threads.map(threadOf);
@@ -288,5 +314,15 @@ export function loadResult(
     ...trafficOf(last.measuring),
     ...latencies(last, options.rate !== undefined),
     whole: prefill ? addTraffic(prefill, whole) : whole,
+  };
+}
+
+/** Results of several machines as one. */
+export function mergeLoadResults(parts: LoadResult[], together: Together): LoadResult {
+  return {
+    ...mergeCommon(parts, together),
+    ...addUp(parts.map((part) => traffic.parse(part))),
+    ...mergeLatencies(parts),
+    whole: addUp(parts.map(({ whole }) => whole)),
   };
 }

@@ -1,3 +1,4 @@
+import type { Histogram } from 'hdr-histogram-js';
 import { type Counters, loadEngine, type Notice, type Plan, type Run, type Snapshot } from './engine.js';
 import { histogramOf, type LatencyUs, latencyUs, since } from './latency.js';
 
@@ -16,8 +17,8 @@ export type Interval = {
 export type Observer = {
   /** The window has begun or ended, or everything is over. */
   notice?: (notice: Notice, at: { monotonicNs: number; wallMs: number }) => void;
-  /** Called every intervalMs, in warm-up and window. */
-  interval?: (interval: Interval, phase: Snapshot['phase']) => void;
+  /** Called every intervalMs, in warm-up and window; the histogram is of the interval's service latencies. */
+  interval?: (interval: Interval, phase: Snapshot['phase'], service: Histogram) => void;
   intervalMs?: number;
   /** Ends the run early, as Ctrl-C does. */
   signal?: AbortSignal;
@@ -28,7 +29,7 @@ export type Outcome = { last: Snapshot; beganAtMs: number; endedAtMs: number };
 export const answeredOf = (counters: Counters) => counters.answered.reduce((a, b) => a + b, 0);
 export const errorsOf = (counters: Counters) => Object.values(counters.errors).reduce((a, b) => a + b, 0);
 
-function intervalBetween(before: Snapshot | undefined, now: Snapshot): Interval {
+function intervalBetween(before: Snapshot | undefined, now: Snapshot, service: Histogram): Interval {
   const phase = now.phase === 'warmup' ? now.warmup : now.measuring;
   const earlier = before && (now.phase === 'warmup' ? before.warmup : before.measuring);
   const began = before ? before.nowNs : Math.min(now.beginNs, now.nowNs);
@@ -42,7 +43,7 @@ function intervalBetween(before: Snapshot | undefined, now: Snapshot): Interval 
     rps: lengthS > 0 ? requests / lengthS : 0,
     errors: errorsOf(phase) - (earlier ? errorsOf(earlier) : 0),
     connectionsOpen: now.open,
-    latencyUs: latencyUs(histogramOf(since(now.service, before?.service))),
+    latencyUs: latencyUs(service),
   };
 }
 
@@ -54,7 +55,8 @@ export async function runPlan(plan: Plan, observer: Observer = {}): Promise<Outc
   let timer: NodeJS.Timeout | undefined;
   const listening = new AbortController();
   const look = (now: Snapshot) => {
-    observer.interval?.(intervalBetween(before, now), now.phase);
+    const service = histogramOf(since(now.service, before?.service));
+    observer.interval?.(intervalBetween(before, now, service), now.phase, service);
     before = now;
   };
   const everyInterval = (run: Run) => {
