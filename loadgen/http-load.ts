@@ -1,9 +1,10 @@
 import { makeHttpPlan, makeScript } from './http.js';
 import { type HttpOptions, httpOptions } from './http-options.js';
-import { type HttpResult, httpResult } from './http-result.js';
+import { type HttpResult, httpResult, httpResultSchema, mergeHttpResults } from './http-result.js';
 import type { Script } from './http-script.js';
-import { printLoad } from './load.js';
+import type { Load } from './load.js';
 import { usage } from './options.js';
+import type { Protocol } from './protocol.js';
 import type { Given } from './result.js';
 import { httpTable } from './table.js';
 
@@ -19,17 +20,33 @@ function replayed(options: HttpOptions, given: Given, script: Script): HttpOptio
   return { ...options, requests, duration: undefined, warmup: 0, once: true };
 }
 
-/** `megapipe load http`: everything from the command line's options to the printed result. */
-export async function loadHttp(given: Given): Promise<void> {
+/** A load of an HTTP server, from the command line's options. */
+async function httpLoad(given: Given): Promise<Load<HttpResult>> {
   const asked = await httpOptions(given);
   const script = makeScript(asked);
   const { once, ...options } = replayed(asked, given, script);
-  await printLoad<HttpResult>({
+  return {
     options,
     given,
     plan: { ...makeHttpPlan(options, script), once },
     target: `HTTP server at ${options.unix ?? options.host}`,
     result: (outcome, series) => httpResult(options, given, outcome, series),
     table: httpTable,
-  });
+  };
 }
+
+function partOf(given: Given): Given {
+  if (given.trace !== undefined)
+    throw usage("--trace can't be shared by agents: its connections belong together", 'http');
+  return given;
+}
+
+/** `megapipe load http`. */
+export const httpProtocol: Protocol<HttpResult> = {
+  name: 'http',
+  load: httpLoad,
+  partOf,
+  result: httpResultSchema,
+  merge: mergeHttpResults,
+  table: httpTable,
+};

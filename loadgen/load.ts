@@ -3,12 +3,12 @@ import { UserError } from '../src/errors.js';
 import type { Plan } from './engine.js';
 import type { CommonOptions } from './options.js';
 import { type Progress, startProgress } from './progress.js';
-import { errnoName, type Given } from './result.js';
-import { type Interval, type Outcome, runPlan } from './run.js';
+import { type CommonResult, errnoName, type Given } from './result.js';
+import { type Interval, type Observer, type Outcome, runPlan } from './run.js';
 import { errorsText, portAdvice } from './table.js';
 
 /** One load: a plan, where it goes, and what to make of what comes back. */
-export type Load<Result> = {
+export type Load<Result extends CommonResult> = {
   options: CommonOptions;
   given: Given;
   plan: Plan;
@@ -64,44 +64,62 @@ export async function carryOut(
 }
 
 /** The lines that tell a program, reading our stderr, when the window begins and ends. */
-function event(name: 'measuring' | 'measured', at: { monotonicNs: number; wallMs: number }) {
+export function event(name: 'measuring' | 'measured', at: { monotonicNs: number; wallMs: number }) {
   process.stderr.write(`${JSON.stringify({ event: name, ...at })}\n`);
 }
 
-async function measure<Result>(
+/** What a load tells while it goes on, and what ends it. */
+export type LoadObserver = Pick<Observer, 'notice' | 'interval'> & {
+  signal: AbortSignal;
+  progress: Progress;
+  /** Waited for between preparing and loading. */
+  beforeLoading?: () => Promise<void>;
+};
+
+/** Prepare and load; the result is what --json prints. */
+export async function measure<Result extends CommonResult>(
   load: Load<Result>,
-  signal: AbortSignal,
-  progress: Progress,
-): Promise<Omit<Result, 'interrupted'> & { interrupted: boolean }> {
-  const { given } = load;
+  { signal, progress, beforeLoading, notice, interval }: LoadObserver,
+): Promise<Result> {
   const series: Interval[] = [];
   await load.prepare?.(signal, progress);
+  await beforeLoading?.();
   const outcome = await carryOut(load.plan, load.target, {
     signal,
-    notice: (notice, at) => {
-      if (given.events && notice === 'begun') event('measuring', at);
-      if (given.events && notice === 'ended') event('measured', at);
-    },
-    interval: (interval, phase) => {
-      if (phase !== 'warmup') series.push(interval);
-      progress.interval(interval, phase);
+    ...(notice ? { notice } : {}),
+    interval: (one, phase, service) => {
+      if (phase !== 'warmup') series.push(one);
+      progress.interval(one, phase);
+      interval?.(one, phase, service);
     },
   });
-  return { ...load.result(outcome, series), interrupted: signal.aborted };
+  return { ...load.result(outcome, series), interrupted: signal.aborted } as Result;
 }
 
-/** Load, show progress, print the result; Ctrl-C ends early. */
-export async function printLoad<Result>(load: Load<Result>): Promise<void> {
+/** Work that Ctrl-C ends early, with progress shown meanwhile. */
+export async function withProgress<Result>(
+  given: Given,
+  work: (signal: AbortSignal, progress: Progress) => Promise<Result>,
+): Promise<Result> {
   const stop = new AbortController();
   const onSignal = () => stop.abort();
   process.once('SIGINT', onSignal).once('SIGTERM', onSignal);
-  const progress = startProgress(Boolean(load.given.events));
+  const progress = startProgress(Boolean(given.events));
   try {
-    const result = (await measure(load, stop.signal, progress)) as Result;
-    progress.done();
-    console.log(load.given.json ? JSON.stringify(result) : load.table(result));
+    return await work(stop.signal, progress);
   } finally {
     progress.done();
     process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
   }
+}
+
+/** Load, show progress, print the result; Ctrl-C ends early. */
+export async function printLoad<Result extends CommonResult>(load: Load<Result>): Promise<void> {
+  const { given } = load;
+  const notice: LoadObserver['notice'] = (name, at) => {
+    if (given.events && name === 'begun') event('measuring', at);
+    if (given.events && name === 'ended') event('measured', at);
+  };
+  const result = await withProgress(given, (signal, progress) => measure(load, { signal, progress, notice }));
+  console.log(given.json ? JSON.stringify(result) : load.table(result));
 }

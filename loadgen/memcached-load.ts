@@ -1,10 +1,19 @@
 import { UserError } from '../src/errors.js';
 import type { Plan } from './engine.js';
-import { carryOut, printLoad } from './load.js';
+import { carryOut, type Load } from './load.js';
 import { makePlan, makePrefillPlan } from './memcached.js';
 import { type MemcachedOptions, memcachedOptions } from './options.js';
 import type { Progress } from './progress.js';
-import { errnoName, type Given, type LoadResult, loadResult, wholeOf } from './result.js';
+import type { Protocol } from './protocol.js';
+import {
+  errnoName,
+  type Given,
+  type LoadResult,
+  loadResult,
+  loadResultSchema,
+  mergeLoadResults,
+  wholeOf,
+} from './result.js';
 import { resultTable } from './table.js';
 
 type Prefilled = ReturnType<typeof wholeOf>;
@@ -30,13 +39,13 @@ async function prefill(
   return whole;
 }
 
-/** `megapipe load memcached`: everything from the command line's options to the printed result. */
-export async function loadMemcached(given: Given): Promise<void> {
+/** A load of a memcached server, from the command line's options. */
+async function memcachedLoad(given: Given): Promise<Load<LoadResult>> {
   const options = await memcachedOptions(given);
   const plan = makePlan(options);
   const target = `memcached server at ${options.server}`;
   let filled: Prefilled | undefined;
-  await printLoad<LoadResult>({
+  return {
     options,
     given,
     plan,
@@ -46,5 +55,16 @@ export async function loadMemcached(given: Given): Promise<void> {
     },
     result: (outcome, series) => loadResult(options, given, outcome, series, filled),
     table: resultTable,
-  });
+  };
 }
+
+/** `megapipe load memcached`. */
+export const memcachedProtocol: Protocol<LoadResult> = {
+  name: 'memcached',
+  load: memcachedLoad,
+  // All have the same keys and values: one sets them.
+  partOf: (given, index) => (index === 0 ? given : { ...given, prefill: false }),
+  result: loadResultSchema,
+  merge: mergeLoadResults,
+  table: resultTable,
+};

@@ -10,7 +10,8 @@ export type Progress = {
   done(): void;
 };
 
-const silent: Progress = { stage() {}, interval() {}, done() {} };
+/** Progress that nobody sees. */
+export const silent: Progress = { stage() {}, interval() {}, done() {} };
 
 function describe({ rps, errors, connectionsOpen, latencyUs }: Interval, phase: string): string {
   const latency = latencyUs ? `, p50 ${latencyUs.p50.toFixed(0)} us, p99 ${latencyUs.p99.toFixed(0)} us` : '';

@@ -51,6 +51,16 @@ function remarks({ serverComplaint, errors, interrupted }: Result): string[] {
   ];
 }
 
+/** With several machines: what each did. */
+function agentRows({ agents = [] }: Result): Row[] {
+  const lines = agents.map(({ name, missing, requests = 0, errors = 0, clock }) => {
+    if (missing !== null) return `${name}: missing, ${missing}`;
+    const offset = `clock ${clock.offsetMs < 0 ? '' : '+'}${show(clock.offsetMs)} ± ${show(clock.uncertaintyMs)} ms`;
+    return `${name}: ${show(requests)} requests, ${show(errors)} errors, ${offset}`;
+  });
+  return lines.length === 0 ? [] : [{ agents: [lines.join('\n')] }];
+}
+
 /** Rows that every result has, around those of its protocol. */
 function tableOf(result: Result, own: Row[]): string {
   const { requests, clientCpu } = result;
@@ -70,6 +80,7 @@ function tableOf(result: Result, own: Row[]): string {
       ],
     },
     { 'client limit': [result.clientLimitReason ?? 'none: it had time to spare'] },
+    ...agentRows(result),
   );
   return [table.toString(), ...remarks(result)].join('\n');
 }

@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from 'commander';
+import { addAgentCommand } from './commands/agent.js';
 import { addBenchCommand } from './commands/bench.js';
 import { addBuildCommand } from './commands/build.js';
 import { addDoctorCommand } from './commands/doctor.js';
@@ -24,6 +25,7 @@ function buildProgram(): Command {
   addServeCommand(program);
   addFilesCommand(program);
   addLoadCommand(program);
+  addAgentCommand(program);
   addBenchCommand(program);
   addReportCommand(program);
   addVmCommand(program);

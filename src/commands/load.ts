@@ -1,6 +1,11 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { loadHttp } from '../../loadgen/http-load.js';
-import { loadMemcached } from '../../loadgen/memcached-load.js';
+import { conduct } from '../../loadgen/agents/conductor.js';
+import { isConducted } from '../../loadgen/agents/options.js';
+import { httpProtocol } from '../../loadgen/http-load.js';
+import { printLoad } from '../../loadgen/load.js';
+import { memcachedProtocol } from '../../loadgen/memcached-load.js';
+import type { Protocol } from '../../loadgen/protocol.js';
+import type { CommonResult, Counted, Given } from '../../loadgen/result.js';
 import { workloadNames } from '../../loadgen/workloads.js';
 
 /** Options of every load generator. */
@@ -22,9 +27,22 @@ function addCommonOptions(command: Command): Command {
     .option('--seed <n>', 'of everything random', '1')
     .option('--no-verify', "don't compare what comes back")
     .option('--json', 'print the result as one JSON object')
-    .addOption(
-      new Option('--events', 'write {"event":"measuring"} and {"event":"measured"} lines to stderr'),
-    );
+    .addOption(new Option('--events', 'write {"event":"measuring"} and {"event":"measured"} lines to stderr'))
+    .option('--agents <n>', 'have so many agents load, which share concurrency, rate and requests; or all')
+    .option('--nats <url>', 'NATS server where they wait, like nats://HOST:4222; see megapipe agent')
+    .option('--session <name>', 'only agents of this session')
+    .option('--agents-within <s>', 'how long to look for agents (default: 5)')
+    .option('--silence <s>', 'give an agent up that is not heard for so long (default: 15)')
+    .option('--clock-bound <ms>', "how uncertain an agent's clock may be (default: 50)");
+}
+
+/** Load by ourselves, or have agents do it. */
+async function run<Result extends CommonResult & Counted>(
+  protocol: Protocol<Result>,
+  given: Given,
+): Promise<void> {
+  if (isConducted(given, protocol.name)) await conduct(protocol, given);
+  else await printLoad(await protocol.load(given));
 }
 
 function addMemcached(load: Command) {
@@ -43,7 +61,7 @@ function addMemcached(load: Command) {
     .option('--protocol <name>', 'ascii or binary', 'ascii')
     .option('--prefill', 'set all keys first', true)
     .option('--no-prefill', "don't")
-    .action(loadMemcached);
+    .action((options: Given) => run(memcachedProtocol, options));
 }
 
 const another = (value: string, before: string[]) => [...before, value];
@@ -73,7 +91,7 @@ function addHttp(load: Command) {
     )
     .option('--expect-length <bytes>', 'another length of a body is a verification error')
     .option('--expect-crc32 <hex>', 'another CRC-32 of a body is a verification error')
-    .action((urls: string[], options: object) => loadHttp({ ...options, urls }));
+    .action((urls: string[], options: Given) => run(httpProtocol, { ...options, urls }));
 }
 
 /** `megapipe load memcached` and `megapipe load http`. */

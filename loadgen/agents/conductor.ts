@@ -1,0 +1,135 @@
+import { UserError } from '../../src/errors.js';
+import { withProgress } from '../load.js';
+import type { Together } from '../merge.js';
+import type { Progress } from '../progress.js';
+import type { Protocol } from '../protocol.js';
+import type { AgentPart, CommonResult, Counted, Given } from '../result.js';
+import { type Crew, gather, prepare, start, untilOver, withCrew } from './crew.js';
+import { type Connection, connectTo } from './nats.js';
+import { type ConductorOptions, conductorOptions } from './options.js';
+import type { Part } from './parts.js';
+import { mergeSeries } from './series.js';
+import { splitOptions } from './split.js';
+import { showParts } from './telling.js';
+import { commonWindow, windowOf } from './window.js';
+
+type AnyResult = CommonResult & Counted;
+
+/** How often it is tried to reach a NATS server again that went away. */
+const reconnects = 10;
+
+/** `megapipe load … --agents`: have agents carry a load out together, and print it as one. */
+export async function conduct<Result extends AnyResult>(
+  protocol: Protocol<Result>,
+  given: Given,
+): Promise<void> {
+  const options = conductorOptions(given, protocol.name);
+  const nats = await connectTo(options.nats, reconnects);
+  try {
+    const result = await withProgress(given, (signal, progress) =>
+      carryOut({ protocol, given, options, nats, signal, progress }),
+    );
+    console.log(given.json ? JSON.stringify(result) : protocol.table(result));
+    complain(result.agents ?? []);
+  } finally {
+    await nats.close();
+  }
+}
+
+type Job<Result extends AnyResult> = {
+  protocol: Protocol<Result>;
+  given: Given;
+  options: ConductorOptions;
+  nats: Connection;
+  signal: AbortSignal;
+  progress: Progress;
+};
+
+async function carryOut<Result extends AnyResult>(job: Job<Result>): Promise<Result> {
+  const { protocol, given, options, nats, signal, progress } = job;
+  progress.stage('looking for agents');
+  const members = await gather(nats, options, signal);
+  const orders = splitOptions(protocol, given, options, members.length);
+  return withCrew(nats, options, members, async (crew) => {
+    showParts(crew.parts, progress, Boolean(given.events));
+    progress.stage(`${members.length} agents prepare`);
+    await prepare(crew, protocol.name, orders, signal);
+    await start(crew);
+    await untilOver(crew, signal);
+    return merge(crew, job);
+  });
+}
+
+function merge<Result extends AnyResult>(
+  { parts: { all } }: Crew,
+  { protocol, given, signal }: Job<Result>,
+): Result {
+  const results = all.flatMap((part) => resultOf(part, protocol));
+  const whole = all.filter(({ state }) => state === 'done');
+  if (results.length === 0) throw nothing(all);
+  const together: Together = {
+    config: { protocol: protocol.name, ...given, nats: undefined, agents: all.length },
+    interrupted: signal.aborted,
+    window: commonWindow(whole),
+    series: mergeSeries(whole.map(({ intervals }) => intervals)),
+    agents: all.map((part) => agentPart(part, results[whole.indexOf(part)])),
+    names: whole.map(({ agent }) => agent.name),
+  };
+  return protocol.merge(results, together);
+}
+
+/** What a part's agent said it measured; where that is no result of this protocol, the part is lost. */
+function resultOf<Result extends AnyResult>(part: Part, protocol: Protocol<Result>): Result[] {
+  if (!part.result) return [];
+  const parsed = protocol.result.safeParse({ ...part.result.result, series: [] });
+  if (parsed.success) return [parsed.data];
+  const message = `its result can't be understood: ${parsed.error.issues[0]?.message}`;
+  Object.assign(part, { state: 'missing', loss: { message, exitCode: 1 } });
+  return [];
+}
+
+function agentPart(part: Part, result: AnyResult | undefined): AgentPart {
+  const { agent, clock, lateMs, loss } = part;
+  const window = windowOf(part);
+  const who = { name: agent.name, host: agent.host, version: agent.version, clock };
+  const late = lateMs === undefined ? {} : { lateMs };
+  if (!result || !window) return { ...who, ...late, missing: loss?.message ?? 'it has no result' };
+  const wall = (ms: number) => new Date(ms).toISOString();
+  return {
+    ...who,
+    ...late,
+    missing: null,
+    window: {
+      start: wall(window.beganMs),
+      end: wall(window.endedMs),
+      seconds: (window.endedMs - window.beganMs) / 1000,
+    },
+    requests: result.requests.total,
+    errors: Object.values(result.errors).reduce((a, b) => a + b, 0),
+  };
+}
+
+/** Nobody has a result: the reasons, each once. */
+function nothing(all: Part[]): UserError {
+  const [first] = all;
+  const reasons = [...new Set(all.map(({ loss }) => loss?.message ?? 'no result'))];
+  const hint = first?.loss?.hint;
+  return new UserError(`no agent measured anything: ${reasons.join('; ')}`, {
+    ...(hint === undefined ? {} : { hint }),
+    exitCode: first?.loss?.exitCode ?? 1,
+  });
+}
+
+/** Throws where parts are missing. */
+function complain(agents: AgentPart[]): void {
+  const missing = agents.filter((agent) => agent.missing !== null);
+  if (missing.length === 0) return;
+  const them = missing.map(({ name, missing: why }) => `${name} (${why})`).join(', ');
+  const verb = missing.length === 1 ? 'the part of 1' : `the parts of ${missing.length}`;
+  throw new UserError(
+    `${verb} of ${agents.length} agents ${missing.length === 1 ? 'is' : 'are'} missing: ${them}`,
+    {
+      hint: 'the result is of the others alone',
+    },
+  );
+}

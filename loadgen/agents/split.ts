@@ -1,0 +1,31 @@
+import { usage } from '../options.js';
+import type { Protocol } from '../protocol.js';
+import type { CommonResult, Counted, Given } from '../result.js';
+import { type ConductorOptions, forAgents } from './options.js';
+
+/** Whole numbers that differ by one at most, the larger ones first. */
+function shares(total: number, count: number): number[] {
+  return Array.from({ length: count }, (_, i) => Math.floor(total / count) + (i < total % count ? 1 : 0));
+}
+
+const whole = ['concurrency', 'threads', 'requests'] as const;
+
+/** What each of so many agents is told: options that are of all together are split evenly. */
+export function splitOptions<Result extends CommonResult & Counted>(
+  protocol: Protocol<Result>,
+  given: Given,
+  options: ConductorOptions,
+  count: number,
+): Given[] {
+  const lacking = whole.find((name) => (options[name] ?? count) < count);
+  if (lacking)
+    throw usage(`--${lacking} ${options[lacking]} can't be shared by ${count} agents`, protocol.name);
+  return Array.from({ length: count }, (_, index) => {
+    const split = whole.map((name) => [name, options[name]] as const);
+    const own = split.flatMap(([name, total]) =>
+      total === undefined ? [] : [[name, shares(total, count)[index]] as const],
+    );
+    const rate = options.rate === undefined ? {} : { rate: options.rate / count };
+    return protocol.partOf({ ...forAgents(given), ...Object.fromEntries(own), ...rate, part: index }, index);
+  });
+}

@@ -1,0 +1,11 @@
+import { httpProtocol } from './http-load.js';
+import { memcachedProtocol } from './memcached-load.js';
+import type { Protocol } from './protocol.js';
+import type { CommonResult, Counted } from './result.js';
+
+const protocols: readonly Protocol<CommonResult & Counted>[] = [memcachedProtocol, httpProtocol];
+
+/** What an agent can speak, by name. */
+export function protocolNamed(name: string): Protocol<CommonResult & Counted> | undefined {
+  return protocols.find((protocol) => protocol.name === name);
+}
