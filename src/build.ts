@@ -2,6 +2,7 @@ import { withBuildLock } from './build-lock.js';
 import { libraryTask } from './build-native.js';
 import { loadPort, type Port, type Variant, variants } from './port.js';
 import { buildVariant, whyUnavailable } from './port-build.js';
+import { countLines } from './port-lines.js';
 import { portForRelease } from './port-release.js';
 import { fetchSource, type Source, type SourceChoice } from './port-source.js';
 import { makeTree } from './port-tree.js';
@@ -35,8 +36,10 @@ export function portTasks(port: Port, choice: BuildChoice): Task[] {
     return outcomeOf(await makeTree(port, source));
   };
   const title = `${port.name} ${port.version}: source and patches`;
+  const count = async () => outcomeOf(await countLines(port, source));
   return [
     { title, run: getSource },
+    { title: `${port.name}: lines that the port changes`, run: count },
     ...chosenVariants(choice).map((variant) => variantTask(port, variant, choice)),
   ];
 }

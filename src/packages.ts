@@ -12,6 +12,7 @@ export const debianPackages: readonly DebianPackage[] = [
   { name: 'autoconf', purpose: 'build', why: 'a port’s patches change its configure.ac' },
   { name: 'automake', purpose: 'build', why: 'a port’s patches change its Makefile.am' },
   { name: 'patch', purpose: 'build', why: 'applies a port’s patches' },
+  { name: 'cloc', purpose: 'build', why: 'counts the lines that a port changes' },
   { name: 'xz-utils', purpose: 'build', why: 'unpacks source packages' },
   { name: 'dpkg-dev', purpose: 'build', why: 'apt-get source' },
   { name: 'libevent-dev', purpose: 'build', why: 'memcached' },

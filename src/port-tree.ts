@@ -41,7 +41,8 @@ function isGits(path: string): boolean {
   return path.split(sep)[0] === '.git';
 }
 
-async function unpack(source: Source, to: string): Promise<void> {
+/** Unpack a source into a folder. */
+export async function unpack(source: Source, to: string): Promise<void> {
   if (source.kind === 'tree') {
     if (to.startsWith(`${source.path}/`)) {
       throw new UserError(`cannot build in ${to}, which is inside the source ${source.path}`, {

@@ -22,11 +22,12 @@ export function fromFormat2(): (record: unknown) => unknown {
 }
 
 /** Its phases are not on record: a run of then can be shown, and not be taken up again. */
-function machineOf({ topologies, plan, ...rest }: Record<string, unknown>): unknown {
+function machineOf({ topologies, plan, workload, ...rest }: Record<string, unknown>): unknown {
   return {
     ...rest,
     format: 3,
     topologies: Array.isArray(topologies) ? topologies.map(topologyOf) : topologies,
+    workload: { ...objectOf(workload), lines: null },
     plan: { ...objectOf(plan), arguments: [], phases: [] },
   };
 }

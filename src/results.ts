@@ -2,6 +2,7 @@ import { appendFileSync, mkdirSync, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { z } from 'zod';
 import { UserError } from './errors.js';
+import { portLines } from './port-lines.js';
 import { fromFormat1 } from './results-format-1.js';
 import { fromFormat2 } from './results-format-2.js';
 
@@ -113,6 +114,8 @@ const machine = z.strictObject({
     description: z.string(),
     parameters: z.record(z.string(), z.union([z.string(), z.number()])),
     serverArguments: z.array(z.string()),
+    /** Of the application and its port; null where they were not counted, or there is no port. */
+    lines: portLines.nullable(),
   }),
   plan: z.strictObject({
     preset: z.string(),

@@ -1,3 +1,5 @@
+import { loadPort, portNames } from '../port.js';
+import { readLines } from '../port-lines.js';
 import type { MachineRecord } from '../results.js';
 import { describeTopology } from '../topology.js';
 import type { Application, Content } from './application.js';
@@ -18,6 +20,7 @@ export async function describeRun(
       description: application.workload,
       parameters: { ...application.parameters, ...content.parameters },
       serverArguments: application.commonArguments,
+      lines: portNames().includes(application.name) ? readLines(loadPort(application.name)) : null,
     },
   };
 }

@@ -41,10 +41,14 @@ const topologyTitles: Record<TopologyName, string> = {
 
 export const topologyTitle = (name: TopologyName) => topologyTitles[name];
 
-/** Over a section: where, and what is varied; with the paper's figures that show the same. */
-export function sectionTitle({ topology, view }: Section): string {
-  const paper = view.paper ? ` (the paper’s ${view.paper})` : '';
-  return `${topologyTitle(topology.name)}: ${view.title.toLowerCase()}${paper}`;
+/** Where, and what is varied. */
+export const sectionName = ({ topology, view }: Section) =>
+  `${topologyTitle(topology.name)}: ${view.title.toLowerCase()}`;
+
+/** Over a section, with the paper's figures that show the same. */
+export function sectionTitle(section: Section): string {
+  const { paper } = section.view;
+  return `${sectionName(section)}${paper ? ` (the paper’s ${paper})` : ''}`;
 }
 
 /** `1, 10 and unlimited`. */

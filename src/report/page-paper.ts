@@ -1,16 +1,16 @@
 import type { MachineRecord } from '../results.js';
 import { wholeVariants } from './findings.js';
-import { formatPercent, formatRatio, listOf, sectionTitle, withInterval } from './format.js';
+import { formatPercent, formatRatio, listOf, sectionName, withInterval } from './format.js';
 import { html, type Markup } from './markup.js';
-import { paperOn, paperTable3 } from './paper.js';
+import { paperOn, paperTable2, paperTable3 } from './paper.js';
 import { pointHeading, pointLabel, pointWords } from './points.js';
 import type { Estimate } from './statistics.js';
 import type { Section } from './summary.js';
 import { type Accumulation, accumulations, gainAt } from './techniques.js';
 
 /** The paper's own numbers on this application, as far as its words give them, beside ours. */
-export function paperSection({ workload }: MachineRecord, sections: Section[]): Markup | undefined {
-  const paper = paperOn[workload.application];
+export function paperSection(machine: MachineRecord, sections: Section[]): Markup | undefined {
+  const paper = paperOn[machine.workload.application];
   if (!paper) return undefined;
   const { setting, statements } = paper;
   return html`<section>
@@ -23,6 +23,7 @@ export function paperSection({ workload }: MachineRecord, sections: Section[]): 
 <td class="words"><ul>${sections.flatMap(measuredHere).map((line) => html`<li>${line}</li>`)}</ul></td>
 </tr></tbody>
 </table></div>
+${linesTable(machine)}
 ${sections.some((section) => accumulations(section).length > 0) ? publishedTable() : undefined}
 </section>`;
 }
@@ -38,8 +39,25 @@ function measuredHere(section: Section): string[] {
       return speedup ? [`${formatRatio(speedup.median)} at ${pointWords(section, point)}`] : [];
     });
     const scaled = speedups.length > 0 ? `; speed-up over one core ${listOf(speedups)}` : '';
-    return ratios.length > 0 ? [`${sectionTitle(section)}, ${id}: ${listOf(ratios)}${scaled}`] : [];
+    return ratios.length > 0 ? [`${sectionName(section)}, ${id}: ${listOf(ratios)}${scaled}`] : [];
   });
+}
+
+/** The paper's Table 2, of what was measured here. */
+function linesTable({ workload, versions }: MachineRecord): Markup | undefined {
+  const { application, lines } = workload;
+  const paper = paperTable2[application];
+  if (!lines || !paper) return undefined;
+  const share = (part: number, total: number) => `${part} (${((part / total) * 100).toFixed(1)} %)`;
+  return table(
+    'Lines of code (the paper’s Table 2): C, without blank lines and comments, of all that the release holds',
+    'Application',
+    ['Total', 'Changed', 'In files of our own'],
+    [
+      html`<tr><td>${application} ${versions[application]}</td><td>${lines.application}</td><td>${share(lines.changed, lines.application)}</td><td>${share(lines.own, lines.application)}</td></tr>`,
+      html`<tr class="paper"><td>the paper: ${application} ${paper.version}</td><td>${paper.total}</td><td>${share(paper.changed, paper.total)}</td><td>–</td></tr>`,
+    ],
+  );
 }
 
 /** The paper's Table 3 in our numbers. */

@@ -3,7 +3,7 @@ import { caveats } from './caveats.js';
 import { type FigureSpec, figureSpecs, usualFigures } from './figure-specs.js';
 import { drawFigure } from './figures.js';
 import { findings } from './findings.js';
-import { listOf, sectionTitle } from './format.js';
+import { listOf, sectionName, sectionTitle } from './format.js';
 import { html, type Markup, trusted } from './markup.js';
 import { legend } from './page-legend.js';
 import { machineSection } from './page-machine.js';
@@ -73,7 +73,7 @@ ${bullets(caveats(results, sections))}
 function sectionFindings(section: Section): Markup | undefined {
   const found = findings([section]);
   if (found.length === 0) return undefined;
-  return html`<h3>${sectionTitle(section)}</h3>
+  return html`<h3>${sectionName(section)}</h3>
 <div class="findings">${found.map(
     ({ heading, sentences }) => html`<div><h4>${heading}</h4>${bullets(sentences)}</div>`,
   )}</div>`;

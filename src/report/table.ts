@@ -2,7 +2,15 @@ import Table from 'cli-table3';
 import type { Results } from '../results.js';
 import { caveats } from './caveats.js';
 import { findings } from './findings.js';
-import { formatCount, formatRatio, formatThroughput, formatUs, medianOf, sectionTitle } from './format.js';
+import {
+  formatCount,
+  formatRatio,
+  formatThroughput,
+  formatUs,
+  medianOf,
+  sectionName,
+  sectionTitle,
+} from './format.js';
 import { pointHeading, pointWords } from './points.js';
 import type { Estimate } from './statistics.js';
 import type { Cell, Section } from './summary.js';
@@ -39,7 +47,7 @@ function columnsOf(section: Section): Column[] {
 export function formatTerminal(results: Results, sections: Section[]): string {
   const tables = sections.map((section) => `${sectionTitle(section)}\n${formatSection(section)}`);
   const words = findings(sections).map(
-    ({ section, heading, sentences }) => `${sectionTitle(section)}: ${heading}\n${bullets(sentences)}`,
+    ({ section, heading, sentences }) => `${sectionName(section)}: ${heading}\n${bullets(sentences)}`,
   );
   return [...tables, ...words, `Mind\n${bullets(caveats(results, sections))}`].join('\n\n');
 }

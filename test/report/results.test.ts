@@ -76,12 +76,13 @@ test('a file of several runs is read as these, each with its own samples', () =>
 /** Of format 2: no phases, one client host, and what is a point's now was said elsewhere. */
 function oldMachine() {
   const { topologies, plan, workload, ...rest } = machineRecord(['netns']);
+  const { lines: _lines, ...oldWorkload } = workload;
   const { arguments: _arguments, phases: _phases, ...oldPlan } = plan;
   return {
     ...rest,
     format: 2,
     topologies: topologies.map(({ clients, ...topology }) => ({ ...topology, client: clients[0] })),
-    workload: { ...workload, parameters: { connections: 256 } },
+    workload: { ...oldWorkload, parameters: { connections: 256 } },
     plan: oldPlan,
   };
 }
