@@ -3,29 +3,29 @@ import { isAlive } from './alive.js';
 import { UserError } from './errors.js';
 import type { Host } from './results.js';
 
-/** Two namespaces joined by a veth pair. */
+/** A server's namespace and its clients': joined by a veth pair, or where there are several clients by a bridge. */
 export type Namespaces = {
-  names: Record<Side, string>;
-  /** Have the packets that reach a side handled on these CPUs. */
-  steer(side: Side, cpus: number[]): Promise<void>;
+  server: string;
+  clients: string[];
+  /** Have the packets that reach the server handled on these CPUs. */
+  steerServer(cpus: number[]): Promise<void>;
   remove(): Promise<void>;
 };
 
-type Side = 'server' | 'client';
-const sides: readonly Side[] = ['server', 'client'];
-
-/** The interface has the same name in each namespace. */
+/** A host's interface has the same name in each namespace. */
 const link = 'veth0';
+const bridge = 'bridge0';
 
 /** Namespaces carry the pid of the process that made them, so that those of a process that died can be found. */
-const namePattern = /^megapipe-(\d+)-(?:server|client|probe)$/;
+const namePattern = /^megapipe-(\d+)-(?:server|client\d*|bridge|probe)$/;
 
-/** Why network namespaces can't be had here, or undefined: found out by making one, and a veth pair, and entering it. */
+/** Why network namespaces can't be had here, or undefined: found out by making one, a veth pair and a bridge in it, and entering it. */
 export async function whyNoNamespaces(): Promise<string | undefined> {
   const name = `megapipe-${process.pid}-probe`;
   const steps = [
     ['netns', 'add', name],
     ['-n', name, 'link', 'add', link, 'type', 'veth', 'peer', 'name', `${link}peer`],
+    ['-n', name, 'link', 'add', bridge, 'type', 'bridge'],
     ['netns', 'exec', name, 'true'],
   ];
   try {
@@ -40,39 +40,52 @@ export async function whyNoNamespaces(): Promise<string | undefined> {
 }
 
 /** Make and join the namespaces; packets that reach a host are handled on that host's CPUs. */
-export async function makeNamespaces(hosts: Record<Side, Host>): Promise<Namespaces> {
+export async function makeNamespaces(server: Host, clients: Host[]): Promise<Namespaces> {
   await removeStaleNamespaces();
-  const names = { server: nameOf('server'), client: nameOf('client') };
+  const hosts = [
+    { name: nameOf('server'), host: server },
+    ...clients.map((host, i) => ({ name: nameOf(clients.length === 1 ? 'client' : `client${i + 1}`), host })),
+  ];
+  const names = hosts.map(({ name }) => name);
+  const made = clients.length === 1 ? names : [...names, nameOf('bridge')];
   try {
-    for (const side of sides) await ip('netns', 'add', names[side]);
-    await ip(
-      'link',
-      'add',
-      link,
-      'netns',
-      names.server,
-      'type',
-      'veth',
-      'peer',
-      'name',
-      link,
-      'netns',
-      names.client,
-    );
-    for (const side of sides) await bringUp(names[side], hosts[side]);
+    for (const name of made) await ip('netns', 'add', name);
+    if (clients.length === 1) await pair(names[0] as string, link, names[1] as string);
+    else await joinByBridge(names, nameOf('bridge'));
+    for (const { name, host } of hosts) await bringUp(name, host);
   } catch (error) {
-    await removeNamespaces(Object.values(names));
+    await removeNamespaces(made);
     throw error;
   }
   return {
-    names,
-    steer: (side, cpus) => steer(names[side], cpus),
-    remove: () => removeNamespaces(Object.values(names)),
+    server: names[0] as string,
+    clients: names.slice(1),
+    steerServer: (cpus) => steer(names[0] as string, cpus),
+    remove: () => removeNamespaces(made),
   };
 }
 
-function nameOf(side: Side): string {
-  return `megapipe-${process.pid}-${side}`;
+function nameOf(part: string): string {
+  return `megapipe-${process.pid}-${part}`;
+}
+
+/** A veth pair: one end in a namespace under a name, the other in a host's namespace. */
+async function pair(namespace: string, name: string, host: string): Promise<void> {
+  const [near, far] = [
+    ['netns', namespace],
+    ['netns', host],
+  ] as const;
+  await ip('link', 'add', name, ...near, 'type', 'veth', 'peer', 'name', link, ...far);
+}
+
+/** A switch in a namespace of its own. What it does is done on the CPU that sent the packet: it has none itself. */
+async function joinByBridge(hosts: string[], namespace: string): Promise<void> {
+  await ip('-n', namespace, 'link', 'add', bridge, 'type', 'bridge');
+  await ip('-n', namespace, 'link', 'set', bridge, 'up');
+  for (const [i, host] of hosts.entries()) {
+    await pair(namespace, `port${i}`, host);
+    await ip('-n', namespace, 'link', 'set', `port${i}`, 'master', bridge, 'up');
+  }
 }
 
 async function bringUp(namespace: string, host: Host): Promise<void> {

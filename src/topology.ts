@@ -1,13 +1,17 @@
 import { readFileSync } from 'node:fs';
 import type { Host, TopologyName, TopologyRecord } from './results.js';
-import { makeNamespaces, type Namespaces, whyNoNamespaces } from './topology-netns.js';
+import { makeNamespaces, whyNoNamespaces } from './topology-netns.js';
 
-/** Where server and client of a sample live, ready for use. */
+/** Makes a command one that runs on a host. */
+export type OnHost = (command: string[]) => string[];
+
+/** Where server and clients of a sample live, ready for use. */
 export type Topology = {
   record: TopologyRecord;
-  /** The command line that runs a command as the server's, or the client's, host. The process keeps its pid. */
-  onServer(command: string[]): string[];
-  onClient(command: string[]): string[];
+  /** The command line that runs a command on the server's host. The process keeps its pid. */
+  onServer: OnHost;
+  /** The same for each client's host. */
+  onClients: [OnHost, ...OnHost[]];
   /** Have the packets that reach the server's host handled on these of its CPUs, where that can be chosen. */
   steerServer(cpus: number[]): Promise<void>;
   remove(): Promise<void>;
@@ -34,8 +38,7 @@ const descriptions: Record<TopologyName, string> = {
 /** Why a topology can't be had here, or undefined. */
 export async function whyNoTopology(name: TopologyName): Promise<string | undefined> {
   if (isOneHost(name)) return undefined;
-  if (name === 'netns-3') return 'it is not there yet';
-  if (name === 'netns' && allowedCpus().length < 2) {
+  if (isSeparate(name) && allowedCpus().length < 2) {
     return 'separate hosts need at least two CPUs, and this process may use one';
   }
   return whyNoNamespaces();
@@ -44,18 +47,16 @@ export async function whyNoTopology(name: TopologyName): Promise<string | undefi
 /** Make a topology; whoever calls this must remove it, on failure too. */
 export async function makeTopology(name: TopologyName): Promise<Topology> {
   const record = describeTopology(name);
-  const namespaces = isOneHost(name)
-    ? undefined
-    : await makeNamespaces({ server: record.server, client: record.clients[0] as Host });
-  const on = (side: keyof Namespaces['names'], host: Host) => (command: string[]) => [
-    ...(namespaces ? ['ip', 'netns', 'exec', namespaces.names[side]] : []),
-    ...pinned(host.cpus, command),
-  ];
+  const namespaces = isOneHost(name) ? undefined : await makeNamespaces(record.server, record.clients);
+  const on =
+    (namespace: string | undefined, { cpus }: Host): OnHost =>
+    (command) => [...(namespace ? ['ip', 'netns', 'exec', namespace] : []), ...pinned(cpus, command)];
+  const [first, ...others] = record.clients.map((host, i) => on(namespaces?.clients[i], host));
   return {
     record,
-    onServer: on('server', record.server),
-    onClient: on('client', record.clients[0] as Host),
-    steerServer: async (cpus) => namespaces?.steer('server', cpus),
+    onServer: on(namespaces?.server, record.server),
+    onClients: [first as OnHost, ...others],
+    steerServer: async (cpus) => namespaces?.steerServer(cpus),
     remove: async () => namespaces?.remove(),
   };
 }
@@ -67,21 +68,34 @@ export function pinned(cpus: number[], command: string[]): string[] {
 
 const isOneHost = (name: TopologyName) => name === 'loopback' || name === 'one-core';
 
+/** Whether server and clients have CPUs of their own. */
+const isSeparate = (name: TopologyName) => name === 'netns' || name === 'netns-3';
+
+/** Client machines; the paper had three. */
+const clientsOf = (name: TopologyName) => (name === 'netns-3' ? 3 : 1);
+
 /** What a topology looks like on this machine. */
 export function describeTopology(name: TopologyName): TopologyRecord {
   const cpus = name === 'one-core' ? allowedCpus().slice(0, 1) : allowedCpus();
   const half = Math.max(1, Math.floor(cpus.length / 2));
-  const separate = name === 'netns';
-  const [serverAddress, clientAddress] = isOneHost(name)
-    ? ['127.0.0.1', '127.0.0.1']
-    : ['10.77.0.1', '10.77.0.2'];
+  const separate = isSeparate(name);
+  const address = (index: number) => (isOneHost(name) ? '127.0.0.1' : `10.77.0.${index + 1}`);
+  const clientCpus = dealt(separate ? cpus.slice(half) : cpus, clientsOf(name));
   return {
     name,
     description: descriptions[name],
     sharesCpus: !separate,
-    server: host(serverAddress as string, separate ? cpus.slice(0, half) : cpus),
-    clients: [host(clientAddress as string, separate ? cpus.slice(half) : cpus)],
+    server: host(address(0), separate ? cpus.slice(0, half) : cpus),
+    clients: clientCpus.map((own, i) => host(address(i + 1), own)),
   };
+}
+
+/** CPUs in as many runs as there are hosts, as even as can be; where there are fewer than hosts, all share them all. */
+function dealt(cpus: number[], hosts: number): number[][] {
+  const from = (index: number) => Math.floor((index * cpus.length) / hosts);
+  return Array.from({ length: hosts }, (_, i) =>
+    cpus.length < hosts ? cpus : cpus.slice(from(i), from(i + 1)),
+  );
 }
 
 function host(address: string, cpus: number[]): Host {

@@ -15,6 +15,8 @@ export type AgentPlace = {
 export type Agents = {
   /** In the order of their places. */
   pids: number[];
+  /** Whether none has ended. */
+  areThere(): boolean;
   stop(): Promise<void>;
 };
 
@@ -38,7 +40,12 @@ export async function startAgents(
     await stop();
     throw error;
   }
-  return { pids: children.map(({ pid }) => pid as number), stop };
+  const isThere = ({ exitCode, signalCode }: Child) => exitCode === null && signalCode === null;
+  return {
+    pids: children.map(({ pid }) => pid as number),
+    areThere: () => children.every(isThere),
+    stop,
+  };
 }
 
 /** Each part replaces itself by the next: the process that is started is the agent's. */

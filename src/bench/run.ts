@@ -1,6 +1,7 @@
 import { appendResult, type Phase, type SampleRecord } from '../results.js';
 import { makeTopology, type Topology } from '../topology.js';
 import type { Application, Content } from './application.js';
+import { type Loaders, startLoaders } from './loaders.js';
 import { ordersLeft, type Plan } from './plan.js';
 import { type SampleOrder, takeSample } from './sample.js';
 
@@ -36,11 +37,11 @@ export function startRun(run: Run): {
   const pace = startPace(all);
   const state = { failed: 0, last: undefined as SampleRecord | undefined };
   const measure = (phase: Phase, tell: (progress: Progress) => void) =>
-    withTopology(phase, async (topology) => {
+    withTopology(phase, run.signal, async (place) => {
       for (const order of ordersLeft(phase, run)) {
         run.signal.throwIfAborted();
         tell({ phase, order, done: pace.done(), all: all.length, leftMs: pace.leftMs(), ...state });
-        state.last = await takeSample(order, { ...run, topology });
+        state.last = await takeSample(order, { ...run, ...place });
         if (state.last.status === 'failed') state.failed++;
         appendResult(run.file, state.last);
         pace.took(order);
@@ -49,10 +50,21 @@ export function startRun(run: Run): {
   return { measure };
 }
 
-async function withTopology(phase: Phase, work: (topology: Topology) => Promise<void>): Promise<void> {
+type Place = { topology: Topology; loaders: Loaders };
+
+async function withTopology(
+  phase: Phase,
+  signal: AbortSignal,
+  work: (place: Place) => Promise<void>,
+): Promise<void> {
   const topology = await makeTopology(phase.topology);
   try {
-    await work(topology);
+    const loaders = await startLoaders(topology, signal);
+    try {
+      await work({ topology, loaders });
+    } finally {
+      await loaders.stop();
+    }
   } finally {
     await topology.remove();
   }

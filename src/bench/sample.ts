@@ -1,6 +1,7 @@
 import type { Channels, Point, SampleRecord, TopologyRecord, Variant } from '../results.js';
 import type { Application, Identity, Load } from './application.js';
 import { cpusBetween } from './cpu-time.js';
+import type { Loaders } from './loaders.js';
 import { type Child, startChild } from './process.js';
 import { type RunningServer, type ServerContext, startServer } from './server.js';
 import { countSystemCalls, type SystemCallCounter } from './trace.js';
@@ -17,13 +18,16 @@ export type SampleOrder = {
   warmupMs: number;
 };
 
+/** Which server, where, and who loads it. */
+export type SampleContext = ServerContext & { loaders: Loaders };
+
 /** For storing the values before the window and ending after it; a generator that takes longer hangs. */
 const patienceMs = 90_000;
 
 type OkPart = Pick<Extract<SampleRecord, { status: 'ok' }>, 'measured' | 'channels' | 'systemCalls'>;
 
 /** Take a sample with a server and a client of its own. What goes wrong in it makes a failed sample, not an exception. */
-export async function takeSample(order: SampleOrder, context: ServerContext): Promise<SampleRecord> {
+export async function takeSample(order: SampleOrder, context: SampleContext): Promise<SampleRecord> {
   const head = {
     type: 'sample' as const,
     startedAt: new Date().toISOString(),
@@ -41,7 +45,7 @@ export async function takeSample(order: SampleOrder, context: ServerContext): Pr
   }
 }
 
-async function measure(order: SampleOrder, context: ServerContext): Promise<OkPart> {
+async function measure(order: SampleOrder, context: SampleContext): Promise<OkPart> {
   const server = await startServer(context, order.variant, order.point.cores);
   try {
     checkIdentity(order.variant, await server.identify());
@@ -53,7 +57,7 @@ async function measure(order: SampleOrder, context: ServerContext): Promise<OkPa
   }
 }
 
-async function traced(server: RunningServer, order: SampleOrder, context: ServerContext): Promise<OkPart> {
+async function traced(server: RunningServer, order: SampleOrder, context: SampleContext): Promise<OkPart> {
   const counter =
     order.kind === 'traced' ? countSystemCalls(server.processes.map(({ pid }) => pid)) : undefined;
   try {
@@ -66,14 +70,14 @@ async function traced(server: RunningServer, order: SampleOrder, context: Server
 async function loadServer(
   server: RunningServer,
   order: SampleOrder,
-  { application, topology, signal }: ServerContext,
+  { application, topology, loaders, signal }: SampleContext,
   counter: SystemCallCounter | undefined,
 ): Promise<OkPart> {
   const load = loadOf(server, order, threadsOf(topology.record));
-  const command = topology.onClient(application.loadCommand(load));
+  const command = await loaders.command(application.loadCommand(load));
   const client = startChild(command, signal, { timeoutMs: order.warmupMs + order.durationMs + patienceMs });
   try {
-    const window = await watchWindow(client, { server, application, counter });
+    const window = await watchWindow(client, { server, application, loaders, counter });
     const part = evaluate(application, await client, window);
     checkProcesses(server);
     return part;

@@ -2,6 +2,7 @@ import { createInterface } from 'node:readline';
 import type { Channels, CpuUse } from '../results.js';
 import type { Application } from './application.js';
 import { processCpuUs, readCpus } from './cpu-time.js';
+import type { Loaders } from './loaders.js';
 import type { Child } from './process.js';
 import { type ProcessId, processTree } from './processes.js';
 import type { RunningServer } from './server.js';
@@ -22,6 +23,7 @@ export type Reading = {
 export type Watched = {
   server: RunningServer;
   application: Application;
+  loaders: Loaders;
   counter: SystemCallCounter | undefined;
 };
 
@@ -44,13 +46,13 @@ export async function watchWindow(client: Child, watched: Watched): Promise<Read
 /** Times first and in one go; what has to be asked for comes after, the same for all variants. */
 async function takeReading(
   client: Child,
-  { server, application }: Watched,
+  { server, application, loaders }: Watched,
   count: () => Promise<number | null>,
 ): Promise<Reading> {
   const times = {
     atUs: Number(process.hrtime.bigint() / 1000n),
-    serverCpuUs: serverCpuUs(server.processes),
-    clientCpuUs: processCpuUs(client.pid as number),
+    serverCpuUs: cpuUsOf(server.processes.map(({ pid }) => pid)),
+    clientCpuUs: cpuUsOf([client.pid as number, ...loaders.pids()]),
     cpus: readCpus(),
   };
   const systemCalls = await count();
@@ -58,9 +60,9 @@ async function takeReading(
   return { ...times, systemCalls, channels };
 }
 
-/** Of all its processes: where workers are processes, they are the server. */
-function serverCpuUs(processes: ProcessId[]): number {
-  return processes.reduce((sum, { pid }) => sum + processCpuUs(pid), 0);
+/** Of all its processes: where workers are processes they are the server, where there are agents they are the clients. */
+function cpuUsOf(pids: number[]): number {
+  return pids.reduce((sum, pid) => sum + processCpuUs(pid), 0);
 }
 
 /** A worker that died and was replaced took its time with it, and the connections that it had. */

@@ -1,7 +1,14 @@
 import { execa } from 'execa';
 import { afterEach, describe, expect, test } from 'vitest';
-import type { Host } from '../../src/results.js';
-import { allowedCpus, makeTopology, parseCpuList, type Topology, whyNoTopology } from '../../src/topology.js';
+import type { Host, TopologyName } from '../../src/results.js';
+import {
+  allowedCpus,
+  makeTopology,
+  type OnHost,
+  parseCpuList,
+  type Topology,
+  whyNoTopology,
+} from '../../src/topology.js';
 import { cpuMask, removeStaleNamespaces } from '../../src/topology-netns.js';
 import { testUnless } from '../skip.js';
 
@@ -11,7 +18,7 @@ afterEach(async () => {
   for (const topology of made.splice(0)) await topology.remove();
 });
 
-async function make(name: 'loopback' | 'netns' | 'netns-shared'): Promise<Topology> {
+async function make(name: TopologyName): Promise<Topology> {
   const topology = await makeTopology(name);
   made.push(topology);
   return topology;
@@ -20,6 +27,27 @@ async function make(name: 'loopback' | 'netns' | 'netns-shared'): Promise<Topolo
 async function run(command: string[]): Promise<string> {
   const [file, ...args] = command as [string, ...string[]];
   return (await execa(file, args)).stdout;
+}
+
+/** The host has its address, its CPUs, and its packets handled on them. */
+async function expectHost(on: OnHost, host: Host): Promise<void> {
+  expect(await run(on(['ip', '-br', 'address', 'show', 'veth0']))).toContain(host.address);
+  const status = await run(on(['cat', '/proc/self/status']));
+  expect(parseCpuList(/Cpus_allowed_list:\s*(\S+)/.exec(status)?.[1] ?? '')).toEqual(host.cpus);
+  const mask = await run(on(['sh', '-c', 'cat /sys/class/net/veth0/queues/rx-*/rps_cpus']));
+  expect(BigInt(`0x${mask.split('\n')[0]?.replaceAll(',', '')}`)).toBe(
+    BigInt(`0x${cpuMask(host.cpus).replaceAll(',', '')}`),
+  );
+}
+
+/** Nothing listens there: that the host itself says so shows that packets go both ways. */
+async function expectReach(on: OnHost, host: Host): Promise<void> {
+  const [file, ...args] = on(['bash', '-c', `exec 3<>/dev/tcp/${host.address}/9 || true`]) as [
+    string,
+    ...string[],
+  ];
+  const { stderr } = await execa(file, args, { reject: false, timeout: 120_000 });
+  expect(stderr).toContain('Connection refused');
 }
 
 /** Those of a process's making: others on the machine may measure, too. */
@@ -61,31 +89,34 @@ const noSeparateHosts = await whyNoTopology('netns');
 
 describe('network namespaces', () => {
   testUnless(noSeparateHosts)('give server and client their own addresses and CPUs', async () => {
-    const { record, onServer, onClient } = await make('netns');
+    const { record, onServer, onClients } = await make('netns');
     expect(record.sharesCpus).toBe(false);
     const [client] = record.clients as [Host];
     expect([...record.server.cpus, ...client.cpus].sort()).toEqual(allowedCpus());
     for (const [on, host] of [
       [onServer, record.server],
-      [onClient, client],
+      [onClients[0], client],
     ] as const) {
-      expect(await run(on(['ip', '-br', 'address', 'show', 'veth0']))).toContain(host.address);
-      const status = await run(on(['cat', '/proc/self/status']));
-      expect(parseCpuList(/Cpus_allowed_list:\s*(\S+)/.exec(status)?.[1] ?? '')).toEqual(host.cpus);
-      const mask = await run(on(['sh', '-c', 'cat /sys/class/net/veth0/queues/rx-*/rps_cpus']));
-      expect(BigInt(`0x${mask.split('\n')[0]?.replaceAll(',', '')}`)).toBe(
-        BigInt(`0x${cpuMask(host.cpus).replaceAll(',', '')}`),
-      );
+      await expectHost(on, host);
     }
   });
 
   testUnless(noNamespaces)('let the client reach the server', async () => {
-    const { record, onClient } = await make('netns-shared');
-    const command = ['bash', '-c', `exec 3<>/dev/tcp/${record.server.address}/9 || true`];
-    const [file, ...args] = onClient(command) as [string, ...string[]];
-    const { stderr } = await execa(file, args, { reject: false, timeout: 120_000 });
-    // Nothing listens there: that the host itself says so shows that packets go both ways.
-    expect(stderr).toContain('Connection refused');
+    const { record, onClients } = await make('netns-shared');
+    await expectReach(onClients[0], record.server);
+  });
+
+  testUnless(noSeparateHosts)('give three clients a host each, and all reach the server', async () => {
+    const { record, onServer, onClients } = await make('netns-3');
+    expect(onClients).toHaveLength(3);
+    expect(new Set([record.server, ...record.clients].map(({ address }) => address)).size).toBe(4);
+    const clientCpus = new Set(record.clients.flatMap(({ cpus }) => cpus));
+    expect([...record.server.cpus, ...clientCpus].sort()).toEqual(allowedCpus());
+    for (const [i, on] of [onServer, ...onClients].entries()) {
+      const host = [record.server, ...record.clients][i] as Host;
+      await expectHost(on, host);
+      await expectReach(on, record.server);
+    }
   });
 
   testUnless(noNamespaces)('are gone after removal, with what still runs in them', async () => {
