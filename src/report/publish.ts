@@ -1,10 +1,14 @@
 import { writeFileSync } from 'node:fs';
-import { relative } from 'node:path';
+import { basename, relative } from 'node:path';
+import { UserError } from '../errors.js';
 import { readResults, writing } from '../results.js';
+import { compareRuns } from './compare.js';
 import { formatCsv } from './csv.js';
 import { formatPage } from './page.js';
+import { formatComparison } from './page-compare.js';
 import { summarize } from './summary.js';
 import { formatTerminal } from './table.js';
+import { formatComparisonTables } from './table-compare.js';
 
 /** Print a results file and write its page; or print it as CSV. */
 export function publishReport(file: string, options: { html?: string; csv?: boolean } = {}): void {
@@ -20,4 +24,20 @@ export function publishReport(file: string, options: { html?: string; csv?: bool
     console.log(`${formatTerminal(results, sections)}\n`);
   }
   console.log(`results: ${relative(process.cwd(), file)}\nreport:  ${relative(process.cwd(), page)}`);
+}
+
+/** Print two results files side by side and write that as a page. */
+export function publishComparison(first: string, second: string, options: { html?: string } = {}): void {
+  const comparisons = compareRuns(readResults(first), readResults(second));
+  if (comparisons.every(({ sections }) => sections.length === 0)) {
+    throw new UserError(`${first} and ${second} have no variant at the same point`, {
+      hint: 'give two runs of one application on one topology',
+    });
+  }
+  const name = (file: string) => basename(file).replace(/\.ndjson$/, '');
+  const page = options.html ?? `${first.replace(/\.ndjson$/, '')}-beside-${name(second)}.html`;
+  writing(page, () => writeFileSync(page, formatComparison(comparisons, [name(first), name(second)])));
+  console.log(`${formatComparisonTables(comparisons)}\n`);
+  console.log('ratios are of the second run to the first; * where the interval excludes 1\n');
+  console.log(`report:  ${relative(process.cwd(), page)}`);
 }
