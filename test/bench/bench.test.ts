@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import { whyNoTracing } from '../../src/bench/trace.js';
@@ -199,6 +199,42 @@ describe('an interrupted run', () => {
   );
 });
 
+describe('a run that is taken up again', () => {
+  const args = ['--topology', 'loopback', '--variants', 'baseline', '--samples', '3'];
+
+  testUnless(notBuilt)('takes the samples that are missing, and is complete then', async () => {
+    const file = resultsFile();
+    const bench = start(['bench', 'memcached', ...short, ...args, '--out', file]);
+    await until('a sample is there', () => existsSync(file) && runOf(file).samples.length > 0);
+    bench.kill('SIGINT');
+    expect((await bench).stderr).toContain(`npx megapipe bench --resume ${file}`);
+    const before = runOf(file);
+    expect(before.end?.outcome).toBe('interrupted');
+    const { all, exitCode } = await start(['bench', '--no-setup', '--resume', file]);
+    expect(exitCode, all).toBe(0);
+    const { samples, end, resumed } = runOf(file);
+    expect(samples.slice(0, before.samples.length)).toEqual(before.samples);
+    expect(samples.filter(({ kind }) => kind === 'timed').map(({ round }) => round)).toEqual([0, 1, 2]);
+    expect({ outcome: end?.outcome, resumed }).toEqual({ outcome: 'complete', resumed: 1 });
+    const again = await start(['bench', '--no-setup', '--resume', file]);
+    expect(again.exitCode).toBe(0);
+    expect(again.stderr).toContain('is left to measure');
+  });
+
+  testUnless(notBuilt)('is refused where what it measures is another', async () => {
+    const file = resultsFile();
+    const bench = start(['bench', 'memcached', ...short, ...args, '--out', file]);
+    await until('a sample is there', () => existsSync(file) && runOf(file).samples.length > 0);
+    bench.kill('SIGINT');
+    await bench;
+    const text = readFileSync(file, 'utf8');
+    writeFileSync(file, text.replace(/"cpuModel":"[^"]*"/, '"cpuModel":"Abacus"'));
+    const { stderr, exitCode } = await start(['bench', '--no-setup', '--resume', file]);
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain(`${file} was measured with another cpuModel`);
+  });
+});
+
 describe('what cannot be done', () => {
   test.each([
     [['bench', 'postfix'], 'postfix'],
@@ -206,8 +242,11 @@ describe('what cannot be done', () => {
     [['bench', '--variants', 'uring+X'], 'uring+X'],
     [['bench', '--topology', 'moon'], 'moon'],
     [['bench', 'memcached', '--requests-per-connection', '1,0'], '"0"'],
-    [['bench', 'memcached', '--cores', '1'], 'cores'],
-    [['bench', 'nginx', '--requests-per-connection', '1'], 'requests per connection'],
+    [['bench', 'memcached', '--message-sizes', '64'], '--message-sizes'],
+    [['bench', 'memcached', '--connections', '0'], '"0"'],
+    [['bench', 'memcached', '--rates', 'fast'], '"fast"'],
+    [['bench', 'nginx', '--requests-per-connection', '1'], '--requests-per-connection'],
+    [['bench', '--full', '--resume', 'some.ndjson'], '--resume'],
     [['bench', 'nginx', '--workloads', 'etc'], 'etc'],
     [['bench', 'nginx', '--cores', '9999'], '9999'],
     [['bench', '--workloads', 'etc'], 'etc'],
