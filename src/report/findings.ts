@@ -28,7 +28,7 @@ export function findings(sections: Section[]): Finding[] {
 type Rivalry = { variant: Variant; rival: Variant; metrics: readonly Compared[] };
 
 /** Each engine with the most techniques against all of stock I/O, then the engines against each other. */
-function rivalries({ variants }: Section): Rivalry[] {
+function rivalries({ variants, view }: Section): Rivalry[] {
   const stock = variants.filter(({ server }) => server === 'baseline');
   const wholes = wholeVariants(variants);
   const [first, ...others] = wholes;
@@ -37,11 +37,11 @@ function rivalries({ variants }: Section): Rivalry[] {
       stock.map((rival) => ({
         variant,
         rival,
-        metrics: ['throughput', 'serverCpuUs', 'p99Us'] as const,
+        metrics: view.metrics,
       })),
     ),
     ...others.flatMap((rival) =>
-      first ? [{ variant: first, rival, metrics: ['throughput', 'serverCpuUs'] as const }] : [],
+      first ? [{ variant: first, rival, metrics: view.metrics.slice(0, 2) }] : [],
     ),
   ];
 }

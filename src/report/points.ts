@@ -18,8 +18,8 @@ type Words = {
   label(point: Point): string;
   /** In a table or over a panel. */
   phrase(point: Point): string;
-  /** Before that in a sentence. */
-  preposition: string;
+  /** In a sentence. */
+  clause(point: Point): string;
 };
 
 const words: Record<Field, Words> = {
@@ -28,46 +28,53 @@ const words: Record<Field, Words> = {
     axis: 'workload',
     label: ({ workload }) => workload,
     phrase: ({ workload }) => workload,
-    preposition: 'for ',
+    clause: ({ workload }) => `for ${workload}`,
   },
   requestsPerConnection: {
     heading: 'Requests a connection',
     axis: 'requests per connection',
     label: ({ requestsPerConnection: n }) => (n === 'unlimited' ? '∞' : String(n)),
-    phrase: ({ requestsPerConnection: n }) => `${n} ${n === 1 ? 'request' : 'requests'} a connection`,
-    preposition: 'at ',
+    phrase: ({ requestsPerConnection }) => lengthWords(requestsPerConnection),
+    clause: ({ requestsPerConnection }) => `at ${lengthWords(requestsPerConnection)}`,
   },
   messageBytes: {
     heading: 'Size of messages',
     axis: 'size of messages, bytes',
     label: ({ messageBytes }) => sizeOf(messageBytes ?? 0, ['', ' Ki', ' Mi']),
-    phrase: ({ messageBytes }) => sizeOf(messageBytes ?? 0, [' B', ' KiB', ' MiB']),
-    preposition: 'at ',
+    phrase: ({ messageBytes }) => sizeOf(messageBytes ?? 0, byteUnits),
+    clause: ({ messageBytes }) => `at ${sizeOf(messageBytes ?? 0, byteUnits)}`,
   },
   cores: {
     heading: 'Cores',
     axis: 'cores of the server',
     label: ({ cores }) => String(cores),
     phrase: ({ cores }) => coresWords(cores),
-    preposition: 'on ',
+    clause: ({ cores }) => `on ${coresWords(cores)}`,
   },
   connections: {
     heading: 'Connections',
     axis: 'connections at a time',
     label: ({ connections }) => String(connections),
-    phrase: ({ connections }) => `${connections} ${connections === 1 ? 'connection' : 'connections'}`,
-    preposition: 'with ',
+    phrase: ({ connections }) => connectionsWords(connections),
+    clause: ({ connections }) => `with ${connectionsWords(connections)}`,
   },
   rate: {
     heading: 'Load',
     axis: 'requests a second, open loop',
     label: ({ rate }) => (rate === null ? 'closed' : String(rate)),
     phrase: ({ rate }) => (rate === null ? 'closed loop' : `open loop, ${rate} requests/s`),
-    preposition: 'in a ',
+    clause: ({ rate }) => (rate === null ? 'in a closed loop' : `in an open loop of ${rate} requests/s`),
   },
 };
 
-function sizeOf(bytes: number, units: [string, string, string]): string {
+const byteUnits: Units = [' B', ' KiB', ' MiB'];
+type Units = [string, string, string];
+
+const lengthWords = (n: Point['requestsPerConnection']) =>
+  `${n} ${n === 1 ? 'request' : 'requests'} a connection`;
+const connectionsWords = (n: number) => `${n} ${n === 1 ? 'connection' : 'connections'}`;
+
+function sizeOf(bytes: number, units: Units): string {
   const step = bytes < 1024 ? 0 : bytes < 2 ** 20 ? 1 : 2;
   return `${Math.round(bytes / 1024 ** step)}${units[step]}`;
 }
@@ -148,7 +155,7 @@ export function placeInSentence(
   { axis, facet }: Placing,
   points: Point[],
 ): { at: (point: Point) => string; unit: string } {
-  const say = (field: Field) => (point: Point) => `${words[field].preposition}${words[field].phrase(point)}`;
+  const say = (field: Field) => words[field].clause;
   const varying = varyingFields(points);
   const [first] = points;
   if (!first || !facet) return alongAxis(axis, points);
@@ -162,8 +169,7 @@ export function placeInSentence(
 
 /** Of requests a connection the unit is said once. */
 function alongAxis(axis: Axis, points: Point[]): { at: (point: Point) => string; unit: string } {
-  const { preposition, phrase } = words[axis];
-  if (axis !== 'requestsPerConnection') return { at: (point) => `${preposition}${phrase(point)}`, unit: '' };
+  if (axis !== 'requestsPerConnection') return { at: words[axis].clause, unit: '' };
   const lone = points.length === 1 && points[0]?.requestsPerConnection === 1;
   return {
     at: ({ requestsPerConnection }) => `at ${requestsPerConnection}`,

@@ -100,10 +100,7 @@ function summarizeView(
 ): Omit<Section, 'application'> {
   const keys = new Set(points.map(pointKey));
   const samples = ofTopology.filter(({ point }) => keys.has(pointKey(point)));
-  const variants = unique(
-    samples.map(({ variant }) => variant),
-    ({ id }) => id,
-  ).sort(byId);
+  const variants = alongAxis(samples).sort(byId);
   const groups = groupBy(samples, ({ variant, point }) => `${variant.id} ${pointKey(point)}`);
   const at = (id: string, point: Point) => groups.get(`${id} ${pointKey(point)}`) ?? [];
   const rounds = (id: string, point: Point) => roundsOf(at(id, point), topology);
@@ -123,6 +120,18 @@ function summarizeView(
   const cell = (id: string, point: Point) =>
     cells.find((one) => one.variant.id === id && pointKey(one.point) === pointKey(point));
   return { topology, view, axis: view.axis, facet: view.facet, variants, points, cells, cell, rounds };
+}
+
+/** The variants of a view: of those that are at a single point, where others are at several, it shows nothing. */
+function alongAxis(samples: SampleRecord[]): Variant[] {
+  const all = unique(
+    samples.map(({ variant }) => variant),
+    ({ id }) => id,
+  );
+  const pointsOf = (id: string) =>
+    new Set(samples.filter(({ variant }) => variant.id === id).map(({ point }) => pointKey(point))).size;
+  const several = all.filter(({ id }) => pointsOf(id) > 1);
+  return several.length > 0 ? several : all;
 }
 
 /** What a cell is compared with, and where it was measured. */

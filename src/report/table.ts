@@ -66,12 +66,15 @@ function formatSection(section: Section): string {
   for (const [index, cell] of cells.entries()) {
     const first = cells[index - 1]?.point !== cell.point;
     table.push([
-      first ? pointWords(section, cell.point, points) : '',
+      first ? broken(pointWords(section, cell.point, points)) : '',
       ...columns.map(({ text }) => text(cell)),
     ]);
   }
   return table.toString();
 }
+
+/** Where long words may be in two lines. */
+const broken = (words: string) => (words.length > 20 ? words.replaceAll(', ', ',\n') : words);
 
 /** Short, so that the table fits a terminal of 120 columns. */
 function ratio(estimate: Estimate | undefined): string {

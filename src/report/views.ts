@@ -1,14 +1,17 @@
 import type { Point } from '../results.js';
 import type { FigureName } from './figure-specs.js';
 import { type Axis, type Field, type Placing, varyingFields } from './points.js';
+import type { Compared } from './summary.js';
 
 /** A part of a topology's points that is shown together: along one axis, all else being usual. */
 export type View = Placing & {
   title: string;
   /** The paper's figures and tables that show the same. */
   paper: string | undefined;
-  /** What is drawn; all that there is where this is undefined. */
+  /** What is drawn; all that is usual where this is undefined. */
   figures: readonly FigureName[] | undefined;
+  /** What variants are compared in, in words. */
+  metrics: readonly Compared[];
 };
 
 const overLength: View = {
@@ -17,6 +20,7 @@ const overLength: View = {
   facet: undefined,
   paper: undefined,
   figures: undefined,
+  metrics: ['throughput', 'serverCpuUs', 'p99Us'],
 };
 
 const overCores: View = {
@@ -25,6 +29,7 @@ const overCores: View = {
   facet: 'requestsPerConnection',
   paper: undefined,
   figures: ['throughput', 'speedup', 'efficiency', 'relative', 'serverCpu'],
+  metrics: ['throughput', 'serverCpuUs'],
 };
 
 const latencyFigures = ['p50', 'p99', 'service99', 'throughput', 'relativeP99'] as const;
@@ -57,6 +62,8 @@ const views: Record<string, View[]> = {
       facet: 'rate',
       paper: 'Fig. 6',
       figures: latencyFigures,
+      // An open loop sends what it is told to, whoever answers.
+      metrics: ['p50Us', 'p99Us', 'serverCpuUs'],
     },
     overCores,
   ],
