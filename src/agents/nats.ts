@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -11,6 +11,8 @@ import { unpackedRoot } from '../setup-packages.js';
 export type NatsServer = {
   url: string;
   pid: number;
+  /** What it writes, while it runs. */
+  folder: string;
   stop(): Promise<void>;
 };
 
@@ -24,16 +26,30 @@ export type NatsPlace = {
   address: string;
   /** A free one unless given. */
   port?: number;
+  /** Bytes of the largest message; nats-server's own limit unless given. */
+  maxPayload?: number;
 };
 
 /** Start a NATS server that keeps nothing, and wait until it listens. It ends when we do, at the latest. */
 export async function startNats(place: NatsPlace, signal: AbortSignal): Promise<NatsServer> {
-  const { on = (command) => command, address, port = -1 } = place;
+  const { on = (command) => command, address, port = -1, maxPayload } = place;
   const binary = join(unpackedRoot('nats-server'), 'usr/sbin/nats-server');
   if (!existsSync(binary))
     throw new UserError(`there is no ${binary}`, { hint: 'run: npm run bench, or npm test' });
   const scratch = mkdtempSync(join(tmpdir(), 'megapipe-nats-'));
-  const command = [binary, '--addr', address, '--port', String(port), '--ports_file_dir', scratch];
+  const settings = join(scratch, 'nats.conf');
+  writeFileSync(settings, maxPayload === undefined ? '' : `max_payload: ${maxPayload}\n`);
+  const command = [
+    binary,
+    '--config',
+    settings,
+    '--addr',
+    address,
+    '--port',
+    String(port),
+    '--ports_file_dir',
+    scratch,
+  ];
   const child = startChild(on(command), signal);
   const stop = async () => {
     child.kill('SIGKILL');
@@ -41,7 +57,7 @@ export async function startNats(place: NatsPlace, signal: AbortSignal): Promise<
     rmSync(scratch, { recursive: true, force: true });
   };
   try {
-    return { url: await untilListening(child, scratch), pid: child.pid as number, stop };
+    return { url: await untilListening(child, scratch), pid: child.pid as number, folder: scratch, stop };
   } catch (error) {
     await stop();
     throw error;
