@@ -6,7 +6,7 @@ import { buildDir } from '../src/paths.js';
 
 /** What is sent and how; loadgen/native/load.h explains the members. */
 export type Plan = {
-  protocol: 'memcached-ascii' | 'memcached-binary' | 'http';
+  protocol: 'memcached-ascii' | 'memcached-binary' | 'http' | 'echo';
   path?: string;
   host?: string;
   port?: number;
@@ -40,7 +40,7 @@ export type Plan = {
   gapsNs: Float64Array;
   /** One sequence a thread, one behind the other: kind << 30 | item. */
   sequences: Uint32Array;
-  /** Keys; of HTTP the requests' heads. */
+  /** Keys; of HTTP the requests' heads; of echo the messages. */
   keys: Uint8Array;
   keyOffsets: Uint32Array;
   pattern: Uint8Array;

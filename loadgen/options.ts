@@ -56,7 +56,8 @@ const popularity = z.string().transform((text, context) => {
   return z.NEVER;
 });
 
-const perConnection = z.string().transform((text, context) => {
+/** Requests of a connection; undefined: no limit. */
+export const perConnection = z.string().transform((text, context) => {
   if (text === 'unlimited') return undefined;
   const parsed = integer(1, 2 ** 31).safeParse(text);
   if (parsed.success) return parsed.data;
@@ -153,10 +154,10 @@ export function unixAddress(path: string): Address | undefined {
 }
 
 /** HOST:PORT, [IPV6]:PORT or unix:PATH. */
-async function parseServer(text: string): Promise<Address> {
+export async function parseServer(text: string, command: string): Promise<Address> {
   if (text.startsWith('unix:')) {
     const address = unixAddress(text.slice('unix:'.length));
-    if (!address) throw usage('--server: unix: needs a path of 1 to 107 bytes', 'memcached');
+    if (!address) throw usage('--server: unix: needs a path of 1 to 107 bytes', command);
     return address;
   }
   const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text);
@@ -164,7 +165,7 @@ async function parseServer(text: string): Promise<Address> {
   const port = Number(match?.[3]);
   if (!host || !(port >= 1 && port <= 65535)) {
     const message = `--server must be HOST:PORT, [IPV6]:PORT or unix:PATH, not ${JSON.stringify(text)}`;
-    throw usage(message, 'memcached');
+    throw usage(message, command);
   }
   return { host: await resolve(host, '--server'), port };
 }
@@ -219,5 +220,5 @@ export async function memcachedOptions(given: unknown): Promise<MemcachedOptions
   const decided = decide(checked, 'memcached');
   if (checked.multiget > 1 && checked.getSet.get === 0)
     throw usage('--multiget needs gets in --get-set', 'memcached');
-  return { ...checked, ...decided, address: await parseServer(checked.server) };
+  return { ...checked, ...decided, address: await parseServer(checked.server, 'memcached') };
 }

@@ -1,9 +1,10 @@
 import Table from 'cli-table3';
+import type { EchoResult } from './echo-result.js';
 import type { HttpResult } from './http-result.js';
 import type { LatencyUs } from './latency.js';
 import type { LoadResult } from './result.js';
 
-type Result = LoadResult | HttpResult;
+type Result = LoadResult | HttpResult | EchoResult;
 type Row = Record<string, string[]>;
 
 /** Where connects fail with EADDRNOTAVAIL. */
@@ -111,4 +112,11 @@ export function httpTable(result: HttpResult): string {
     latencyRow('connecting, us', latencyUs.connect),
     latencyRow('to the first byte, us', latencyUs.firstByte),
   ]);
+}
+
+/** A result of an echo server as people read it. */
+export function echoTable(result: EchoResult): string {
+  const { requests, window } = result;
+  const counts = `${show(requests.total)} in ${show(window.seconds)} s, ${show(requests.verified)} verified`;
+  return tableOf(result, [{ requests: [counts] }]);
 }

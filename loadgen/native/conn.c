@@ -247,7 +247,7 @@ bool conn_pump(struct conn *c)
 		rc = conn_render(c, w->now_ns);
 	if (rc)
 		conn_fail_errno(c, rc);
-	else if (c->output.used)
+	else if (c->output.used || c->output.n_segments)
 		return conn_write(c);
 	return !rc;
 }

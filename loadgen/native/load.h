@@ -111,7 +111,7 @@ struct load_plan {
 
 	/*
 	 * Items: keys and sizes of their values (memcached); heads of requests,
-	 * blank line included (HTTP).
+	 * blank line included (HTTP); messages (echo).
 	 */
 	const uint8_t *keys;
 	const uint32_t *key_offsets; /* n_items + 1 */

@@ -12,6 +12,7 @@ static const struct protocol *const protocols[] = {
 	&memcached_ascii,
 	&memcached_binary,
 	&http,
+	&echo,
 };
 
 static const struct protocol *find_protocol(const char *name)

@@ -110,6 +110,7 @@ struct protocol {
 	bool (*end)(struct worker *w, struct conn *c);
 };
 
+extern const struct protocol echo;
 extern const struct protocol http;
 extern const struct protocol memcached_ascii;
 extern const struct protocol memcached_binary;

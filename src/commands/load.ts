@@ -1,6 +1,7 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { conduct } from '../../loadgen/agents/conductor.js';
 import { isConducted } from '../../loadgen/agents/options.js';
+import { echoProtocol } from '../../loadgen/echo-load.js';
 import { httpProtocol } from '../../loadgen/http-load.js';
 import { printLoad } from '../../loadgen/load.js';
 import { memcachedProtocol } from '../../loadgen/memcached-load.js';
@@ -64,6 +65,16 @@ function addMemcached(load: Command) {
     .action((options: Given) => run(memcachedProtocol, options));
 }
 
+function addEcho(load: Command) {
+  const command = load
+    .command('echo')
+    .description('load a server that says again what it is told')
+    .requiredOption('--server <address>', 'HOST:PORT, [IPV6]:PORT or unix:PATH')
+    .option('--size <bytes>', 'of each message', '64')
+    .option('--requests-per-connection <n>', 'messages, a number, or unlimited', '10');
+  addCommonOptions(command).action((options: Given) => run(echoProtocol, options));
+}
+
 const another = (value: string, before: string[]) => [...before, value];
 
 function addHttp(load: Command) {
@@ -94,7 +105,7 @@ function addHttp(load: Command) {
     .action((urls: string[], options: Given) => run(httpProtocol, { ...options, urls }));
 }
 
-/** `megapipe load memcached` and `megapipe load http`. */
+/** `megapipe load memcached`, `megapipe load http` and `megapipe load echo`. */
 export function addLoadCommand(program: Command) {
   const load = program
     .command('load')
@@ -104,4 +115,5 @@ export function addLoadCommand(program: Command) {
     });
   addMemcached(load);
   addHttp(load);
+  addEcho(load);
 }

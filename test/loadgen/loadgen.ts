@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { execa } from 'execa';
+import { type EchoResult, echoResultSchema } from '../../loadgen/echo-result.js';
 import { type HttpResult, httpResultSchema } from '../../loadgen/http-result.js';
 import { type LoadResult, loadResultSchema } from '../../loadgen/result.js';
 import { root } from '../../src/paths.js';
@@ -38,4 +39,14 @@ export function runHttpLoad(args: string[], env: Environment = {}) {
 /** Run it with --json. Throws unless that is what it prints. */
 export async function loadHttp(args: string[], env: Environment = {}): Promise<HttpResult> {
   return httpResultSchema.parse(await jsonOf(runHttpLoad([...args, '--json'], env)));
+}
+
+/** Run `megapipe load echo`; never throws for its exit status. */
+export function runEchoLoad(args: string[], env: Environment = {}) {
+  return runGenerator('echo', args, env);
+}
+
+/** Run it with --json. Throws unless that is what it prints. */
+export async function loadEcho(args: string[], env: Environment = {}): Promise<EchoResult> {
+  return echoResultSchema.parse(await jsonOf(runEchoLoad([...args, '--json'], env)));
 }

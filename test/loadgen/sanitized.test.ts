@@ -4,8 +4,9 @@ import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect } from 'vitest';
 import { buildDir, root } from '../../src/paths.js';
 import { testOnEngines } from './engines.js';
+import { startEcho } from './fake-echo.js';
 import { startFake } from './fake-memcached.js';
-import { load } from './loadgen.js';
+import { load, loadEcho } from './loadgen.js';
 import { type StockMemcached, startMemcached } from './stock-memcached.js';
 
 // Node itself is built without the sanitizers, so that theirs has to be there before it. What node never frees would
@@ -45,6 +46,21 @@ describe('with AddressSanitizer and UndefinedBehaviorSanitizer', () => {
       });
     }
   }
+
+  testOnEngines('messages that come back, small and large', async (engine) => {
+    const echo = await startEcho((socket, chunk) => void socket.write(chunk));
+    try {
+      for (const size of ['1', '64', '65536', '1048576']) {
+        const common = ['--server', echo.address, '--engine', engine, '--size', size];
+        const count = ['--concurrency', '8', '--requests', '200', '--pipeline', '3'];
+        const { whole } = await loadEcho([...common, ...count], env);
+        expect(Object.entries(whole.errors).filter(([, n]) => n > 0)).toEqual([]);
+        expect(whole.requests.verified).toBe(whole.requests.total);
+      }
+    } finally {
+      echo.stop();
+    }
+  });
 
   testOnEngines('a server that refuses connections', async (engine) => {
     const args = ['--server', server.address, '--engine', engine, '--keys', '100', '--concurrency', '400'];
