@@ -12,7 +12,7 @@ export type Loaders = {
 };
 
 /** Agents of an earlier sample that failed may need so long to notice. */
-const agentsWithinS = 60;
+const agentsWithinS = 25;
 /** The hosts have one clock: nothing that a busy machine does to the reading of it matters. */
 const clockBoundMs = 1000;
 
