@@ -19,13 +19,17 @@ const bridge = 'bridge0';
 /** Namespaces carry the pid of the process that made them, so that those of a process that died can be found. */
 const namePattern = /^megapipe-(\d+)-(?:server|client\d*|bridge|probe)$/;
 
-/** Why network namespaces can't be had here, or undefined: found out by making one, a veth pair and a bridge in it, and entering it. */
-export async function whyNoNamespaces(): Promise<string | undefined> {
+/**
+ * Why network namespaces can't be had here, or undefined: found out by making one, and a veth pair, and entering it.
+ *
+ * @param clients with several a bridge is needed, too
+ */
+export async function whyNoNamespaces(clients = 1): Promise<string | undefined> {
   const name = `megapipe-${process.pid}-probe`;
   const steps = [
     ['netns', 'add', name],
     ['-n', name, 'link', 'add', link, 'type', 'veth', 'peer', 'name', `${link}peer`],
-    ['-n', name, 'link', 'add', bridge, 'type', 'bridge'],
+    ...(clients > 1 ? [['-n', name, 'link', 'add', bridge, 'type', 'bridge']] : []),
     ['netns', 'exec', name, 'true'],
   ];
   try {

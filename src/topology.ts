@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { whyNoNats } from './agents/nats.js';
 import type { Host, TopologyName, TopologyRecord } from './results.js';
 import { makeNamespaces, whyNoNamespaces } from './topology-netns.js';
 
@@ -41,7 +42,7 @@ export async function whyNoTopology(name: TopologyName): Promise<string | undefi
   if (isSeparate(name) && allowedCpus().length < 2) {
     return 'separate hosts need at least two CPUs, and this process may use one';
   }
-  return whyNoNamespaces();
+  return (clientsOf(name) > 1 ? whyNoNats() : undefined) ?? (await whyNoNamespaces(clientsOf(name)));
 }
 
 /** Make a topology; whoever calls this must remove it, on failure too. */
@@ -91,7 +92,7 @@ export function describeTopology(name: TopologyName): TopologyRecord {
 }
 
 /** CPUs in as many runs as there are hosts, as even as can be; where there are fewer than hosts, all share them all. */
-function dealt(cpus: number[], hosts: number): number[][] {
+export function dealt(cpus: number[], hosts: number): number[][] {
   const from = (index: number) => Math.floor((index * cpus.length) / hosts);
   return Array.from({ length: hosts }, (_, i) =>
     cpus.length < hosts ? cpus : cpus.slice(from(i), from(i + 1)),

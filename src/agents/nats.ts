@@ -30,12 +30,18 @@ export type NatsPlace = {
   maxPayload?: number;
 };
 
+const binary = join(unpackedRoot('nats-server'), 'usr/sbin/nats-server');
+
+/** Why no NATS server can be started here, or undefined. */
+export function whyNoNats(): string | undefined {
+  return existsSync(binary) ? undefined : `there is no ${binary}`;
+}
+
 /** Start a NATS server that keeps nothing, and wait until it listens. It ends when we do, at the latest. */
 export async function startNats(place: NatsPlace, signal: AbortSignal): Promise<NatsServer> {
   const { on = (command) => command, address, port = -1, maxPayload } = place;
-  const binary = join(unpackedRoot('nats-server'), 'usr/sbin/nats-server');
-  if (!existsSync(binary))
-    throw new UserError(`there is no ${binary}`, { hint: 'run: npm run bench, or npm test' });
+  const why = whyNoNats();
+  if (why !== undefined) throw new UserError(why, { hint: 'npm run bench, or npm test, gets it' });
   const scratch = mkdtempSync(join(tmpdir(), 'megapipe-nats-'));
   const settings = join(scratch, 'nats.conf');
   writeFileSync(settings, maxPayload === undefined ? '' : `max_payload: ${maxPayload}\n`);

@@ -3,6 +3,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import type { Host, TopologyName } from '../../src/results.js';
 import {
   allowedCpus,
+  dealt,
   makeTopology,
   type OnHost,
   parseCpuList,
@@ -71,6 +72,18 @@ describe('CPU lists and masks', () => {
     expect(cpuMask([31])).toBe('80000000');
     expect(cpuMask([0, 32])).toBe('1,00000001');
     expect(cpuMask([64])).toBe('1,00000000,00000000');
+  });
+});
+
+describe('the clients’ CPUs', () => {
+  test('are dealt to hosts, or shared where there are fewer', () => {
+    expect(dealt([4, 5, 6, 7], 3)).toEqual([[4], [5], [6, 7]]);
+    expect(dealt([1, 2, 3], 1)).toEqual([[1, 2, 3]]);
+    expect(dealt([1, 2], 3)).toEqual([
+      [1, 2],
+      [1, 2],
+      [1, 2],
+    ]);
   });
 });
 
