@@ -67,6 +67,7 @@ function merge<Result extends AnyResult>(
   const results = all.flatMap((part) => resultOf(part, protocol));
   const whole = all.filter(({ state }) => state === 'done');
   if (results.length === 0) throw nothing(all);
+  for (const part of whole) tellLostIntervals(part);
   const together: Together = {
     config: { protocol: protocol.name, ...given, nats: undefined, agents: all.length },
     interrupted: signal.aborted,
@@ -76,6 +77,13 @@ function merge<Result extends AnyResult>(
     names: whole.map(({ agent }) => agent.name),
   };
   return protocol.merge(results, together);
+}
+
+/** Where a connection broke, what was said meanwhile may be lost; the result itself is whole. */
+function tellLostIntervals({ agent, intervals, result }: Part): void {
+  const lost = (result?.intervals ?? 0) - intervals.filter(({ phase }) => phase !== 'warmup').length;
+  if (lost > 0)
+    console.error(`megapipe: ${lost} intervals of the series of agent ${agent.name} were lost on the way`);
 }
 
 /** What a part's agent said it measured; where that is no result of this protocol, the part is lost. */

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { UserError } from '../../src/errors.js';
 import type { Given } from '../result.js';
 import { checkClock, checkSteady, readClock } from './clock.js';
-import { discover } from './discover.js';
+import { discover, interrupted } from './discover.js';
 import { startHeartbeat } from './heartbeat.js';
 import { ask, type Connection, fits, NoAnswer, read } from './nats.js';
 import type { ConductorOptions } from './options.js';
@@ -64,6 +64,10 @@ export async function withCrew<T>(
     },
   });
   await nats.flush();
+  // One that is only thought to be lost should not go on loading beside the others.
+  parts.onChange((part) => {
+    if (part.state === 'missing') void stop(crew, [part]);
+  });
   const silenceMs = options.silence * 1000;
   startHeartbeat(parts, { nats, session: options.session, run, silenceMs, signal: ending.signal });
   try {
@@ -97,7 +101,7 @@ export async function prepare(
   const settled = parts.until((all) => all.every(({ state }) => state === 'ready') || all.some(isOver));
   await Promise.race([settled, isInterrupted]);
   clearTimeout(late);
-  if (signal.aborted) throw new UserError('interrupted before anything was measured');
+  if (signal.aborted) throw interrupted();
   const lost = parts.all.find(({ state }) => state === 'missing');
   if (!lost?.loss) return;
   const { message, hint, exitCode } = lost.loss;

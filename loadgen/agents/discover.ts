@@ -31,8 +31,14 @@ export async function discover(
   } finally {
     asking.stop();
   }
+  if (signal.aborted) throw interrupted();
   const all = [...found.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
   return choose(all, wanted, session);
+}
+
+/** Ctrl-C came before there was anything to print. */
+export function interrupted(): UserError {
+  return new UserError('interrupted before anything was measured');
 }
 
 function choose(all: Hello[], wanted: number | 'all', session: string): Hello[] {

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vit
 import { askAll, connectTo } from '../../loadgen/agents/nats.js';
 import { type Hello, hello, subjects } from '../../loadgen/agents/protocol.js';
 import { splitOptions } from '../../loadgen/agents/split.js';
+import { echoResultSchema } from '../../loadgen/echo-result.js';
 import { httpResultSchema } from '../../loadgen/http-result.js';
 import { makePlan } from '../../loadgen/memcached.js';
 import { memcachedProtocol } from '../../loadgen/memcached-load.js';
@@ -14,6 +15,7 @@ import { isAlive } from '../../src/alive.js';
 import { megapipe } from '../megapipe.js';
 import { pause, until } from '../waiting.js';
 import { fakeAgent, idle } from './fake-agent.js';
+import { startEcho } from './fake-echo.js';
 import { type StockMemcached, startMemcached } from './stock-memcached.js';
 import { startNginx } from './stock-nginx.js';
 import { agentsForTest, conduct, natsForTest, untilSays } from './team.js';
@@ -33,6 +35,17 @@ const short = ['--duration', '0.5', '--warmup', '0', '--json'];
 const endless = ['--duration', '600', '--warmup', '0', '--json', '--events'];
 
 const resultOf = (stdout: string): LoadResult => loadResultSchema.parse(JSON.parse(stdout));
+
+/** A server that takes connections and says nothing; `reached` once it is spoken to. */
+async function mute(): Promise<{ address: string; reached: Promise<void> }> {
+  let speak = () => {};
+  const reached = new Promise<void>((resolve) => {
+    speak = resolve;
+  });
+  const echo = await startEcho(() => speak());
+  onTestFinished(() => echo.stop());
+  return { address: echo.address, reached };
+}
 
 /** Who answers, and whether it works. */
 async function present(url: string): Promise<Hello[]> {
@@ -173,6 +186,19 @@ describe('the conductor', () => {
     expect(merged.bodyKBps).toBeCloseTo(merged.bodyBytes / 1000 / merged.window.seconds, 5);
   });
 
+  test('merges results of echo', async () => {
+    const echo = await startEcho((socket, chunk) => void socket.write(chunk));
+    onTestFinished(() => echo.stop());
+    const nats = await natsForTest();
+    await agentsForTest(nats.url, ['a', 'b']);
+    const args = ['--server', echo.address, '--concurrency', '4', '--requests', '500', '--json'];
+    const { stdout, stderr, exitCode } = await conduct('echo', [...args, ...at(nats.url)]);
+    expect(exitCode, stderr).toBe(0);
+    const result = echoResultSchema.parse(JSON.parse(stdout));
+    expect(result.agents?.map(({ requests }) => requests)).toEqual([250, 250]);
+    expect(result.requests).toMatchObject({ total: 500, verified: 500 });
+  });
+
   test('shares a rate among agents', async () => {
     const nats = await natsForTest();
     await agentsForTest(nats.url, ['a', 'b']);
@@ -188,6 +214,32 @@ describe('the conductor', () => {
     const { stdout } = await conduct('memcached', load(nats.url, '--requests', '500'));
     expect(stdout).toMatch(/agents.*a: 250 requests, 0 errors, clock [+-][\d.]+ ± [\d.]+ ms/);
     expect(stdout).toMatch(/b: 250 requests/);
+  });
+
+  test('says who ended before the start, and has the others wait for work again', async () => {
+    const { address, reached } = await mute();
+    const nats = await natsForTest();
+    const agents = await agentsForTest(nats.url, ['a', 'b']);
+    const running = conduct('memcached', ['--server', address, ...small, ...at(nats.url)]);
+    await reached;
+    process.kill(agents.pids[0] as number, 'SIGKILL');
+    const { exitCode, stdout, stderr } = await running;
+    expect({ exitCode, stdout }).toEqual({ exitCode: 1, stdout: '' });
+    expect(stderr).toMatch(/^megapipe: agent a: it is gone;/m);
+    await until('the other is idle', () => isIdle(nats.url, 1));
+  });
+
+  test('ends at Ctrl-C before the start, too', async () => {
+    const { address, reached } = await mute();
+    const nats = await natsForTest();
+    await agentsForTest(nats.url, ['a', 'b']);
+    const running = conduct('memcached', ['--server', address, ...small, ...at(nats.url)]);
+    await reached;
+    running.kill('SIGINT');
+    const { exitCode, stderr } = await running;
+    expect(exitCode).toBe(1);
+    expect(stderr).toMatch(/^megapipe: interrupted before anything was measured$/m);
+    await until('both are idle', () => isIdle(nats.url, 2));
   });
 
   test('passes on what an agent finds wrong', async () => {
