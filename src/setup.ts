@@ -19,11 +19,11 @@ async function buildTasks(purpose: Purpose): Promise<Task[]> {
   if (purpose === 'lint') return [];
   const ports = portNames().map((name) => loadPort(name));
   const plain = ports.flatMap((port) => portTasks(port, { variant: 'all' }));
-  const native = [libraryTask(), loadgenTask(), ...plain];
+  const native = [libraryTask(), loadgenTask(), benchProgramsTask(), ...plain];
   if (purpose !== 'test') return native;
   const sanitized = ports.map((port) => variantTask(port, 'megapipe', { variant: 'all', sanitize: true }));
   const guests = [...guestTasks(), ...kernelNames.map((name) => moduleTask(name))];
-  const more = [libraryTask(true), ...sanitized, ...(await releaseTasks(ports)), benchProgramsTask()];
+  const more = [libraryTask(true), ...sanitized, ...(await releaseTasks(ports))];
   return [...native, ...more, ...guests];
 }
 

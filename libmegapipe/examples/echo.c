@@ -3,10 +3,12 @@
  * The ping-pong server of the paper (Listing 1): what a client says comes back.
  *
  *   echo [-e ENGINE] [-b BATCH] [-t THREADS] [-a ADDRESS] [-p PORT] [-L] [-P]
+ *        [-m BYTES]
  *
- * -t threads, on a CPU each; -L connections are ordinary sockets; -P one accept
- * queue for all threads. It says so when it listens. At SIGTERM or SIGINT it
- * ends, and says what its channels have done.
+ * -t threads, on a CPU each; -m buffers for messages of so many bytes; -L
+ * connections are ordinary sockets; -P one accept queue for all threads. It
+ * says so when it listens. At SIGTERM or SIGINT it ends, and says what its
+ * channels have done.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -30,6 +32,7 @@
 struct conn {
 	struct mp_handle *handle;
 	struct mp_event received; /* what is being sent back */
+	struct conn *next_spare;
 };
 
 static struct mp_options options = { .batch = MP_BATCH_DEFAULT };
@@ -45,14 +48,35 @@ static void check(int result, const char *what)
 		errx(1, "%s: %s", what, strerror(-result));
 }
 
+/* --------------------------------------------------- connections' memory */
+
+static _Thread_local struct conn *spare;
+
+static struct conn *conn_new(void)
+{
+	struct conn *conn = spare;
+
+	if (conn)
+		spare = conn->next_spare;
+	else
+		conn = malloc(sizeof(*conn));
+	check(conn ? 0 : -ENOMEM, "connection");
+	return conn;
+}
+
+static void conn_free(struct conn *conn)
+{
+	conn->next_spare = spare;
+	spare = conn;
+}
+
 /* ------------------------------------------------------- the event loop */
 
 static void accepted(struct mp_channel *ch, const struct mp_event *ev)
 {
-	struct conn *conn = malloc(sizeof(*conn));
+	struct conn *conn = conn_new();
 
 	check((int)ev->result, "accept");
-	check(conn ? 0 : -ENOMEM, "connection");
 	check(mp_register(ch, (int)ev->result, conn, NULL, &conn->handle),
 	      "register a connection");
 	check(mp_recv(conn->handle), "receive");
@@ -94,7 +118,7 @@ static void serve(struct mp_channel *ch)
 		else if (ev.cmd == MP_WRITE)
 			written(ch, ev.cookie, &ev);
 		else if (ev.cmd == MP_CLOSE)
-			free(ev.cookie);
+			conn_free(ev.cookie);
 		else if (ev.cmd == MP_POLL)
 			return;
 	}
@@ -214,7 +238,7 @@ int main(int argc, char **argv)
 	const char *address = "127.0.0.1", *port = "7777";
 	int threads = 1, option;
 
-	while ((option = getopt(argc, argv, "e:b:t:a:p:LP")) != -1) {
+	while ((option = getopt(argc, argv, "e:b:t:a:p:LPm:")) != -1) {
 		if (option == 'e')
 			options.engine = optarg;
 		else if (option == 'b')
@@ -227,6 +251,8 @@ int main(int argc, char **argv)
 			port = optarg;
 		else if (option == 'L')
 			is_lwsocket = false;
+		else if (option == 'm')
+			options.buffer_size = (unsigned int)atoi(optarg);
 		else if (option == 'P')
 			is_partitioned = false;
 		else

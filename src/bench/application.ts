@@ -8,11 +8,19 @@ import type {
   TopologyName,
   Variant,
 } from '../results.js';
+import { echo } from './echo.js';
 import { memcached } from './memcached.js';
 import { nginx } from './nginx.js';
 
 /** Where a server listens, and with how many workers on which CPUs. */
-export type ServerPlace = { address: string; port: number; workers: number; cpus: number[] };
+export type ServerPlace = {
+  address: string;
+  port: number;
+  workers: number;
+  cpus: number[];
+  /** How large its requests will be, where that is known. */
+  messageBytes?: number | null;
+};
 
 /** A server's folders: one of its own, empty when it starts and gone after it, and one with what it serves. */
 export type ServerFolders = { scratch: string; content: string };
@@ -102,8 +110,8 @@ export type Application = {
   processes(place: ServerPlace): number;
   /** What ends it, with all its processes, when this process dies: the kernel tells the one that was started. */
   orphaned: 'KILL' | 'TERM';
-  /** Words that a ready server answers, closing the connection. */
-  ready: { words: string; answer: RegExp };
+  /** Whether a server that was started serves. */
+  isReady(ask: Ask, folders: ServerFolders): Promise<boolean>;
   identify(ask: Ask, folders: ServerFolders): Promise<Identity>;
   /** What the server's channels have done so far; null where it does not tell. */
   readChannels(ask: Ask): Promise<Channels | null>;
@@ -113,11 +121,11 @@ export type Application = {
   readLoad(output: string): LoadOutcome;
 };
 
-const applications: Record<string, Application> = { memcached, nginx };
+const applications: Record<string, Application> = { memcached, nginx, micro: echo };
 
 export const applicationNames = Object.keys(applications);
 
-/** An application by its name, as the command line gives it. */
+/** An application as the command line names it: the microbenchmark’s is an echo server. */
 export function findApplication(name: string): Application {
   const application = applications[name];
   if (application) return application;

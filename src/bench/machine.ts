@@ -3,7 +3,7 @@ import { arch, cpus, totalmem } from 'node:os';
 import { execa } from 'execa';
 import type { z } from 'zod';
 import { root } from '../paths.js';
-import { loadPort } from '../port.js';
+import { loadPort, portNames } from '../port.js';
 import type { machineDescription } from '../results.js';
 
 /** What is the same for all of a run, so that a reader can tell what its numbers are worth. */
@@ -20,7 +20,9 @@ export async function describeMachine(application?: string): Promise<MachineDesc
     memoryBytes: totalmem(),
     virtualization: await virtualization(),
     versions: {
-      ...(application ? { [application]: loadPort(application).version } : {}),
+      ...(application && portNames().includes(application)
+        ? { [application]: loadPort(application).version }
+        : {}),
       node: process.versions.node,
     },
     sysctls: Object.fromEntries(sysctls.map((name) => [name, readText(sysctlFile(name))])),

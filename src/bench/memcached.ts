@@ -28,7 +28,7 @@ export const memcached: Application = {
     memcachedCommand(serverBinary(loadPort('memcached'), variant.server), variant, place),
   processes: () => 1,
   orphaned: 'KILL',
-  ready: { words: 'version\r\nquit\r\n', answer: /^VERSION / },
+  isReady: async (ask) => /^VERSION /.test(await ask('version\r\nquit\r\n')),
   identify: async (ask) => readChannels(await ask(statsWords)),
   readChannels: async (ask) => readChannels(await ask(statsWords)),
   complaints: () => ({ words: '', fatal: false }),

@@ -31,7 +31,7 @@ export const nginx: Application = {
   processes: ({ workers }) => 1 + workers,
   // The master ends its workers; killed outright it would leave them.
   orphaned: 'TERM',
-  ready: { words: 'GET / HTTP/1.0\r\n\r\n', answer: /^HTTP\/1\.1 204 / },
+  isReady: async (ask) => /^HTTP\/1\.1 204 /.test(await ask('GET / HTTP/1.0\r\n\r\n')),
   identify: async (_ask, folders) => identify(readLog(folders)),
   readChannels: async () => null,
   complaints: (folders) => complaints(readLog(folders)),

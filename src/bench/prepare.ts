@@ -51,7 +51,9 @@ async function tryVariants(plan: Plan, context: ServerContext): Promise<Faults> 
 
 async function whyNoVariant(variant: Variant, context: ServerContext): Promise<string | undefined> {
   try {
-    const server = await startServer(context, variant, context.topology.record.server.cpus.length);
+    const server = await startServer(context, variant, {
+      cores: context.topology.record.server.cpus.length,
+    });
     try {
       checkIdentity(variant, await server.identify());
     } finally {

@@ -46,7 +46,7 @@ export async function takeSample(order: SampleOrder, context: SampleContext): Pr
 }
 
 async function measure(order: SampleOrder, context: SampleContext): Promise<OkPart> {
-  const server = await startServer(context, order.variant, order.point.cores);
+  const server = await startServer(context, order.variant, order.point);
   try {
     checkIdentity(order.variant, await server.identify());
     return await traced(server, order, context);

@@ -1,7 +1,7 @@
 import { rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Variant } from '../results.js';
+import type { Point, Variant } from '../results.js';
 import type { Topology } from '../topology.js';
 import { pinned } from '../topology.js';
 import type { Application, Ask, Content, Identity, ServerFolders } from './application.js';
@@ -35,15 +35,18 @@ export type ServerContext = {
 
 const readyWithinMs = 60_000;
 
-/** Start a server on so many of the CPUs of the topology's server host, and wait until it answers. */
+/** On how many of the CPUs, and for what sizes of requests, where that is known. */
+type Wanted = Pick<Point, 'cores'> & Partial<Pick<Point, 'messageBytes'>>;
+
+/** Start a server on some of the CPUs of the topology's server host, and wait until it answers. */
 export async function startServer(
   context: ServerContext,
   variant: Variant,
-  cores: number,
+  wanted: Wanted,
 ): Promise<RunningServer> {
   const folders = { scratch: makeFolder(tmpdir()), content: context.content.folder };
   try {
-    return await startIn(folders, context, variant, cores);
+    return await startIn(folders, context, variant, wanted);
   } catch (error) {
     rmSync(folders.scratch, { recursive: true, force: true });
     throw error;
@@ -54,11 +57,12 @@ async function startIn(
   folders: ServerFolders,
   { application, topology, signal }: ServerContext,
   variant: Variant,
-  cores: number,
+  wanted: Wanted,
 ): Promise<RunningServer> {
   const { address } = topology.record.server;
-  const cpus = topology.record.server.cpus.slice(0, cores);
-  const place = { address, port: await freePort(), workers: cpus.length, cpus };
+  const cpus = topology.record.server.cpus.slice(0, wanted.cores);
+  const { messageBytes = null } = wanted;
+  const place = { address, port: await freePort(), workers: cpus.length, cpus, messageBytes };
   await topology.steerServer(cpus);
   const command = pinned(cpus, application.serverCommand(variant, place, folders));
   const child = startChild(topology.onServer(command), signal, { orphaned: application.orphaned });
@@ -86,14 +90,13 @@ async function startIn(
 
 async function untilReady(
   child: Child,
-  { ready, complaints }: Application,
+  { isReady, complaints }: Application,
   ask: Ask,
   folders: ServerFolders,
 ): Promise<void> {
   const deadline = Date.now() + readyWithinMs;
   while (Date.now() < deadline) {
-    const answer = await Promise.race([child.then(describeEnd), ask(ready.words).catch(() => '')]);
-    if (ready.answer.test(answer)) return;
+    if (await Promise.race([child.then(() => false), isReady(ask, folders).catch(() => false)])) return;
     if (hasEnded(child)) throw new Error(describeEnd(await child));
     if (complaints(folders).fatal) throw new Error('the server cannot serve');
     await sleep(20);

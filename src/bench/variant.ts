@@ -19,6 +19,18 @@ export const baseline: Variant = { ...stock, id: 'baseline', reuseport: false };
 /** Stock I/O with an accept queue a worker, as one would run it today. */
 export const reuseport: Variant = { ...stock, id: 'reuseport', reuseport: true };
 
+/** The same, each queue being that of the CPU that handles a connection's packets: what P gives without MegaPipe. */
+export const steered: Variant = { ...stock, id: 'steered', reuseport: true };
+
+/** One accept queue, and a short sleep before events are asked for: what waiting for a batch gives without MegaPipe. */
+export const sleep: Variant = { ...stock, id: 'sleep', reuseport: false };
+
+/** io_uring used by hand, with all that it has for servers: what our library costs. */
+export const raw: Variant = { ...stock, id: 'raw', reuseport: true };
+
+/** Everything that isn't MegaPipe. */
+export const allStock = [baseline, reuseport, steered, sleep, raw];
+
 /**
  * MegaPipe on an engine with some of its techniques.
  *
@@ -59,16 +71,16 @@ export function accumulated(engine: EngineName): Variant[] {
   );
 }
 
-/** A variant from its id, as the command line gives it: `baseline`, `reuseport`, `uring`, `uring+P`, `epoll+PBL`. */
+/** A variant from its id, as the command line gives it: `baseline`, `steered`, `uring`, `uring+P`, `epoll+PBL`. */
 export function parseVariant(id: string): Variant {
-  const own = [baseline, reuseport].find((variant) => variant.id === id);
+  const own = allStock.find((variant) => variant.id === id);
   if (own) return own;
   const [, engine, suffix = ''] = /^([a-z]+)(?:\+([A-Z]+))?$/.exec(id) ?? [];
   const known = engineName.safeParse(engine);
   const techniques = [...suffix].map((letter) => letters.find(([own]) => own === letter)?.[1]);
   if (!known.success || techniques.includes(undefined)) {
     throw new UserError(`there is no variant "${id}"`, {
-      hint: `a variant is baseline, reuseport, or an engine (${engineName.options.join(', ')}) with techniques: uring+PBL, epoll+P, uring`,
+      hint: `a variant is ${allStock.map(({ id: own }) => own).join(', ')}, or an engine (${engineName.options.join(', ')}) with techniques: uring+PBL, epoll+P, uring`,
       exitCode: 2,
     });
   }

@@ -6,7 +6,7 @@ import { type BenchChoices, type BenchFailure, runBench } from '../bench/bench.j
 import { parseConnections, parseCores, parseLengths, parseRates, parseSizes } from '../bench/lists.js';
 import { makePlan } from '../bench/plan.js';
 import { checkResumable, readBegun } from '../bench/resume.js';
-import { baseline, parseVariant, reuseport } from '../bench/variant.js';
+import { allStock, baseline, parseVariant } from '../bench/variant.js';
 import { UserError } from '../errors.js';
 import { root } from '../paths.js';
 import { type EngineName, engineName, topologyName } from '../results.js';
@@ -55,7 +55,7 @@ function benchCommand(): Command {
     .option('--engines <list>', `of ${engineName.options.join(', ')} (default: those that work here)`)
     .option(
       '--variants <list>',
-      'baseline, reuseport (nginx), or an engine with techniques: uring+PBL, epoll+P, uring',
+      'baseline, reuseport (nginx, micro), steered, sleep, raw (micro), or an engine with techniques: uring+PBL, epoll+P, uring',
     )
     .option('--requests-per-connection <list>', 'whole numbers, or unlimited; not of nginx')
     .option('--message-sizes <list>', 'in bytes; of micro')
@@ -141,12 +141,15 @@ function complain(failures: BenchFailure[], all: number): void {
 
 /** Where several applications are measured, an option of one is none of the others’. */
 function ownOptions({ varies, stock }: Application, options: BenchOptions): BenchOptions {
-  const own = options.variants?.split(',').filter((id) => id !== reuseport.id || stock.includes(reuseport));
+  const foreign = allStock.filter((one) => !stock.includes(one)).map(({ id }) => id);
+  const own = options.variants?.split(',').filter((id) => !foreign.includes(id));
   const { variants: _variants, ...common } = options;
-  const foreign = Object.entries(gridOptions).filter(([field]) => !varies.includes(field as keyof Grid));
+  const foreignOptions = Object.entries(gridOptions).filter(
+    ([field]) => !varies.includes(field as keyof Grid),
+  );
   return {
     ...Object.fromEntries(
-      Object.entries(common).filter(([name]) => !foreign.some(([, [own]]) => own === name)),
+      Object.entries(common).filter(([name]) => !foreignOptions.some(([, [field]]) => field === name)),
     ),
     setup: options.setup,
     ...(own ? { variants: own.join() || baseline.id } : {}),

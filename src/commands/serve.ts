@@ -1,13 +1,13 @@
 import { Argument, type Command, Option } from 'commander';
 import { type Application, applicationNames, findApplication } from '../bench/application.js';
-import { baseline, defaultBatch, megapipe, reuseport } from '../bench/variant.js';
+import { allStock, defaultBatch, megapipe, parseVariant } from '../bench/variant.js';
 import { UserError } from '../errors.js';
 import { type EngineName, engineName, type TechniqueName, type Variant } from '../results.js';
 import { serveInForeground } from '../serve.js';
 import { allowedCpus, parseCpuList } from '../topology.js';
 
 type ServeOptions = {
-  variant: 'baseline' | 'reuseport' | 'megapipe';
+  variant: string;
   engine?: EngineName;
   batch?: string;
   lwsocket: boolean;
@@ -26,8 +26,11 @@ export function addServeCommand(program: Command): void {
     .description('run a server as the benchmark does, in the foreground, until Ctrl-C')
     .addArgument(new Argument('<application>', 'which server').choices(applicationNames))
     .addOption(
-      new Option('--variant <which>', 'stock I/O, nginx’s also with reuseport, or MegaPipe')
-        .choices(['baseline', 'reuseport', 'megapipe'])
+      new Option(
+        '--variant <which>',
+        'one over stock I/O (nginx: baseline or reuseport; micro: all), or MegaPipe',
+      )
+        .choices([...allStock.map(({ id }) => id), 'megapipe'])
         .default('megapipe'),
     )
     .addOption(
@@ -73,10 +76,10 @@ function chooseWorkloads({ name, workloads }: Application, list: string | undefi
 
 function chooseVariant({ name, stock }: Application, options: ServeOptions): Variant {
   if (options.variant !== 'megapipe') {
-    const chosen = options.variant === 'baseline' ? baseline : reuseport;
+    const chosen = parseVariant(options.variant);
     if (stock.includes(chosen)) return refuseChannelOptions(chosen, options);
     throw new UserError(`${name} has no variant ${chosen.id}`, {
-      hint: 'use --variant baseline or megapipe',
+      hint: `use --variant ${stock.map(({ id }) => id).join(', ')} or megapipe`,
       exitCode: 2,
     });
   }

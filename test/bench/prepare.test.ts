@@ -39,7 +39,7 @@ const stub: Application = {
   ],
   processes: () => 2,
   orphaned: 'KILL',
-  ready: { words: '', answer: /^hello$/ },
+  isReady: async (ask) => (await ask('')) === 'hello',
   identify: async () => null,
   readChannels: async () => null,
   complaints: () => ({ words: '[alert] the log’s own words', fatal: false }),
@@ -101,7 +101,7 @@ test('a baseline that cannot run is an error that names the application', async 
 
 test('a server’s processes are all known, and all ended with it', async () => {
   const topology = await makeTopology('loopback');
-  const server = await startServer({ application: stub, topology, content, signal }, baseline, 1);
+  const server = await startServer({ application: stub, topology, content, signal }, baseline, { cores: 1 });
   const pids = server.processes.map(({ pid }) => pid);
   expect(pids).toHaveLength(2);
   expect(pids.every(isRunning)).toBe(true);
@@ -111,7 +111,7 @@ test('a server’s processes are all known, and all ended with it', async () => 
 
 test('workers end even where the process that started them has died before', async () => {
   const topology = await makeTopology('loopback');
-  const server = await startServer({ application: stub, topology, content, signal }, baseline, 1);
+  const server = await startServer({ application: stub, topology, content, signal }, baseline, { cores: 1 });
   const pids = server.processes.map(({ pid }) => pid);
   process.kill(pids[0] as number, 'SIGKILL');
   await expect.poll(() => isRunning(pids[0] as number)).toBe(false);
@@ -121,7 +121,7 @@ test('workers end even where the process that started them has died before', asy
 
 test('a process that has ended has no tree, and killing it again is no matter', async () => {
   const topology = await makeTopology('loopback');
-  const server = await startServer({ application: stub, topology, content, signal }, baseline, 1);
+  const server = await startServer({ application: stub, topology, content, signal }, baseline, { cores: 1 });
   await server.stop();
   expect(processTree(server.processes[0]?.pid as number)).toEqual([]);
   await killAll(server.processes);

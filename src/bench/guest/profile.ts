@@ -1,9 +1,9 @@
 import { execa } from 'execa';
 import { loadPort, serverBinary } from '../../port.js';
 import type { Variant } from '../../results.js';
+import { echoCommand } from '../echo-programs.js';
 import type { Blocks } from './counts.js';
 import type { GuestOrder, SubjectName } from './plan.js';
-import { echoCommand } from './programs.js';
 
 /** Instructions of functions, outside the client's process, of one sample. */
 export type Profile = { order: GuestOrder; functions: Map<string, number> };
@@ -63,7 +63,9 @@ const programSize = 0x10000000n;
 
 async function serverOf(subject: SubjectName, variant: Variant): Promise<Server> {
   const binary =
-    subject === 'echo' ? echoCommand(variant, 0)[0] : serverBinary(loadPort(subject), variant.server);
+    subject === 'echo'
+      ? echoCommand(variant, { address: '127.0.0.1', port: 0, workers: 1 })[0]
+      : serverBinary(loadPort(subject), variant.server);
   const { stdout } = await execa('nm', [binary as string]);
   // Our echo servers are where native/Makefile links them to.
   const from = subject === 'echo' ? 0n : programBase;

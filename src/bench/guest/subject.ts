@@ -7,6 +7,7 @@ import { workload } from '../../../loadgen/workloads.js';
 import type { Variant } from '../../results.js';
 import { makeTopology } from '../../topology.js';
 import type { Application } from '../application.js';
+import { echoCommand, echoGreeting } from '../echo-programs.js';
 import { memcached } from '../memcached.js';
 import { nginx } from '../nginx.js';
 import { freePort, startChild } from '../process.js';
@@ -14,7 +15,7 @@ import { checkIdentity } from '../sample.js';
 import { startServer } from '../server.js';
 import { measureAnswers } from './http-answers.js';
 import type { SubjectName } from './plan.js';
-import { echoCommand, echoGreeting, pingpong } from './programs.js';
+import { pingpong } from './programs.js';
 import { memcachedPrefill, memcachedRequests, type ScriptRequest, writeScript } from './script.js';
 
 /** A server that answers, and what it is asked; without a script, 64 bytes that come back. */
@@ -35,7 +36,7 @@ export async function openSubject(name: SubjectName, signal: AbortSignal): Promi
 
 async function startEcho(variant: Variant, signal: AbortSignal): Promise<Target> {
   const port = await freePort();
-  const child = startChild(echoCommand(variant, port), signal);
+  const child = startChild(echoCommand(variant, { address: '127.0.0.1', port, workers: 1 }), signal);
   const lines = createInterface({ input: child.stdout });
   const greeting = await new Promise<string | undefined>((resolve) => {
     lines.once('line', resolve);
@@ -62,7 +63,7 @@ async function openApplication(
   const content = await application.prepareContent(['specweb'], signal);
   const context = { application, content, signal, topology: await makeTopology('loopback') };
   const start = async (variant: Variant) => {
-    const server = await startServer(context, variant, 1);
+    const server = await startServer(context, variant, { cores: 1 });
     try {
       checkIdentity(variant, await server.identify());
       return { port: server.port, script: await scripts(server.port), stop: server.stop };

@@ -1,48 +1,51 @@
 // SPDX-License-Identifier: MIT
 /*
- * The rival of libmegapipe's example "echo": the same over epoll, level
- * triggered, as one would write it with care today. A thread a CPU, each with
- * its own epoll set.
- *
- *   epoll-echo [-t THREADS] [-a ADDRESS] [-p PORT] [-r]
- *
- * -r: an accept queue a thread (SO_REUSEPORT), instead of one for all. It says
- * "listening" when it does.
+ * The rival of libmegapipe's example "echo" over epoll, level triggered, as
+ * one would write it with care today. Options: rival.h. With -w it sleeps
+ * before it asks for events, unless the last time there were many: what
+ * libmegapipe's waiting for a batch brings, without libmegapipe.
  */
 #define _GNU_SOURCE
-#include <arpa/inet.h>
 #include <err.h>
 #include <errno.h>
-#include <pthread.h>
-#include <sched.h>
-#include <stdbool.h>
-#include <stdio.h>
+#include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
-#define BACKLOG 4096
-#define MAX_THREADS 1024
-#define EVENTS 512
-#define BUFFER_SIZE 4096
+#include "rival.h"
 
-struct worker {
-	pthread_t thread;
-	int cpu;
-	int listener;
+#define EVENTS 512
+#define MANY 32
+#define BUFFER_SIZE 65536
+#define MAX_FDS (1 << 20)
+
+/* What a connection could not take yet; most never have any. */
+struct rest {
+	size_t size;
+	size_t done;
+	char bytes[];
 };
 
-static struct sockaddr_in address = { .sin_family = AF_INET };
-static bool is_reuseport;
-static pthread_barrier_t begun;
+static struct rest *rests[MAX_FDS]; /* by descriptor, so no two threads' */
 
-static void watch(int epoll, int fd, uint32_t events)
+static void watch(int epoll, int fd, int how, uint32_t events)
 {
 	struct epoll_event ev = { .events = events, .data.fd = fd };
 
-	if (epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &ev))
+	if (epoll_ctl(epoll, how, fd, &ev))
 		err(1, "epoll_ctl");
+}
+
+static void end(int fd)
+{
+	free(rests[fd]);
+	rests[fd] = NULL;
+	close(fd);
 }
 
 /* All that wait: one event may stand for many. */
@@ -51,125 +54,102 @@ static void accept_all(int epoll, int listener)
 	int fd;
 
 	while ((fd = accept4(listener, NULL, NULL,
-			     SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0)
-		watch(epoll, fd, EPOLLIN);
+			     SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
+		if (fd >= MAX_FDS)
+			errx(1, "too many connections");
+		watch(epoll, fd, EPOLL_CTL_ADD, EPOLLIN);
+	}
 	if (errno != EAGAIN && errno != ECONNABORTED && errno != EINTR)
 		err(1, "accept4");
 }
 
-/* What was sent to us has little room to be refused in: a client waits for it.
- */
-static void answer(int fd)
+/* The client is to take this before it may say more. */
+static void keep(int epoll, int fd, const char *bytes, size_t size)
 {
-	char buffer[BUFFER_SIZE];
+	struct rest *rest = malloc(sizeof(*rest) + size);
+
+	if (!rest)
+		err(1, "malloc");
+	rest->size = size;
+	rest->done = 0;
+	memcpy(rest->bytes, bytes, size);
+	rests[fd] = rest;
+	watch(epoll, fd, EPOLL_CTL_MOD, EPOLLOUT);
+}
+
+static bool is_later(ssize_t result)
+{
+	return result < 0 && (errno == EAGAIN || errno == EINTR);
+}
+
+static void answer(int epoll, int fd)
+{
+	static _Thread_local char buffer[BUFFER_SIZE];
 	ssize_t size = read(fd, buffer, sizeof(buffer));
 
-	if (size > 0 && write(fd, buffer, (size_t)size) == size)
+	if (size <= 0) {
+		if (!is_later(size))
+			end(fd);
 		return;
-	if (size < 0 && (errno == EAGAIN || errno == EINTR))
+	}
+	ssize_t done = write(fd, buffer, (size_t)size);
+
+	if (done == size)
 		return;
-	close(fd);
+	if (done < 0 && !is_later(done))
+		end(fd);
+	else
+		keep(epoll, fd, buffer + (done < 0 ? 0 : done),
+		     (size_t)(size - (done < 0 ? 0 : done)));
 }
 
-static void *serve(void *data)
+static void go_on(int epoll, int fd)
 {
-	const struct worker *worker = data;
-	int epoll = epoll_create1(EPOLL_CLOEXEC);
+	struct rest *rest = rests[fd];
+	ssize_t done =
+		write(fd, rest->bytes + rest->done, rest->size - rest->done);
+
+	if (done < 0) {
+		if (!is_later(done))
+			end(fd);
+		return;
+	}
+	rest->done += (size_t)done;
+	if (rest->done < rest->size)
+		return;
+	free(rest);
+	rests[fd] = NULL;
+	watch(epoll, fd, EPOLL_CTL_MOD, EPOLLIN);
+}
+
+static void serve_epoll(const struct rival *rival, int listener)
+{
+	const struct timespec pause = { .tv_nsec = rival->sleep_us * 1000L };
+	int epoll = epoll_create1(EPOLL_CLOEXEC), n = MANY;
 	struct epoll_event events[EVENTS];
 
-	watch(epoll, worker->listener,
-	      is_reuseport ? EPOLLIN : EPOLLIN | EPOLLEXCLUSIVE);
-	pthread_barrier_wait(&begun);
+	/* Else the kernel adds 50 us of its own. */
+	prctl(PR_SET_TIMERSLACK, 1UL);
+	watch(epoll, listener, EPOLL_CTL_ADD,
+	      rival->is_shared ? EPOLLIN | EPOLLEXCLUSIVE : EPOLLIN);
 	for (;;) {
-		int n = epoll_wait(epoll, events, EVENTS, -1);
-
+		if (rival->sleep_us && n < MANY)
+			nanosleep(&pause, NULL);
+		n = epoll_wait(epoll, events, EVENTS, -1);
 		for (int i = 0; i < n; i++) {
-			if (events[i].data.fd == worker->listener)
-				accept_all(epoll, worker->listener);
+			int fd = events[i].data.fd;
+
+			if (fd == listener)
+				accept_all(epoll, listener);
+			else if (rests[fd])
+				go_on(epoll, fd);
 			else
-				answer(events[i].data.fd);
+				answer(epoll, fd);
 		}
 	}
-	return NULL;
-}
-
-static int listen_now(void)
-{
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	int on = 1;
-
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	if (is_reuseport)
-		setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
-	if (bind(fd, (struct sockaddr *)&address, sizeof(address)) ||
-	    listen(fd, BACKLOG))
-		err(1, "listen");
-	return fd;
-}
-
-/* The next of the CPUs that we may use, round and round. */
-static int next_cpu(int cpu)
-{
-	cpu_set_t ours;
-
-	sched_getaffinity(0, sizeof(ours), &ours);
-	do {
-		cpu = (cpu + 1) % CPU_SETSIZE;
-	} while (!CPU_ISSET(cpu, &ours));
-	return cpu;
-}
-
-static void start(struct worker *worker)
-{
-	pthread_attr_t attr;
-	cpu_set_t mask;
-
-	CPU_ZERO(&mask);
-	CPU_SET(worker->cpu, &mask);
-	pthread_attr_init(&attr);
-	pthread_attr_setaffinity_np(&attr, sizeof(mask), &mask);
-	if (pthread_create(&worker->thread, &attr, serve, worker))
-		errx(1, "no thread");
-	pthread_attr_destroy(&attr);
-}
-
-static void run_workers(int count)
-{
-	static struct worker workers[MAX_THREADS];
-
-	pthread_barrier_init(&begun, NULL, (unsigned int)count + 1);
-	for (int i = 0; i < count; i++) {
-		workers[i].cpu = next_cpu(i ? workers[i - 1].cpu : -1);
-		workers[i].listener = i && !is_reuseport ? workers[0].listener :
-							   listen_now();
-		start(&workers[i]);
-	}
-	pthread_barrier_wait(&begun);
-	puts("listening");
-	fflush(stdout);
-	pthread_join(workers[0].thread, NULL);
 }
 
 int main(int argc, char **argv)
 {
-	int threads = 1, option, port = 7777;
-
-	inet_pton(AF_INET, "127.0.0.1", &address.sin_addr);
-	while ((option = getopt(argc, argv, "t:a:p:r")) != -1) {
-		if (option == 't')
-			threads = atoi(optarg);
-		else if (option == 'a')
-			inet_pton(AF_INET, optarg, &address.sin_addr);
-		else if (option == 'p')
-			port = atoi(optarg);
-		else if (option == 'r')
-			is_reuseport = true;
-		else
-			return 2;
-	}
-	if (threads < 1 || threads > MAX_THREADS)
-		errx(2, "-t takes 1 to %d threads", MAX_THREADS);
-	address.sin_port = htons((uint16_t)port);
-	run_workers(threads);
-	return 0;
+	return rival_main(argc, argv, serve_epoll);
 }
