@@ -23,15 +23,15 @@ const allSizes = [64, 256, 1024, 4096, 16_384, 65_536];
 /** What the microbenchmark measures: the paper's Fig. 1, 3 and 4 and Table 3, and the library on one core. */
 export function preset(name: 'quick' | 'full', engines: EngineName[]): Preset {
   return name === 'full'
-    ? { phases: fullPhases(engines), durationMs: 1000, warmupMs: 250 }
-    : { phases: quickPhases(engines), durationMs: 400, warmupMs: 150 };
+    ? { phases: fullPhases(engines), durationMs: 800, warmupMs: 200 }
+    : { phases: quickPhases(engines), durationMs: 350, warmupMs: 150 };
 }
 
 function fullPhases(engines: EngineName[]): PhaseSpec[] {
   const [first, ...others] = engines;
   const techniques = first ? accumulated(first) : [];
   const all = engines.map(whole);
-  const samples = 6;
+  const samples = 5;
   return [
     {
       about: 'requests a connection',
@@ -82,6 +82,7 @@ function quickPhases([first]: EngineName[]): PhaseSpec[] {
       about: 'cores and sizes of messages',
       topology: 'loopback',
       variants: [baseline, ...(first ? [whole(first)] : [])],
+      // A speed-up is within a round: so all cores are in these rounds, too.
       grids: [grid({ messageBytes: [64, 4096] }), grid({ cores: [1] })],
       samples,
     },

@@ -56,21 +56,26 @@ const grid = (cores: Grid['cores'], own: readonly string[] = workloads): Grid =>
  */
 function preset(name: 'quick' | 'full', engines: EngineName[]): Preset {
   return name === 'full'
-    ? { phases: fullPhases(engines), durationMs: 2000, warmupMs: 500 }
-    : { phases: quickPhases(engines), durationMs: 1000, warmupMs: 250 };
+    ? { phases: fullPhases(engines), durationMs: 800, warmupMs: 200 }
+    : { phases: quickPhases(engines), durationMs: 700, warmupMs: 200 };
 }
 
 const about = 'workloads';
 
 function fullPhases(engines: EngineName[]): PhaseSpec[] {
+  const [first, ...others] = engines;
   const rivals = {
     about,
     variants: [...stock, ...engines.map(whole)],
     grids: [grid('each')],
-    samples: 6,
+    samples: 5,
   };
   return [
-    { ...rivals, topology: 'loopback', variants: [...stock, ...engines.flatMap(accumulated)] },
+    {
+      ...rivals,
+      topology: 'loopback',
+      variants: [...stock, ...(first ? accumulated(first) : []), ...others.map(whole)],
+    },
     { ...rivals, topology: 'netns-shared' },
     { ...rivals, topology: 'netns' },
   ];

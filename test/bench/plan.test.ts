@@ -18,6 +18,7 @@ const choices: PlanChoices = {
 
 const memcached = findApplication('memcached');
 const nginx = findApplication('nginx');
+const micro = findApplication('micro');
 const cpus = allowedCpus().length;
 
 describe('a variant', () => {
@@ -47,7 +48,7 @@ describe('a variant', () => {
 });
 
 describe('a plan', () => {
-  test('of the full run has the paper’s points and every technique on every engine', () => {
+  test('of the full run has the paper’s points, every technique on an engine and the others whole', () => {
     const [main] = makePlan(memcached, { ...choices, preset: 'full' }).phases;
     expect(main?.points.map((point) => point.requestsPerConnection)).toEqual([
       1,
@@ -63,12 +64,12 @@ describe('a plan', () => {
     expect(main?.variants.map(({ id }) => id)).toEqual([
       'baseline',
       ...['uring+P', 'uring+PB', 'uring+PBL'],
-      ...['epoll+P', 'epoll+PB', 'epoll+PBL'],
+      'epoll+PBL',
     ]);
   });
 
   test('of the quick run has enough rounds for intervals that decide', () => {
-    for (const application of [memcached, nginx])
+    for (const application of [memcached, nginx, micro])
       for (const { samples } of makePlan(application, choices).phases)
         expect(samples).toBeGreaterThanOrEqual(5);
   });
@@ -77,6 +78,34 @@ describe('a plan', () => {
     const { phases, preset } = makePlan(memcached, { ...choices, variants: [parseVariant('uring+P')] });
     expect(phases[0]?.variants.map(({ id }) => id)).toEqual(['baseline', 'uring+P']);
     expect(preset).toBe('custom');
+  });
+});
+
+describe('a plan of the microbenchmark', () => {
+  const { phases } = makePlan(micro, { ...choices, preset: 'full' });
+  const valuesOf = (field: 'messageBytes' | 'requestsPerConnection' | 'cores') =>
+    new Set(phases.flatMap(({ points }) => points.map((point) => point[field])));
+
+  test('has the rivals that an honest comparison needs', () => {
+    const ids = phases[0]?.variants.map(({ id }) => id);
+    expect(ids).toEqual(expect.arrayContaining(['baseline', 'reuseport', 'steered', 'sleep', 'raw']));
+    expect(ids).toEqual(expect.arrayContaining(['uring+P', 'uring+PB', 'uring+PBL', 'epoll+PBL']));
+  });
+
+  test('has the axes of the paper’s Fig. 1, 3 and 4', () => {
+    expect([...valuesOf('requestsPerConnection')]).toEqual(expect.arrayContaining([1, 8, 128, 'unlimited']));
+    expect([...valuesOf('messageBytes')]).toEqual(expect.arrayContaining([64, 1024, 65_536]));
+    expect(Math.max(...[...valuesOf('cores')].map(Number))).toBe(cpus);
+    expect(phases.map(({ topology }) => topology)).toEqual(expect.arrayContaining(['one-core', 'netns-3']));
+  });
+
+  test.each(['quick', 'full'] as const)('has one core and all in the same rounds: %s', (preset) => {
+    const plan = makePlan(micro, { ...choices, preset });
+    const over = plan.phases.find(({ about }) => about.startsWith('cores'));
+    const cores = over?.points.flatMap((point) =>
+      point.messageBytes === 64 && point.requestsPerConnection === 10 ? [point.cores] : [],
+    );
+    expect(cores).toEqual(expect.arrayContaining([1, cpus]));
   });
 });
 
@@ -95,7 +124,7 @@ describe('a plan of nginx', () => {
     expect(coresOf(phase).at(-1)).toBe(cpus);
     expect(phase?.points).toHaveLength(3 * coresOf(phase).length);
     expect(phase?.variants.slice(0, 2)).toEqual([baseline, reuseport]);
-    expect(phase?.variants).toHaveLength(2 + 6);
+    expect(phase?.variants).toHaveLength(2 + 3 + 1);
   });
 
   test('of the quick run has every workload on all cores', () => {
