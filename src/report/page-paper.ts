@@ -1,4 +1,5 @@
 import type { MachineRecord } from '../results.js';
+import { type Judged, judgeClaims, type Outcome } from './claims.js';
 import { wholeVariants } from './findings.js';
 import { formatPercent, formatRatio, listOf, sectionName, withInterval } from './format.js';
 import { html, type Markup } from './markup.js';
@@ -23,6 +24,7 @@ export function paperSection(machine: MachineRecord, sections: Section[]): Marku
 <td class="words"><ul>${sections.flatMap(measuredHere).map((line) => html`<li>${line}</li>`)}</ul></td>
 </tr></tbody>
 </table></div>
+${claimTable(judgeClaims(machine.workload.application, sections))}
 ${linesTable(machine)}
 ${sections.some((section) => accumulations(section).length > 0) ? publishedTable() : undefined}
 </section>`;
@@ -41,6 +43,19 @@ function measuredHere(section: Section): string[] {
     const scaled = speedups.length > 0 ? `; speed-up over one core ${listOf(speedups)}` : '';
     return ratios.length > 0 ? [`${sectionName(section)}, ${id}: ${listOf(ratios)}${scaled}`] : [];
   });
+}
+
+/** What held here, and what did not. */
+function claimTable(judged: Judged[]): Markup | undefined {
+  if (judged.length === 0) return undefined;
+  const colours: Record<Outcome, string> = { holds: 'better', 'does not hold': 'worse', undecided: '' };
+  return html`<div class="scroll"><table>
+<caption>What the paper claims, put to what was measured here, with all techniques on the first engine. It had eight cores, and hosts and network cards of their own; undecided is what the samples’ intervals don’t tell.</caption>
+<thead><tr><th>Claim</th><th class="left">Here</th><th class="left">Seen</th></tr></thead>
+<tbody>${judged.map(
+    ({ claim, where, outcome, seen }) =>
+      html`<tr><td class="words">${claim} <span class="paper">(${where})</span></td><td class="left ${colours[outcome]}">${outcome}</td><td class="words">${seen}</td></tr>`,
+  )}</tbody></table></div>`;
 }
 
 /** The paper's Table 2, of what was measured here. */

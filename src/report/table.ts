@@ -1,6 +1,7 @@
 import Table from 'cli-table3';
 import type { Results } from '../results.js';
 import { caveats } from './caveats.js';
+import { judgeClaims } from './claims.js';
 import { findings } from './findings.js';
 import {
   formatCount,
@@ -49,7 +50,11 @@ export function formatTerminal(results: Results, sections: Section[]): string {
   const words = findings(sections).map(
     ({ section, heading, sentences }) => `${sectionName(section)}: ${heading}\n${bullets(sentences)}`,
   );
-  return [...tables, ...words, `Mind\n${bullets(caveats(results, sections))}`].join('\n\n');
+  const judged = judgeClaims(results.machine.workload.application, sections).map(
+    ({ claim, outcome, seen }) => `${claim}: ${outcome} (${seen})`,
+  );
+  const claims = judged.length > 0 ? [`What the paper claims\n${bullets(judged)}`] : [];
+  return [...tables, ...words, ...claims, `Mind\n${bullets(caveats(results, sections))}`].join('\n\n');
 }
 
 function bullets(sentences: string[]): string {

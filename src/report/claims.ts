@@ -1,0 +1,215 @@
+import type { Point } from '../results.js';
+import { wholeVariants } from './findings.js';
+import { formatPercent, formatRatio, listOf, topologyTitle } from './format.js';
+import { coresWords, pointWords } from './points.js';
+import type { Estimate } from './statistics.js';
+import type { Section } from './summary.js';
+import { accumulations, gainAt } from './techniques.js';
+import { decisiveCoverage, type Verdict, verdictOf } from './verdict.js';
+
+/** What became of a claim here. Undecided: the samples don't tell. */
+export type Outcome = 'holds' | 'does not hold' | 'undecided';
+
+/** Something that the paper claims, and what was seen of it on a topology. */
+export type Judged = { claim: string; where: string; outcome: Outcome; seen: string };
+
+type Seen = { outcome: Outcome; seen: string };
+type Claim = { claim: string; where: string; judge(section: Section): Seen | undefined };
+
+/** Claims that can be put to a measurement; each is judged wherever there is what it needs. */
+const claims: Record<string, Claim[]> = {
+  echo: [
+    {
+      claim: 'The shorter connections are, the more MegaPipe gains',
+      where: 'Fig. 1a, Table 3',
+      judge: (section) => judgeFall(section, 'requestsPerConnection'),
+    },
+    {
+      claim: 'The smaller messages are, the more MegaPipe gains',
+      where: 'Fig. 4',
+      judge: (section) => judgeFall(section, 'messageBytes'),
+    },
+    {
+      claim: 'On long connections batching alone makes the gain',
+      where: 'section 5.1',
+      judge: judgeBatching,
+    },
+    {
+      claim: 'MegaPipe scales better over cores than a shared listener',
+      where: 'Fig. 3',
+      judge: judgeSpeedup,
+    },
+  ],
+  memcached: [
+    {
+      claim: 'Short connections gain throughput',
+      where: 'Fig. 5',
+      judge: (section) => judgeGain(section, 'requestsPerConnection', (all) => all.slice(0, 1)),
+    },
+    {
+      claim: 'Persistent connections gain nothing on all cores, where memcached’s global lock is the limit',
+      where: 'section 5.2; memcached 1.6 has no such lock any more',
+      judge: judgePersistent,
+    },
+    { claim: 'Median latency does not suffer', where: 'Fig. 6', judge: judgeMedian },
+  ],
+  nginx: [
+    {
+      claim: 'All workloads gain throughput',
+      where: 'Fig. 7',
+      judge: (section) => judgeGain(section, 'cores', (all) => all),
+    },
+    { claim: 'Smaller files gain more: yahoo/2 more than yahoo', where: 'section 5.3', judge: judgeFiles },
+    { claim: 'MegaPipe scales better over cores', where: 'section 5.3', judge: judgeSpeedup },
+  ],
+};
+
+/** What the paper claims of an application, and what a run shows of it. */
+export function judgeClaims(application: string, sections: Section[]): Judged[] {
+  return (claims[application] ?? []).flatMap(({ claim, where, judge }) =>
+    sections.flatMap((section) => {
+      const judged = judge(section);
+      if (!judged) return [];
+      const on = `${topologyTitle(section.topology.name)}, ${coresWords(mostCores(section))}`;
+      return [{ claim, where, outcome: judged.outcome, seen: `${on}: ${judged.seen}` }];
+    }),
+  );
+}
+
+const mostCores = ({ points }: Section) => Math.max(...points.map(({ cores }) => cores));
+
+/** The variant that claims are about: the first engine with all techniques. */
+const subjectOf = ({ variants }: Section) => wholeVariants(variants)[0];
+
+type At = { point: Point; ratio: Estimate };
+
+/** The subject's throughput to the baseline's along the axis, in the section's order. */
+function ratiosOf(section: Section): At[] {
+  const subject = subjectOf(section);
+  if (!subject) return [];
+  return section.points.flatMap((point) => {
+    const ratio = section.cell(subject.id, point)?.ratios.throughput;
+    return ratio ? [{ point, ratio }] : [];
+  });
+}
+
+const said = (section: Section, { point, ratio }: At) =>
+  `${formatRatio(ratio.median)} at ${pointWords(section, point)}`;
+
+const decides = ({ coverage }: Estimate) => coverage >= decisiveCoverage;
+
+/** The first of two is above the second where their intervals are apart. */
+function above(first: Estimate, second: Estimate): Outcome {
+  if (!decides(first) || !decides(second)) return 'undecided';
+  if (first.low > second.high) return 'holds';
+  return first.high < second.low ? 'does not hold' : 'undecided';
+}
+
+function judgeFall(section: Section, axis: Section['axis']): Seen | undefined {
+  const all = ratiosOf(section);
+  const [first, last] = [all[0], all.at(-1)];
+  if (section.axis !== axis || section.facet || !first || !last || first === last) return undefined;
+  return {
+    outcome: above(first.ratio, last.ratio),
+    seen: `${said(section, first)}, ${said(section, last)}`,
+  };
+}
+
+/** Of all that are looked at: one that fails is enough. */
+function together(verdicts: Verdict[], wanted: Verdict): Outcome {
+  if (verdicts.every((verdict) => verdict === wanted)) return 'holds';
+  const against = wanted === 'above' ? 'below' : 'above';
+  return verdicts.includes(against) ? 'does not hold' : 'undecided';
+}
+
+function judgeGain(section: Section, axis: Section['axis'], choose: (all: At[]) => At[]): Seen | undefined {
+  const own = choose(ratiosOf(section));
+  if (section.axis !== axis || own.length === 0) return undefined;
+  return {
+    outcome: together(
+      own.map(({ ratio }) => verdictOf(ratio)),
+      'above',
+    ),
+    seen: listOf(own.map((one) => said(section, one))),
+  };
+}
+
+function judgeBatching(section: Section): Seen | undefined {
+  const [accumulation] = accumulations(section);
+  const last = section.points.at(-1);
+  if (section.axis !== 'requestsPerConnection' || section.facet || !accumulation || !last) return undefined;
+  const gain = (added: string) => {
+    const step = accumulation.steps.find((one) => one.added === added);
+    return step && gainAt(step, last);
+  };
+  const [batch, partition, lwsocket] = [gain('batch'), gain('partition'), gain('lwsocket')];
+  if (!batch || !partition || !lwsocket) return undefined;
+  const outcomes = [above(batch, partition), above(batch, lwsocket)];
+  const outcome = outcomes.every((one) => one === 'holds')
+    ? 'holds'
+    : outcomes.includes('does not hold')
+      ? 'does not hold'
+      : 'undecided';
+  const [b, p, l] = [batch, partition, lwsocket].map(({ median }) => formatPercent(median));
+  return {
+    outcome,
+    seen: `batching ${b}, partitioning ${p}, lwsockets ${l} at ${pointWords(section, last)}`,
+  };
+}
+
+function judgeSpeedup(section: Section): Seen | undefined {
+  const subject = subjectOf(section);
+  const most = mostCores(section);
+  const pairs = section.points.flatMap((point) => {
+    const own = subject && section.cell(subject.id, point)?.speedup;
+    const stock = section.cell('baseline', point)?.speedup;
+    return point.cores === most && most > 1 && own && stock ? [{ point, own, stock }] : [];
+  });
+  if (section.axis !== 'cores' || pairs.length === 0) return undefined;
+  const outcomes = pairs.map(({ own, stock }) => above(own, stock));
+  const words = pairs.map(
+    ({ point, own, stock }) =>
+      `${formatRatio(own.median)} against ${formatRatio(stock.median)} at ${pointWords(section, point)}`,
+  );
+  const all = outcomes.every((one) => one === 'holds');
+  return {
+    outcome: all ? 'holds' : outcomes.includes('does not hold') ? 'does not hold' : 'undecided',
+    seen: `a speed-up of ${listOf(words)}`,
+  };
+}
+
+/** That there is nothing is not shown by an interval that holds 1: only that there is something is. */
+function judgePersistent(section: Section): Seen | undefined {
+  const last = ratiosOf(section).find(({ point }) => point.requestsPerConnection === 'unlimited');
+  if (section.axis !== 'requestsPerConnection' || !last) return undefined;
+  const verdict = verdictOf(last.ratio);
+  return { outcome: verdict === 'above' ? 'does not hold' : 'undecided', seen: said(section, last) };
+}
+
+function judgeMedian(section: Section): Seen | undefined {
+  const subject = subjectOf(section);
+  if (section.axis !== 'connections' || !subject) return undefined;
+  const all = section.points.flatMap((point) => {
+    const ratio = section.cell(subject.id, point)?.ratios.p50Us;
+    return ratio ? [{ point, ratio }] : [];
+  });
+  const worse = all.filter(({ ratio }) => verdictOf(ratio) === 'above');
+  const decided = all.every(({ ratio }) => decides(ratio));
+  const shown = worse.length > 0 ? worse : all;
+  return {
+    outcome: worse.length > 0 ? 'does not hold' : decided ? 'holds' : 'undecided',
+    seen: `${worse.length > 0 ? 'higher: ' : ''}${listOf(shown.map((one) => said(section, one)))}`,
+  };
+}
+
+function judgeFiles(section: Section): Seen | undefined {
+  const all = ratiosOf(section);
+  const at = (workload: string) =>
+    all.find(({ point }) => point.workload === workload && point.cores === mostCores(section));
+  const [half, whole] = [at('yahoo/2'), at('yahoo')];
+  if (!half || !whole) return undefined;
+  return {
+    outcome: above(half.ratio, whole.ratio),
+    seen: `${said(section, half)}, ${said(section, whole)}`,
+  };
+}

@@ -1,0 +1,81 @@
+import { rmSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { afterEach, expect, test } from 'vitest';
+import { accumulated, baseline } from '../../src/bench/variant.js';
+import { judgeClaims } from '../../src/report/claims.js';
+import { summarize } from '../../src/report/summary.js';
+import { type Point, type Results, readResults, type Variant } from '../../src/results.js';
+import { at, nginxShape, plainShape, recordsOf, type Shape, writeRecords } from './fixture.js';
+
+const folders: string[] = [];
+
+afterEach(() => {
+  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true });
+});
+
+/** What is said of each claim, as it begins. */
+function outcomes(shape: Shape): Record<string, string> {
+  const file = writeRecords(recordsOf(shape));
+  folders.push(dirname(file));
+  const [run] = readResults(file) as [Results];
+  const judged = judgeClaims(run.machine.workload.application, summarize(run));
+  return Object.fromEntries(
+    judged.map(({ claim, outcome }) => [claim.split(' ').slice(0, 3).join(' '), outcome]),
+  );
+}
+
+const lengths: Point[] = [1, 128].map((requestsPerConnection) => ({
+  ...at(requestsPerConnection),
+  workload: 'echo',
+  messageBytes: 64,
+}));
+
+/** An echo server whose gain is chosen for each technique, at one request a connection and at many. */
+function echoShape(gains: (variant: Variant, isShort: boolean) => number): Shape {
+  return {
+    ...plainShape,
+    application: 'echo',
+    variants: [baseline, ...accumulated('uring')],
+    points: lengths,
+    requests: (variant, { requestsPerConnection }, round) =>
+      10_000 * (1 + gains(variant, requestsPerConnection === 1)) * (1 + round / 100),
+  };
+}
+
+test('a claim holds where the intervals are apart as it says, and does not where they are apart otherwise', () => {
+  const falling = echoShape(({ techniques }, isShort) => techniques.length * (isShort ? 0.3 : 0.05));
+  expect(outcomes(falling)['The shorter connections']).toBe('holds');
+  const rising = echoShape(({ techniques }, isShort) => techniques.length * (isShort ? 0.05 : 0.3));
+  expect(outcomes(rising)['The shorter connections']).toBe('does not hold');
+});
+
+test('a claim is undecided where the intervals meet, or the rounds are too few', () => {
+  const same = echoShape(({ techniques }) => techniques.length * 0.1);
+  expect(outcomes(same)['The shorter connections']).toBe('undecided');
+  const few = { ...echoShape(({ techniques }, isShort) => (isShort ? techniques.length : 0)), rounds: 3 };
+  expect(outcomes(few)['The shorter connections']).toBe('undecided');
+});
+
+test('batching is set against the other techniques', () => {
+  const batch = echoShape(({ techniques }) => (techniques.includes('batch') ? 0.2 : 0));
+  expect(outcomes(batch)['On long connections']).toBe('holds');
+  const partition = echoShape(({ techniques }) => (techniques.includes('partition') ? 0.2 : 0));
+  expect(outcomes(partition)['On long connections']).toBe('does not hold');
+});
+
+test('nginx’s workloads must all gain', () => {
+  expect(outcomes(nginxShape)['All workloads gain']).toBe('holds');
+  const one: Shape = {
+    ...nginxShape,
+    requests: (variant, { workload, cores }, round) =>
+      10_000 * cores * (workload === 'yahoo' && variant.engine ? 0.8 : 1.1) * (1 + round / 100),
+  };
+  expect(outcomes(one)['All workloads gain']).toBe('does not hold');
+});
+
+test('what was not measured is not judged', () => {
+  expect(Object.keys(outcomes(plainShape))).not.toContain('Median latency does');
+  expect(
+    outcomes({ ...echoShape(() => 0), points: lengths.slice(0, 1) })['The shorter connections'],
+  ).toBeUndefined();
+});
