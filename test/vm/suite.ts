@@ -62,7 +62,7 @@ async function runSuite(
   try {
     const { exitCode, stderr } = await runInGuest({
       memoryMiB: 6144,
-      timeLimit: 1500,
+      timeLimit: isThorough ? 7200 : 1500,
       cwd: root,
       ...options,
       environment: { MEGAPIPE_TEST_ENGINE: engine, CI: 'true' },
