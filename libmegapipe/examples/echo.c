@@ -7,8 +7,8 @@
  *
  * -t threads, on a CPU each; -m buffers for messages of so many bytes; -L
  * connections are ordinary sockets; -P one accept queue for all threads. It
- * says so when it listens. At SIGTERM or SIGINT it ends, and says what its
- * channels have done.
+ * says so when it listens. At SIGUSR1 it says what its channels have done so
+ * far; at SIGTERM or SIGINT too, and ends.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -29,6 +29,16 @@
 #define BACKLOG 4096
 #define MAX_THREADS 1024
 
+/* What is written to a thread's eventfd; several words add up. */
+#define TELL 1
+#define END (1 << 20)
+
+struct thread {
+	pthread_t id;
+	int cpu;
+	int words; /* an eventfd */
+};
+
 struct conn {
 	struct mp_handle *handle;
 	struct mp_event received; /* what is being sent back */
@@ -40,7 +50,7 @@ static bool is_lwsocket = true;
 static bool is_partitioned = true;
 static const char *engine; /* the channels' */
 static int listener;
-static int end; /* an eventfd: readable when it is time to end */
+static pthread_barrier_t begun;
 
 static void check(int result, const char *what)
 {
@@ -103,6 +113,33 @@ static void written(struct mp_channel *ch, struct conn *conn,
 		check(mp_close(conn->handle), "close");
 }
 
+static void tell(const struct mp_channel *ch, int cpu)
+{
+	struct mp_stats stats;
+
+	mp_stats(ch, &stats);
+	printf("{\"cpu\":%d,\"engine\":\"%s\",\"accepted\":%" PRIu64
+	       ",\"requests\":%" PRIu64 ",\"completions\":%" PRIu64
+	       ",\"crossings\":%" PRIu64 ",\"largestFlush\":%" PRIu64
+	       ",\"largestFetch\":%" PRIu64 "}\n",
+	       cpu, mp_engine_name(ch), stats.accepted, stats.requests,
+	       stats.completions, stats.crossings, stats.largest_flush,
+	       stats.largest_fetch);
+	fflush(stdout);
+}
+
+/* True: it is time to end. */
+static bool asked(struct mp_channel *ch, const struct mp_event *ev)
+{
+	const struct thread *thread = ev->cookie;
+	eventfd_t words = END;
+
+	eventfd_read(thread->words, &words);
+	tell(ch, thread->cpu);
+	check(mp_poll(ev->handle, POLLIN), "poll");
+	return words >= END;
+}
+
 static void serve(struct mp_channel *ch)
 {
 	struct mp_event ev;
@@ -119,7 +156,7 @@ static void serve(struct mp_channel *ch)
 			written(ch, ev.cookie, &ev);
 		else if (ev.cmd == MP_CLOSE)
 			conn_free(ev.cookie);
-		else if (ev.cmd == MP_POLL)
+		else if (ev.cmd == MP_POLL && asked(ch, &ev))
 			return;
 	}
 	check(result, "dispatch");
@@ -127,53 +164,42 @@ static void serve(struct mp_channel *ch)
 
 /* --------------------------------------------------- threads, begin, end */
 
-static void tell(const struct mp_channel *ch)
+static void *run(void *data)
 {
-	struct mp_stats stats;
-
-	mp_stats(ch, &stats);
-	printf("{\"engine\":\"%s\",\"accepted\":%" PRIu64
-	       ",\"requests\":%" PRIu64 ",\"completions\":%" PRIu64
-	       ",\"crossings\":%" PRIu64 ",\"largestFlush\":%" PRIu64
-	       ",\"largestFetch\":%" PRIu64 "}\n",
-	       mp_engine_name(ch), stats.accepted, stats.requests,
-	       stats.completions, stats.crossings, stats.largest_flush,
-	       stats.largest_fetch);
-}
-
-static void *run(void *begun)
-{
+	struct thread *thread = data;
 	struct mp_handle *handle;
 	struct mp_channel *ch;
 	cpu_set_t cpu;
 
-	check(sched_getaffinity(0, sizeof(cpu), &cpu), "affinity");
+	CPU_ZERO(&cpu);
+	CPU_SET(thread->cpu, &cpu);
 	check(mp_create(&options, &ch), "make a channel");
 	engine = mp_engine_name(ch);
-	check(mp_register(ch, end, NULL, NULL, &handle), "register an eventfd");
+	check(mp_register(ch, thread->words, thread, NULL, &handle),
+	      "register an eventfd");
 	check(mp_poll(handle, POLLIN), "poll");
 	check(mp_register(ch, listener, NULL, is_partitioned ? &cpu : NULL,
 			  &handle),
 	      "register the listening socket");
 	check(mp_accept(handle, MP_ACCEPT_ALL, is_lwsocket), "accept");
 	check(mp_flush(ch), "flush");
-	pthread_barrier_wait(begun);
+	pthread_barrier_wait(&begun);
 	serve(ch);
-	tell(ch);
 	mp_destroy(ch);
 	return NULL;
 }
 
-static void start(pthread_t *thread, int cpu, pthread_barrier_t *begun)
+static void start(struct thread *thread)
 {
 	pthread_attr_t attr;
 	cpu_set_t mask;
 
+	thread->words = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	CPU_ZERO(&mask);
-	CPU_SET(cpu, &mask);
+	CPU_SET(thread->cpu, &mask);
 	pthread_attr_init(&attr);
 	pthread_attr_setaffinity_np(&attr, sizeof(mask), &mask);
-	check(-pthread_create(thread, &attr, run, begun), "thread");
+	check(-pthread_create(&thread->id, &attr, run, thread), "thread");
 	pthread_attr_destroy(&attr);
 }
 
@@ -206,31 +232,44 @@ static void listen_on(const char *address, const char *port)
 		err(1, "listen on %s:%s", address, port);
 }
 
+/* What the main thread hears, the others are told. */
+static void hear(const sigset_t *signals, const struct thread *threads,
+		 int count)
+{
+	int signal;
+
+	do {
+		sigwait(signals, &signal);
+		for (int i = 0; i < count; i++)
+			eventfd_write(threads[i].words,
+				      signal == SIGUSR1 ? TELL : END);
+	} while (signal == SIGUSR1);
+}
+
 static void run_threads(int count)
 {
-	pthread_t threads[MAX_THREADS];
-	pthread_barrier_t begun;
+	static struct thread threads[MAX_THREADS];
 	sigset_t signals;
-	int cpu = -1, signal;
+	int cpu = -1;
 
 	sigemptyset(&signals);
 	sigaddset(&signals, SIGTERM);
 	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGUSR1);
 	pthread_sigmask(SIG_BLOCK, &signals, NULL);
 	pthread_barrier_init(&begun, NULL, (unsigned int)count + 1);
 	for (int i = 0; i < count; i++) {
-		cpu = next_cpu(cpu);
-		start(&threads[i], cpu, &begun);
+		threads[i].cpu = cpu = next_cpu(cpu);
+		start(&threads[i]);
 	}
 	pthread_barrier_wait(&begun);
 	printf("listening: engine %s, batch %u, lwsocket %s, partition %s\n",
 	       engine, options.batch, is_lwsocket ? "on" : "off",
 	       is_partitioned ? "on" : "off");
 	fflush(stdout);
-	sigwait(&signals, &signal);
-	eventfd_write(end, 1);
+	hear(&signals, threads, count);
 	for (int i = 0; i < count; i++)
-		pthread_join(threads[i], NULL);
+		pthread_join(threads[i].id, NULL);
 }
 
 int main(int argc, char **argv)
@@ -260,7 +299,6 @@ int main(int argc, char **argv)
 	}
 	if (threads < 1 || threads > MAX_THREADS)
 		errx(2, "-t takes 1 to %d threads", MAX_THREADS);
-	end = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	listen_on(address, port);
 	run_threads(threads);
 	return 0;

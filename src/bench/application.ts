@@ -49,8 +49,11 @@ export type LoadOutcome = {
 /** Says words to the server and resolves to all that it answers; the words must make it close the connection. */
 export type Ask = (words: string) => Promise<string>;
 
-/** What a server says it runs as; null for stock I/O. */
-export type Identity = Pick<Channels, 'engine' | 'techniques' | 'batch'> | null;
+/** What a server says it runs as: channels, or stock I/O, by the variant's id where it can tell which. */
+export type Identity = Pick<Channels, 'engine' | 'techniques' | 'batch'> | { stock: string } | null;
+
+/** A server that was started: its process, its workers, and its folders. */
+export type Started = { pid: number; workers: number; folders: ServerFolders };
 
 /** The last of a server's complaints, and whether with them it cannot serve. */
 export type Complaints = { words: string; fatal: boolean };
@@ -114,7 +117,7 @@ export type Application = {
   isReady(ask: Ask, folders: ServerFolders): Promise<boolean>;
   identify(ask: Ask, folders: ServerFolders): Promise<Identity>;
   /** What the server's channels have done so far; null where it does not tell. */
-  readChannels(ask: Ask): Promise<Channels | null>;
+  readChannels(ask: Ask, started: Started): Promise<Channels | null>;
   /** What a server complained of in files of its own, if it did. */
   complaints(folders: ServerFolders): Complaints;
   loadCommand(load: Load): string[];

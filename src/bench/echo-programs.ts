@@ -11,13 +11,16 @@ const sleepUs = 50;
 /** Bytes of a buffer unless the server is told of larger messages. */
 const usualBuffer = 4096;
 
-/** The rivals: which program, and with which options. */
-const rivals: Record<string, string[]> = {
-  baseline: [program('epoll-echo')],
-  reuseport: [program('epoll-echo'), '-r'],
-  steered: [program('epoll-echo'), '-s'],
-  sleep: [program('epoll-echo'), '-w', String(sleepUs)],
-  raw: [program('uring-echo'), '-s'],
+/** The rivals: which program with which options, and as what it says it runs. */
+const rivals: Record<string, { command: string[]; runsAs: string }> = {
+  baseline: { command: [program('epoll-echo')], runsAs: 'epoll, queue shared' },
+  reuseport: { command: [program('epoll-echo'), '-r'], runsAs: 'epoll, queues hashed' },
+  steered: { command: [program('epoll-echo'), '-s'], runsAs: 'epoll, queues steered' },
+  sleep: {
+    command: [program('epoll-echo'), '-w', String(sleepUs)],
+    runsAs: `epoll, queue shared, sleep ${sleepUs} us`,
+  },
+  raw: { command: [program('uring-echo'), '-s'], runsAs: 'io_uring, queues steered' },
 };
 
 /** The echo server of a variant: a rival, or libmegapipe's example. */
@@ -29,7 +32,7 @@ export function echoCommand(
   const size = messageBytes && messageBytes > usualBuffer ? ['-m', String(messageBytes)] : [];
   const place = ['-t', String(workers), '-a', address, '-p', String(port), ...size];
   const rival = rivals[variant.id];
-  if (rival) return [...rival, ...place];
+  if (rival) return [...rival.command, ...place];
   const { engine, techniques, batch } = variant;
   return [
     program('echo'),
@@ -41,8 +44,9 @@ export function echoCommand(
 }
 
 /** What an echo server says when it listens: the variant that it is. */
-export function echoGreeting({ server, engine, techniques, batch }: Variant): string {
+export function echoGreeting({ id, engine, techniques, batch }: Variant): string {
   const state = (name: (typeof techniques)[number]) => (techniques.includes(name) ? 'on' : 'off');
-  if (server === 'baseline') return 'listening';
+  const rival = rivals[id];
+  if (rival) return `listening: ${rival.runsAs}`;
   return `listening: engine ${engine}, batch ${batch}, lwsocket ${state('lwsocket')}, partition ${state('partition')}`;
 }

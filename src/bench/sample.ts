@@ -77,7 +77,7 @@ async function loadServer(
   const command = await loaders.command(application.loadCommand(load));
   const client = startChild(command, signal, { timeoutMs: order.warmupMs + order.durationMs + patienceMs });
   try {
-    const window = await watchWindow(client, { server, application, loaders, counter });
+    const window = await watchWindow(client, { server, loaders, counter });
     const part = evaluate(application, await client, window);
     checkProcesses(server);
     return part;
@@ -127,11 +127,15 @@ function evaluate(application: Application, client: Awaited<Child>, [begin, end]
 
 /** What is measured must be what was asked for. */
 export function checkIdentity(variant: Variant, identity: Identity): void {
+  const onChannels = identity !== null && 'engine' in identity;
   if (variant.server === 'baseline') {
-    if (identity) throw new Error(`the server ran on channels, not as ${variant.id}`);
-    return;
+    if (onChannels) throw new Error(`the server ran on channels, not as ${variant.id}`);
+    if (identity === null || identity.stock === variant.id) return;
+    throw new Error(`the server ran as ${identity.stock}, not as ${variant.id}`);
   }
-  const ran = identity ? megapipe(identity.engine, identity.techniques, identity.batch) : baseline;
+  const ran = onChannels
+    ? megapipe(identity.engine, identity.techniques, identity.batch)
+    : { id: identity?.stock ?? baseline.id, batch: null };
   if (ran.id === variant.id && ran.batch === variant.batch) return;
   throw new Error(
     `the server ran as ${ran.id} (batch ${ran.batch}), not as ${variant.id} (batch ${variant.batch})`,

@@ -1,7 +1,7 @@
 import { rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Point, Variant } from '../results.js';
+import type { Channels, Point, Variant } from '../results.js';
 import type { Topology } from '../topology.js';
 import { pinned } from '../topology.js';
 import type { Application, Ask, Content, Identity, ServerFolders } from './application.js';
@@ -16,9 +16,10 @@ export type RunningServer = {
   processes: ProcessId[];
   address: string;
   port: number;
-  ask: Ask;
   /** What it says it runs as. */
   identify(): Promise<Identity>;
+  /** What its channels have done so far; null where it does not tell. */
+  readChannels(): Promise<Channels | null>;
   /** What went wrong, and what the server itself wrote of it. */
   explain(error: Error): string;
   /** End it; throws where it had died before. */
@@ -81,8 +82,8 @@ async function startIn(
     processes,
     address,
     port: place.port,
-    ask,
     identify: () => application.identify(ask, folders),
+    readChannels: () => application.readChannels(ask, { pid: child.pid ?? 0, workers: cpus.length, folders }),
     explain: (error) => explain(error, complain()),
     stop: () => stopServer(child, processes, folders, complain),
   };

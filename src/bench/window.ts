@@ -1,6 +1,5 @@
 import { createInterface } from 'node:readline';
 import type { Channels, CpuUse } from '../results.js';
-import type { Application } from './application.js';
 import { processCpuUs, readCpus } from './cpu-time.js';
 import type { Loaders } from './loaders.js';
 import type { Child } from './process.js';
@@ -22,7 +21,6 @@ export type Reading = {
 /** Whom to read. */
 export type Watched = {
   server: RunningServer;
-  application: Application;
   loaders: Loaders;
   counter: SystemCallCounter | undefined;
 };
@@ -46,7 +44,7 @@ export async function watchWindow(client: Child, watched: Watched): Promise<Read
 /** Times first and in one go; what has to be asked for comes after, the same for all variants. */
 async function takeReading(
   client: Child,
-  { server, application, loaders }: Watched,
+  { server, loaders }: Watched,
   count: () => Promise<number | null>,
 ): Promise<Reading> {
   const times = {
@@ -56,7 +54,7 @@ async function takeReading(
     cpus: readCpus(),
   };
   const systemCalls = await count();
-  const channels = await application.readChannels(server.ask);
+  const channels = await server.readChannels();
   return { ...times, systemCalls, channels };
 }
 

@@ -9,12 +9,15 @@ import { afterEach, expect, test } from 'vitest';
 import { parseProcessCpuUs } from '../../src/bench/cpu-time.js';
 import { echo } from '../../src/bench/echo.js';
 import { echoCommand, echoGreeting } from '../../src/bench/echo-programs.js';
+import { identityOf } from '../../src/bench/echo-words.js';
 import { pingpong } from '../../src/bench/guest/programs.js';
 import { writeScript } from '../../src/bench/guest/script.js';
 import { freePort } from '../../src/bench/process.js';
+import { checkIdentity } from '../../src/bench/sample.js';
+import { startServer } from '../../src/bench/server.js';
 import { baseline, megapipe, steered, whole } from '../../src/bench/variant.js';
 import type { Variant } from '../../src/results.js';
-import { allowedCpus } from '../../src/topology.js';
+import { allowedCpus, makeTopology } from '../../src/topology.js';
 import { engines } from '../engines.js';
 import { testUnless } from '../skip.js';
 
@@ -82,7 +85,46 @@ for (const { engine, missing } of engines) {
     // Of each transaction a request to receive and one to send: batching leaves far fewer entries of the kernel.
     if (engine !== 'epoll') expect(told.crossings).toBeLessThan(told.requests / 2);
   });
+
+  testUnless(missing)(`the example on ${engine} tells the benchmark what its channels did`, async () => {
+    const content = { folder: '', parameters: {}, remove: () => undefined };
+    const topology = await makeTopology('loopback');
+    const { signal } = new AbortController();
+    const variant = whole(engine);
+    const cores = allowedCpus().length;
+    const server = await startServer({ application: echo, topology, content, signal }, variant, { cores });
+    try {
+      checkIdentity(variant, await server.identify());
+      const before = await server.readChannels();
+      expect(await load(server.port, ['-n', '4', '-m', '4000'])).toMatchObject({ transactions: 4000 });
+      const after = await server.readChannels();
+      expect(after).toMatchObject({ engine, techniques: variant.techniques, batch: variant.batch });
+      // A request to receive and one to send, of each transaction, whatever the number of threads.
+      const operations = (after?.operations ?? 0) - (before?.operations ?? 0);
+      expect(operations).toBeGreaterThan(8000);
+      expect(operations).toBeLessThan(8000 + 4 * 1300);
+      expect(after?.crossings).toBeGreaterThan(before?.crossings ?? 0);
+    } finally {
+      await server.stop();
+    }
+  });
 }
+
+test('a rival that runs as another is found out', () => {
+  for (const variant of echo.stock) {
+    const ran = identityOf(echoGreeting(variant), echo.stock);
+    for (const wanted of echo.stock) {
+      const check = () => checkIdentity(wanted, ran);
+      if (wanted === variant) expect(check).not.toThrow();
+      else expect(check).toThrow(`the server ran as ${variant.id}, not as ${wanted.id}`);
+    }
+    expect(() => checkIdentity(whole('uring'), ran)).toThrow(`the server ran as ${variant.id} `);
+  }
+  const ran = identityOf(echoGreeting(whole('epoll')), echo.stock);
+  expect(() => checkIdentity(whole('epoll'), ran)).not.toThrow();
+  expect(() => checkIdentity(steered, ran)).toThrow('ran on channels, not as steered');
+  expect(() => identityOf('hello', echo.stock)).toThrow('it said "hello"');
+});
 
 const noUring = engines.find(({ engine }) => engine === 'uring')?.missing;
 

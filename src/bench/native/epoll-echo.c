@@ -151,5 +151,5 @@ static void serve_epoll(const struct rival *rival, int listener)
 
 int main(int argc, char **argv)
 {
-	return rival_main(argc, argv, serve_epoll);
+	return rival_main(argc, argv, "epoll", serve_epoll);
 }

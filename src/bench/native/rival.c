@@ -123,19 +123,30 @@ static void start(struct worker *worker)
 	pthread_attr_destroy(&attr);
 }
 
-static void run_workers(int count)
+static void tell(const char *means)
+{
+	static const char *const names[] = { "queue shared", "queues hashed",
+					     "queues steered" };
+
+	printf("listening: %s, %s", means, names[queues]);
+	if (rival.sleep_us)
+		printf(", sleep %d us", rival.sleep_us);
+	putchar('\n');
+	fflush(stdout);
+}
+
+static void run_workers(int count, const char *means)
 {
 	pthread_barrier_init(&begun, NULL, (unsigned int)count + 1);
 	open_queues(count);
 	for (int i = 0; i < count; i++)
 		start(&workers[i]);
 	pthread_barrier_wait(&begun);
-	puts("listening");
-	fflush(stdout);
+	tell(means);
 	pthread_join(workers[0].thread, NULL);
 }
 
-int rival_main(int argc, char **argv, serve *serve)
+int rival_main(int argc, char **argv, const char *means, serve *serve)
 {
 	int threads = 1, option, port = 7777;
 	const char *host = "127.0.0.1";
@@ -167,6 +178,6 @@ int rival_main(int argc, char **argv, serve *serve)
 	serve_connections = serve;
 	/* A client that resets is no reason to end. */
 	signal(SIGPIPE, SIG_IGN);
-	run_workers(threads);
+	run_workers(threads, means);
 	return 0;
 }

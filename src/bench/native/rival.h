@@ -6,7 +6,7 @@
  *   PROGRAM [-t THREADS] [-a ADDRESS] [-p PORT] [-r | -s] [-w MICROSECONDS]
  *           [-m BYTES]
  *
- * They say "listening" when they do.
+ * They say so when they listen, and as what: "listening: epoll, queue shared".
  */
 #ifndef RIVAL_H
 #define RIVAL_H
@@ -25,8 +25,8 @@ typedef void serve(const struct rival *rival, int listener);
 /*
  * Without an option all threads have one queue; -r: each has its own, chosen
  * by a hash of the connection (SO_REUSEPORT); -s: by the CPU that handles its
- * packets.
+ * packets. What they serve with is told by its name.
  */
-int rival_main(int argc, char **argv, serve *serve);
+int rival_main(int argc, char **argv, const char *means, serve *serve);
 
 #endif

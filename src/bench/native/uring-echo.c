@@ -382,5 +382,5 @@ static void serve_uring(const struct rival *rival, int listener)
 
 int main(int argc, char **argv)
 {
-	return rival_main(argc, argv, serve_uring);
+	return rival_main(argc, argv, "io_uring", serve_uring);
 }
