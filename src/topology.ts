@@ -24,7 +24,8 @@ const descriptions: Record<TopologyName, string> = {
     'handles a packet on the CPU that sent it',
   'one-core':
     'one host: the server and the clients share a single CPU and talk over the loopback interface, so that no wake-up ' +
-    'crosses CPUs and all work is on one account',
+    'crosses CPUs; neither interrupts the other when there is something to do for it (SCHED_BATCH), so that work piles ' +
+    'up as it does for a server that is busy',
   netns:
     'two hosts: network namespaces joined by a veth pair; server and clients have CPUs of their own, and each ' +
     'host’s packets are handled on its own CPUs (RPS)',
@@ -51,7 +52,10 @@ export async function makeTopology(name: TopologyName): Promise<Topology> {
   const namespaces = isOneHost(name) ? undefined : await makeNamespaces(record.server, record.clients);
   const on =
     (namespace: string | undefined, { cpus }: Host): OnHost =>
-    (command) => [...(namespace ? ['ip', 'netns', 'exec', namespace] : []), ...pinned(cpus, command)];
+    (command) => [
+      ...(namespace ? ['ip', 'netns', 'exec', namespace] : []),
+      ...pinned(cpus, name === 'one-core' ? unhurried(command) : command),
+    ];
   const [first, ...others] = record.clients.map((host, i) => on(namespaces?.clients[i], host));
   return {
     record,
@@ -65,6 +69,11 @@ export async function makeTopology(name: TopologyName): Promise<Topology> {
 /** The command, confined to some CPUs; it replaces taskset and so keeps its pid. */
 export function pinned(cpus: number[], command: string[]): string[] {
   return ['taskset', '-c', cpus.join(','), ...command];
+}
+
+/** The command, whose wake-ups interrupt nobody; it replaces chrt and so keeps its pid. */
+function unhurried(command: string[]): string[] {
+  return ['chrt', '--batch', '0', ...command];
 }
 
 const isOneHost = (name: TopologyName) => name === 'loopback' || name === 'one-core';

@@ -75,6 +75,18 @@ describe('CPU lists and masks', () => {
   });
 });
 
+describe('one core', () => {
+  test('is the same for server and clients, and neither interrupts the other', async () => {
+    const { record, onServer, onClients } = await make('one-core');
+    expect(record.server.cpus).toEqual(allowedCpus().slice(0, 1));
+    for (const on of [onServer, ...onClients]) {
+      const said = await run(on(['sh', '-c', 'chrt --pid $$; taskset -c -p $$']));
+      expect(said).toContain('SCHED_BATCH');
+      expect(said).toMatch(new RegExp(`list: ${record.server.cpus[0]}$`));
+    }
+  });
+});
+
 describe('the clients’ CPUs', () => {
   test('are dealt to hosts, or shared where there are fewer', () => {
     expect(dealt([4, 5, 6, 7], 3)).toEqual([[4], [5], [6, 7]]);
