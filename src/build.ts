@@ -1,11 +1,12 @@
 import { withBuildLock } from './build-lock.js';
 import { libraryTask } from './build-native.js';
-import { loadPort, type Port, type Variant, variants } from './port.js';
+import { type Port, type Variant, variants } from './port.js';
 import { buildVariant, whyUnavailable } from './port-build.js';
 import { countLines } from './port-lines.js';
 import { portForRelease } from './port-release.js';
 import { fetchSource, type Source, type SourceChoice } from './port-source.js';
 import { makeTree } from './port-tree.js';
+import { loadPortVersion } from './port-version.js';
 import { outcomeOf, runTasks, type Task } from './progress.js';
 
 /** What to build of an application. */
@@ -13,13 +14,15 @@ export type BuildChoice = SourceChoice & {
   variant: Variant | 'all';
   /** The distribution's release to take the source from. */
   release?: string;
+  /** One of the port's other versions. */
+  version?: string;
   sanitize?: boolean;
   output?: string;
 };
 
 /** Build an application's variants, showing each step; what is up to date is left alone. */
 export async function buildApplication(name: string, choice: BuildChoice): Promise<void> {
-  const usual = loadPort(name, choice.output);
+  const usual = loadPortVersion(name, choice.version, choice.output);
   await withBuildLock(async () => {
     const port = choice.release ? await portForRelease(usual, choice.release) : usual;
     const needsLibrary = chosenVariants(choice).includes('megapipe') && !whyUnavailable(port, 'megapipe');

@@ -1,7 +1,7 @@
 import { copyFileSync, cpSync, existsSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { libmegapipeArchive, libmegapipeHeaders } from './build-native.js';
-import { patchesOf, sourcesOf } from './port.js';
+import { type Port, patchesOf, sourcesOf } from './port.js';
 import { productsOf, type Recipe, sanitizeFlags, type Target } from './port-recipe.js';
 import { treeDirectory } from './port-tree.js';
 import { runStep } from './stamp.js';
@@ -48,8 +48,16 @@ function configureArguments({ port, variant, sanitize }: Target): string[] {
   return [
     ...port.configure,
     ...(variant === 'megapipe' ? [...port.megapipe, ...library] : []),
-    ...(sanitize ? [...port.sanitize, `CFLAGS=${sanitizeFlags}`] : []),
+    ...(sanitize ? port.sanitize : []),
+    ...compilerFlags(port, sanitize),
   ];
+}
+
+/** Nothing where configure's own choice will do. */
+function compilerFlags(port: Port, sanitize: boolean): string[] {
+  const own = port.compilerFlags;
+  if (!sanitize && own.length === 0) return [];
+  return [`CFLAGS=${[sanitize ? sanitizeFlags : '-g -O2', ...own].join(' ')}`];
 }
 
 /** Copied only when changed, so that make compiles only what did. */

@@ -23,7 +23,7 @@ export const nginxRecipe: Recipe = {
   configure,
   make: ({ port, directory }) => {
     const tree = treeDirectory(port);
-    return { args: ['-f', join(relative(tree, directory), 'Makefile'), 'build'], cwd: tree };
+    return { args: ['-f', join(relative(tree, directory), 'Makefile')], cwd: tree };
   },
 };
 
@@ -59,7 +59,7 @@ function script(tree: string): string {
 function configureArguments({ port, variant, sanitize, directory }: Target): string[] {
   const tree = treeDirectory(port);
   const portFolder = relative(tree, port.directory);
-  const flags = sanitize ? `${sanitizeFlags} ${poolFlags}` : '-O2';
+  const flags = [sanitize ? `${sanitizeFlags} ${poolFlags}` : '-O2', ...port.compilerFlags].join(' ');
   return [
     `--builddir=${relative(tree, directory)}`,
     ...port.configure,

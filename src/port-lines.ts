@@ -1,9 +1,9 @@
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { type Port, patchesOf } from './port.js';
+import { fixesOf, type Port, patchesOf } from './port.js';
 import type { Source } from './port-source.js';
-import { treeDirectory, unpack } from './port-tree.js';
+import { applyPatches, treeDirectory, unpack } from './port-tree.js';
 import { runStep } from './stamp.js';
 import { runTool } from './tool.js';
 
@@ -11,7 +11,7 @@ import { runTool } from './tool.js';
 export const portLines = z.strictObject({
   /** Of the application as its makers released it. */
   application: z.int().nonnegative(),
-  /** Of these, added, changed and removed by our patches. */
+  /** Of these, added, changed and removed by our patches, what an old release needs today left out. */
   changed: z.int().nonnegative(),
   /** In files of our own beside it. */
   own: z.int().nonnegative(),
@@ -42,6 +42,7 @@ export function countLines(port: Port, source: Source): Promise<boolean> {
 }
 
 async function changedLines(port: Port, original: string): Promise<number> {
+  await applyPatches(port, fixesOf(port), original);
   const { SUM: all } = changes.parse(await cloc(port, '--diff', original, treeDirectory(port)));
   return all.added.code + all.modified.code + all.removed.code;
 }

@@ -14,15 +14,22 @@ export async function portForRelease(port: Port, release: string): Promise<Port>
       exitCode: 2,
     });
   }
+  const { debian } = port;
+  if (!debian) {
+    throw new UserError(`${port.name} ${port.version} is not the distribution’s`, {
+      hint: 'leave --release or --version out',
+      exitCode: 2,
+    });
+  }
   const known = port.releases[release];
-  const original: OriginalTarball = known ?? (await findOriginal(port.debian.package, release));
+  const original: OriginalTarball = known ?? (await findOriginal(debian.package, release));
   const { version, file, sha256 } = original;
   if (version === port.version) return port;
   return {
     ...port,
     version,
     release,
-    debian: { ...port.debian, file, sha256 },
+    debian: { ...debian, file, sha256 },
     buildDirectory: `${port.buildDirectory}-${version}`,
   };
 }

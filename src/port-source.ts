@@ -31,7 +31,8 @@ const downloadLimit_ms = 120_000;
 /** Get the source, checked against its sha256; what was fetched before is not fetched again. */
 export async function fetchSource(port: Port, choice: SourceChoice = {}): Promise<Source> {
   const { source } = choice;
-  if (source === undefined) return fetchDebian(port);
+  if (source === undefined)
+    return port.debian ? fetchDebian(port, port.debian) : fetchUrl(port, port.upstream.url);
   if (/^https?:\/\//.test(source)) return fetchUrl(port, source, choice.sha256);
   const path = resolve(source);
   if (!existsSync(path)) {
@@ -44,27 +45,27 @@ export async function fetchSource(port: Port, choice: SourceChoice = {}): Promis
   return { kind: 'tarball', path };
 }
 
-async function fetchDebian(port: Port): Promise<Source> {
-  const path = join(port.buildDirectory, 'download', port.debian.file);
-  const { version, release, debian } = port;
+async function fetchDebian(port: Port, debian: NonNullable<Port['debian']>): Promise<Source> {
+  const path = join(port.buildDirectory, 'download', debian.file);
+  const { version, release } = port;
   if (!existsSync(path)) await downloadSource(debian.package, { version, file: debian.file }, path, release);
   await verify(path, [debian.sha256]);
   return { kind: 'tarball', path };
 }
 
-async function fetchUrl(port: Port, url: string, sha256: string | undefined): Promise<Source> {
+async function fetchUrl(port: Port, url: string, sha256?: string): Promise<Source> {
   const expected = sha256 ? [sha256] : url === port.upstream.url ? [port.upstream.sha256] : knownSums(port);
   const path = join(port.buildDirectory, 'download', basename(new URL(url).pathname) || 'source');
-  if (!existsSync(path) || !expected.includes(await sha256Of(path))) await download(url, path);
+  if (!existsSync(path) || !expected.includes(await sha256Of(path))) await download(port, url, path);
   await verify(path, expected);
   return { kind: 'tarball', path };
 }
 
 function knownSums(port: Port): string[] {
-  return [...new Set([port.debian.sha256, port.upstream.sha256])];
+  return [...new Set([...(port.debian ? [port.debian.sha256] : []), port.upstream.sha256])];
 }
 
-async function download(url: string, path: string): Promise<void> {
+async function download(port: Port, url: string, path: string): Promise<void> {
   mkdirSync(join(path, '..'), { recursive: true });
   const partial = `${path}.partial`;
   try {
@@ -76,7 +77,9 @@ async function download(url: string, path: string): Promise<void> {
     rmSync(partial, { force: true });
     const why = cause instanceof Error && cause.cause instanceof Error ? cause.cause : cause;
     throw new UserError(`cannot download ${url}: ${why instanceof Error ? why.message : why}`, {
-      hint: 'give a local tarball with --source, or leave --source out to take the distribution’s',
+      hint: port.debian
+        ? 'give a local tarball with --source, or leave --source out to take the distribution’s'
+        : 'give a local tarball or tree with --source',
       cause,
     });
   }

@@ -1,8 +1,9 @@
-import { cpSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { basename, join, relative, sep } from 'node:path';
 import { ExecaError, execa } from 'execa';
 import { UserError } from './errors.js';
-import { type Port, patchesOf } from './port.js';
+import { fixesOf, type Port, patchesOf } from './port.js';
+import { checkPreImages, preImagesFile } from './port-pre-images.js';
 import type { Source } from './port-source.js';
 import { runStep } from './stamp.js';
 import { runTool } from './tool.js';
@@ -10,14 +11,16 @@ import { runTool } from './tool.js';
 /** Unpack the source and apply the port's patches; true if the tree was made anew. */
 export async function makeTree(port: Port, source: Source): Promise<boolean> {
   const tree = treeDirectory(port);
-  const patches = patchesOf(port);
-  const inputs = [...(source.kind === 'tree' ? filesOf(source.path) : [source.path]), ...patches];
+  const patches = [...fixesOf(port), ...patchesOf(port)];
+  const sources = source.kind === 'tree' ? filesOf(source.path) : [source.path];
+  const inputs = [...sources, ...preImagesFile(port), ...patches];
   return runStep({ stamp: `${tree}.stamp`, inputs, outputs: [tree] }, async () => {
     const scratch = `${tree}.new`;
     rmSync(scratch, { recursive: true, force: true });
     await unpack(source, scratch);
-    for (const patch of patches) await applyPatch(port, patch, scratch);
-    if (touchesAutotools(patches)) {
+    checkPreImages(port, patches, scratch);
+    await applyPatches(port, patches, scratch);
+    if (touchesAutotools(patches) || lacksConfigure(port, scratch)) {
       await runTool(`regenerate configure of ${port.name}`, ['autoreconf', '-fi'], { cwd: scratch });
     }
     rmSync(tree, { recursive: true, force: true });
@@ -60,6 +63,11 @@ export async function unpack(source: Source, to: string): Promise<void> {
     throw new UserError(`${source.path} holds no files below its top directory`);
 }
 
+/** Apply patches to a tree in their order. */
+export async function applyPatches(port: Port, patches: string[], tree: string): Promise<void> {
+  for (const patch of patches) await applyPatch(port, patch, tree);
+}
+
 async function applyPatch(port: Port, patch: string, tree: string): Promise<void> {
   const args = ['-p1', '--fuzz=0', '--forward', '--batch', '--no-backup-if-mismatch', '--reject-file=-'];
   try {
@@ -97,4 +105,9 @@ function failedPlaces(output: string): string[] {
 function touchesAutotools(patches: string[]): boolean {
   const autotools = /^\+\+\+ b\/(?:.*\/)?(?:configure\.ac|Makefile\.am|.*\.m4)$/m;
   return patches.some((patch) => autotools.test(readFileSync(patch, 'utf8')));
+}
+
+/** A tree from version control has not what a release's makers generate. */
+function lacksConfigure({ kind }: Port, tree: string): boolean {
+  return kind === 'autoconf' && !existsSync(join(tree, 'configure'));
 }

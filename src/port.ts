@@ -8,6 +8,17 @@ const sha256 = z.string().regex(/^[0-9a-f]{64}$/, 'a sha256 is 64 hexadecimal di
 
 const release = z.strictObject({ version: z.string(), file: z.string(), sha256 });
 
+/** An old release, in what it differs: its source is not in the distribution, and patches of its own are for it. */
+const otherVersion = z.strictObject({
+  upstream: z.strictObject({ url: z.url(), sha256 }),
+  /** The folder of its patches; those in its `fixes/` are for both variants and come first. */
+  patches: z.string().regex(/^[\w.-]+$/, 'a folder beside port.json'),
+  configure: z.array(z.string()).optional(),
+  sanitize: z.array(z.string()).optional(),
+  compilerFlags: z.array(z.string()).optional(),
+  products: z.array(z.string()).nonempty().optional(),
+});
+
 const portFile = z.strictObject({
   name: z.string(),
   /** How it is configured and compiled: see `recipes` in port-build.ts. */
@@ -20,8 +31,14 @@ const portFile = z.strictObject({
   upstream: z.strictObject({ url: z.url(), sha256 }),
   /** Other releases of the distribution whose tarball is known. */
   releases: z.record(z.string(), release).default({}),
+  /** Other versions that can be built, by --version. */
+  versions: z
+    .record(z.string().regex(/^\d[\w.-]*$/, 'a version begins with a digit'), otherVersion)
+    .default({}),
   /** Arguments of configure for every variant. */
   configure: z.array(z.string()),
+  /** Added to the compiler's flags, for every variant. */
+  compilerFlags: z.array(z.string()).default([]),
   /** What the megapipe variant adds to them; the only difference between the two. `{port}` is the port's folder. */
   megapipe: z.array(z.string()),
   /** What builds with sanitizers add to them, beside the compiler's flags. */
@@ -31,9 +48,13 @@ const portFile = z.strictObject({
 });
 
 /** An application ported to MegaPipe: ports/<name>/, as its port.json describes it. */
-export type Port = z.infer<typeof portFile> & {
+export type Port = Omit<z.infer<typeof portFile>, 'debian'> & {
+  /** Absent where the distribution does not have this version. */
+  debian?: z.infer<typeof portFile>['debian'];
   directory: string;
   buildDirectory: string;
+  /** The name of its folder of patches. */
+  patches: string;
   /** The distribution's release that the source is taken from, if not the one that this machine runs. */
   release?: string;
 };
@@ -60,7 +81,8 @@ export function loadPort(port: string, output = buildDir): Port {
   if (!parsed.success) {
     throw new UserError(`${file} is wrong: ${z.prettifyError(parsed.error)}`, { hint: 'correct it' });
   }
-  return { ...parsed.data, directory, buildDirectory: join(resolve(output), parsed.data.name) };
+  const { name } = parsed.data;
+  return { ...parsed.data, directory, buildDirectory: join(resolve(output), name), patches: 'patches' };
 }
 
 function readJson(file: string): unknown {
@@ -79,7 +101,17 @@ export function portNames(): string[] {
 
 /** The port's patches, in the order of their numbers. */
 export function patchesOf(port: Port): string[] {
-  return filesIn(join(port.directory, 'patches'), /^\d+-.*\.patch$/);
+  return filesIn(patchDirectory(port), /^\d+-.*\.patch$/);
+}
+
+/** What an old release needs to be compiled today, with MegaPipe or without: applied before the port's patches. */
+export function fixesOf(port: Port): string[] {
+  return filesIn(join(patchDirectory(port), 'fixes'), /^\d+-.*\.patch$/);
+}
+
+/** Where a port's patches are. */
+export function patchDirectory(port: Port): string {
+  return join(port.directory, port.patches);
 }
 
 /** Our own C files, which are copied beside the application's. */
@@ -103,6 +135,11 @@ export function serverBinary(port: Port, variant: Variant, sanitize = false): st
   const binary = join(variantDirectory(port, variant, sanitize), port.products[0] as string);
   if (existsSync(binary)) return binary;
   throw new UserError(`the ${variant} variant of ${port.name} is not built`, {
-    hint: `run: npx megapipe build ${port.name}${sanitize ? ' --sanitize' : ''}`,
+    hint: `run: npx megapipe build ${port.name}${versionOption(port)}${sanitize ? ' --sanitize' : ''}`,
   });
+}
+
+/** What the command line needs to mean this version, and not the usual one. */
+function versionOption({ version, versions }: Port): string {
+  return version in versions ? ` --version ${version}` : '';
 }

@@ -7,6 +7,7 @@ type BuildOptions = {
   source?: string;
   sha256?: string;
   release?: string;
+  version?: string;
   variant: (typeof variants)[number] | 'all';
   sanitize: boolean;
   output?: string;
@@ -24,6 +25,12 @@ export function addBuildCommand(program: Command): void {
       new Option('--release <name>', 'take what another Debian release has, such as trixie').conflicts(
         'source',
       ),
+    )
+    .addOption(
+      new Option(
+        '--version <version>',
+        'build another version that the port has, such as nginx 1.0.15',
+      ).conflicts('release'),
     )
     .addOption(new Option('--variant <which>', 'what to build').choices([...variants, 'all']).default('all'))
     .option('--sanitize', 'build with AddressSanitizer and UndefinedBehaviorSanitizer', false)
