@@ -23,6 +23,7 @@ export const debianPackages: readonly DebianPackage[] = [
     why: 'memcached and nginx with TLS, as the distribution builds them',
   },
   { name: 'libpcre2-dev', purpose: 'build', why: 'nginx: regular expressions, with JIT' },
+  { name: 'libpcre3-dev', purpose: 'build', why: 'nginx 1.0.15: regular expressions' },
   { name: 'zlib1g-dev', purpose: 'build', why: 'nginx: gzip' },
   { name: 'iproute2', purpose: 'bench', why: 'network namespaces and veth pairs' },
   { name: 'procps', purpose: 'bench', why: 'sysctl' },
