@@ -48,7 +48,13 @@ function engineDirectives(kind: Kind, { lwsocket, partition = false, batch }: Co
   ].join(' ');
 }
 
-function mainDirectives(config: Config): string {
+/** A CPU for each worker; old versions know no `auto`. */
+function affinity({ version }: Kind, config: Config): string {
+  const masks = Array.from({ length: workerCount(config) }, (_, cpu) => `1${'0'.repeat(cpu)}`);
+  return `worker_cpu_affinity ${version === undefined ? 'auto' : masks.join(' ')};`;
+}
+
+function mainDirectives(kind: Kind, config: Config): string {
   const { partition = false, master = true, daemon = false } = config;
   const isRoot = process.getuid?.() === 0;
   return `daemon ${onOff(daemon)}; master_process ${onOff(master)};
@@ -56,7 +62,7 @@ function mainDirectives(config: Config): string {
     pid nginx.pid; lock_file nginx.lock;
     error_log error.log ${process.env.NGINX_TEST_LOG_LEVEL ?? 'info'};
     env ASAN_OPTIONS; env UBSAN_OPTIONS;
-    worker_processes ${workerCount(config)}; ${partition ? 'worker_cpu_affinity auto;' : ''}`;
+    worker_processes ${workerCount(config)}; ${partition ? affinity(kind, config) : ''}`;
 }
 
 const httpDirectives = `access_log off; default_type application/octet-stream;
@@ -67,7 +73,7 @@ const httpDirectives = `access_log off; default_type application/octet-stream;
 export function nginxConfig(kind: Kind, config: Config, place: Place): string {
   const { main, events, http, server, stream, workerConnections = 1024 } = config;
   const serverBlock = `server { listen 127.0.0.1:${place.port}; root html; ${write(server, place)} }`;
-  return `${mainDirectives(config)}
+  return `${mainDirectives(kind, config)}
 ${write(main, place)}
 events {
   worker_connections ${workerConnections};

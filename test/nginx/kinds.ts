@@ -11,17 +11,30 @@ export type Kind = {
   engine: Engine | undefined;
   /** The build with AddressSanitizer and UndefinedBehaviorSanitizer; what they say fails the test. */
   sanitize: boolean;
+  /** An old version that the port has; undefined is the usual one. */
+  version?: string | undefined;
 };
 
+/** Run a test file with an old version: NGINX_TEST_VERSION=1.0.15 npx vitest run test/nginx/large.test.ts. */
+const version = process.env.NGINX_TEST_VERSION;
+
 /** nginx as it is without us: what it fails at is wrong about the test. */
-export const stock: Kind = { name: 'stock', variant: 'baseline', engine: undefined, sanitize: false };
+export const stock: Kind = {
+  name: 'stock',
+  variant: 'baseline',
+  engine: undefined,
+  sanitize: false,
+  version,
+};
 
 /** Our build without `use megapipe`. */
-export const unused: Kind = { name: 'unused', variant: 'megapipe', engine: undefined, sanitize: false };
+export const unused: Kind = { ...stock, name: 'unused', variant: 'megapipe' };
 
 function kindsOf(engine: Engine): Kind[] {
-  const plain: Kind = { name: engine, variant: 'megapipe', engine, sanitize: false };
-  return isOneEngine ? [plain] : [plain, { ...plain, name: `${engine}, sanitized`, sanitize: true }];
+  const plain: Kind = { name: engine, variant: 'megapipe', engine, sanitize: false, version };
+  return isOneEngine || version
+    ? [plain]
+    : [plain, { ...plain, name: `${engine}, sanitized`, sanitize: true }];
 }
 
 /**

@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { onTestFailed, onTestFinished } from 'vitest';
-import { loadPort, serverBinary } from '../../src/port.js';
+import { serverBinary } from '../../src/port.js';
+import { loadPortVersion } from '../../src/port-version.js';
 import { type Connection, connect } from '../memcached/connection.js';
 import { type Config, nginxConfig, workerCount } from './config.js';
 import type { Kind } from './kinds.js';
@@ -91,11 +92,13 @@ function makeFolder(files: Record<string, string | Buffer>): string {
 
 /** The server program of a kind. */
 export function binaryOf(kind: Kind): string {
-  return serverBinary(loadPort('nginx', process.env.NGINX_TEST_BUILDS), kind.variant, kind.sanitize);
+  const port = loadPortVersion('nginx', kind.version, process.env.NGINX_TEST_BUILDS);
+  return serverBinary(port, kind.variant, kind.sanitize);
 }
 
 function spawnServer(kind: Kind, directory: string, env: Record<string, string>) {
-  const args = ['-p', directory, '-c', join(directory, 'nginx.conf'), '-e', join(directory, 'error.log')];
+  const early = kind.version === undefined ? ['-e', join(directory, 'error.log')] : [];
+  const args = ['-p', `${directory}/`, '-c', join(directory, 'nginx.conf'), ...early];
   return execa(binaryOf(kind), args, {
     env: { ASAN_OPTIONS: 'detect_leaks=0', UBSAN_OPTIONS: 'print_stacktrace=1', ...env },
     reject: false,
@@ -113,7 +116,8 @@ export async function checkConfig(kind: Kind, config: Config) {
     const ports = await freePorts(1);
     const file = join(directory, 'nginx.conf');
     writeFileSync(file, nginxConfig(kind, config, { port: ports[0] as number, ports, directory }));
-    const args = ['-t', '-p', directory, '-c', file, '-e', 'stderr'];
+    const early = kind.version === undefined ? ['-e', 'stderr'] : [];
+    const args = ['-t', '-p', `${directory}/`, '-c', file, ...early];
     return await execa(binaryOf(kind), args, { reject: false, all: true, timeout: 60_000 });
   } finally {
     rmSync(directory, { recursive: true, force: true });

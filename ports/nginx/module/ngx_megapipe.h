@@ -30,6 +30,7 @@
 #include <ngx_core.h>
 #include <ngx_event.h>
 #include <megapipe.h>
+#include <ngx_megapipe_compat.h>
 
 
 /* what a connection may have in the channel and not with the kernel yet */
@@ -170,8 +171,20 @@ ngx_megapipe_conf_t *ngx_megapipe_used(ngx_cycle_t *cycle);
 
 /* ngx_megapipe_partition.c */
 
+ngx_int_t ngx_megapipe_cpu(ngx_core_conf_t *ccf, ngx_uint_t worker);
+ngx_uint_t ngx_megapipe_is_tcp(ngx_listening_t *ls);
+ngx_int_t ngx_megapipe_steer_queue(ngx_listening_t *ls, ngx_socket_t fd,
+    ngx_int_t cpu, ngx_log_t *log);
 ngx_int_t ngx_megapipe_steer(ngx_cycle_t *cycle);
 cpu_set_t *ngx_megapipe_cpu_mask(ngx_listening_t *ls);
+
+/* ngx_megapipe_queues.c */
+
+ngx_int_t ngx_megapipe_open_queues(ngx_cycle_t *cycle, ngx_uint_t partition);
+void ngx_megapipe_claim_queues(ngx_cycle_t *cycle);
+ngx_uint_t ngx_megapipe_worker(ngx_listening_t *ls);
+ngx_socket_t ngx_megapipe_queue(ngx_listening_t *ls);
+void ngx_megapipe_close_queues(ngx_socket_t fd);
 
 /* ngx_megapipe_events.c */
 
@@ -217,8 +230,8 @@ void ngx_megapipe_release(ngx_megapipe_conn_t *mc);
 ssize_t ngx_megapipe_read(ngx_megapipe_conn_t *mc, u_char *buf, size_t size,
     ngx_uint_t peek);
 ssize_t ngx_megapipe_recv(ngx_connection_t *c, u_char *buf, size_t size);
-ssize_t ngx_megapipe_recv_chain(ngx_connection_t *c, ngx_chain_t *in,
-    off_t limit);
+ssize_t ngx_megapipe_recv_chain(ngx_connection_t *c,
+    ngx_chain_t *in NGX_MEGAPIPE_LIMIT);
 
 /* ngx_megapipe_output.c */
 

@@ -58,7 +58,7 @@ ngx_megapipe_open_listener(ngx_connection_t *c)
 
     /* the channel closes its descriptor, and nginx its own */
 
-    l->source.fd = fcntl(c->fd, F_DUPFD_CLOEXEC, 0);
+    l->source.fd = fcntl(ngx_megapipe_queue(c->listening), F_DUPFD_CLOEXEC, 0);
 
     if (l->source.fd == -1) {
         ngx_log_error(NGX_LOG_EMERG, c->log, ngx_socket_errno,
@@ -139,7 +139,7 @@ ngx_megapipe_stop_listening(ngx_connection_t *c, ngx_uint_t flags)
         return NGX_OK;
     }
 
-    if (ngx_exiting) {
+    if (ngx_megapipe_ending()) {
         ngx_megapipe_spare_idle();
     }
 
@@ -278,8 +278,7 @@ static ngx_uint_t
 ngx_megapipe_has_room(void)
 {
     return ngx_cycle->free_connection_n > 0
-           || ngx_cycle->reusable_connections_n > ngx_megapipe.taken
-                                                  + ngx_megapipe.taken_before;
+           || ngx_megapipe_reusable();
 }
 
 
@@ -363,7 +362,13 @@ ngx_megapipe_accept_error(ngx_megapipe_listener_t *l)
     if (err != NGX_EMFILE && err != NGX_ENFILE) {
         (void) mp_accept(l->source.handle, MP_ACCEPT_ALL,
                          ngx_megapipe.conf->lwsocket);
+
+        return err;
     }
+
+#if !(NGX_MEGAPIPE_RETRIES_ACCEPT)
+    ngx_megapipe.paused = 1;
+#endif
 
     return err;
 }

@@ -418,11 +418,15 @@ ngx_megapipe_spare_idle(void)
 }
 
 
-/* nginx has looked, and keeps account of them again */
+/*
+ * nginx has looked, and keeps account of them again. Where it looks in every
+ * round, they stay hidden.
+ */
 
 void
 ngx_megapipe_spared(void)
 {
+#if (NGX_MEGAPIPE_IDLE_ONCE)
     ngx_uint_t            i;
     ngx_connection_t     *c;
     ngx_megapipe_conn_t  *mc;
@@ -442,6 +446,7 @@ ngx_megapipe_spared(void)
             c[i].idle = 1;
         }
     }
+#endif
 }
 
 
@@ -458,7 +463,9 @@ ngx_megapipe_close_idle(ngx_event_t *ev)
 
         mc = ngx_megapipe_connection(c[i].fd);
 
-        if (mc && mc->connection == &c[i] && mc->spared && c[i].idle) {
+        if (mc && mc->connection == &c[i] && mc->spared
+            && (c[i].idle || !NGX_MEGAPIPE_IDLE_ONCE))
+        {
             c[i].close = 1;
             c[i].read->handler(c[i].read);
         }

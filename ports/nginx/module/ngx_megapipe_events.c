@@ -29,7 +29,7 @@ ngx_megapipe_add_event(ngx_event_t *ev, ngx_int_t event, ngx_uint_t flags)
 
     c = ev->data;
 
-    if (ev->accept && c->type == SOCK_STREAM) {
+    if (ngx_megapipe_accepts(ev, c)) {
         return ngx_megapipe_listen(c);
     }
 
@@ -56,7 +56,7 @@ ngx_megapipe_del_event(ngx_event_t *ev, ngx_int_t event, ngx_uint_t flags)
 
     c = ev->data;
 
-    if (ev->accept && c->type == SOCK_STREAM) {
+    if (ngx_megapipe_accepts(ev, c)) {
         return ngx_megapipe_stop_listening(c, flags);
     }
 

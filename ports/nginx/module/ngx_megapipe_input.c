@@ -36,6 +36,7 @@ ngx_megapipe_received(ngx_megapipe_conn_t *mc, struct mp_event *ev)
     mc->receiving = 0;
 
     if (ev->result > 0) {
+        mc->spared = 0;
         mc->input = *ev;
         mc->pos = ev->recv.data;
         mc->last = mc->pos + ev->result;
@@ -159,7 +160,8 @@ ngx_megapipe_recv(ngx_connection_t *c, u_char *buf, size_t size)
 
 
 ssize_t
-ngx_megapipe_recv_chain(ngx_connection_t *c, ngx_chain_t *in, off_t limit)
+ngx_megapipe_recv_chain(ngx_connection_t *c,
+    ngx_chain_t *in NGX_MEGAPIPE_LIMIT)
 {
     size_t                size;
     ssize_t               n, total;
@@ -168,13 +170,14 @@ ngx_megapipe_recv_chain(ngx_connection_t *c, ngx_chain_t *in, off_t limit)
     mc = ngx_megapipe_connection(c->fd);
 
     if (mc == NULL) {
-        return ngx_os_io.recv_chain(c, in, limit);
+        return ngx_megapipe_os_recv_chain(c, in);
     }
 
     for (total = 0; in; in = in->next) {
 
         size = in->buf->end - in->buf->last;
 
+#if (NGX_MEGAPIPE_HAVE_LIMIT)
         if (limit) {
             if (total >= limit) {
                 break;
@@ -182,6 +185,7 @@ ngx_megapipe_recv_chain(ngx_connection_t *c, ngx_chain_t *in, off_t limit)
 
             size = ngx_min((off_t) size, limit - total);
         }
+#endif
 
         if (size == 0) {
             continue;

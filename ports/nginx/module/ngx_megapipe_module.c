@@ -88,7 +88,7 @@ static ngx_event_module_t  ngx_megapipe_module_ctx = {
         ngx_megapipe_del_event,          /* disable an event */
         ngx_megapipe_add_connection,     /* add an connection */
         ngx_megapipe_del_connection,     /* delete an connection */
-        ngx_megapipe_notify,             /* trigger a notify */
+        NGX_MEGAPIPE_NOTIFY,             /* trigger a notify */
         ngx_megapipe_process_events,     /* process the events */
         ngx_megapipe_init,               /* init the events */
         ngx_megapipe_done,               /* done the events */
@@ -161,6 +161,10 @@ ngx_megapipe_init(ngx_cycle_t *cycle, ngx_msec_t timer)
 
     if (ngx_megapipe.channel == NULL) {
         ngx_queue_init(&ngx_megapipe.unflushed);
+
+        if (mcf->partition) {
+            ngx_megapipe_claim_queues(cycle);
+        }
 
         if (ngx_megapipe_create_channel(cycle, mcf) != NGX_OK
             || ngx_megapipe_readiness_init(cycle->log) != NGX_OK)

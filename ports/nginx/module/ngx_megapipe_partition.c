@@ -5,15 +5,11 @@
  *
  * The queues are listening sockets of nginx's own, as made by "reuseport":
  * they belong to the master process, so that a new worker goes on with the
- * queue of the old one, and a new binary inherits them.
+ * queue of the old one, and a new binary inherits them. For releases that have
+ * no "reuseport" see ngx_megapipe_queues.c.
  */
 
 #include <ngx_megapipe.h>
-
-
-#if (NGX_HAVE_REUSEPORT && NGX_HAVE_CPU_AFFINITY)
-#define NGX_MEGAPIPE_HAVE_PARTITION  1
-#endif
 
 
 static char *ngx_megapipe_partition_init_conf(ngx_cycle_t *cycle, void *conf);
@@ -45,7 +41,29 @@ ngx_module_t  ngx_megapipe_partition_module = {
 
 /* the only CPU of a worker, or NGX_ERROR */
 
-static ngx_int_t
+#if (NGX_MEGAPIPE_HAVE_QUEUES)
+
+ngx_int_t
+ngx_megapipe_cpu(ngx_core_conf_t *ccf, ngx_uint_t worker)
+{
+    u_long  mask;
+
+    if (ccf->cpu_affinity == NULL || ccf->cpu_affinity_n == 0) {
+        return NGX_ERROR;
+    }
+
+    mask = ccf->cpu_affinity[ngx_min(worker, ccf->cpu_affinity_n - 1)];
+
+    if (mask == 0 || (mask & (mask - 1)) != 0) {
+        return NGX_ERROR;
+    }
+
+    return __builtin_ctzl(mask);
+}
+
+#else
+
+ngx_int_t
 ngx_megapipe_cpu(ngx_core_conf_t *ccf, ngx_uint_t worker)
 {
     ngx_uint_t     i, n, cpu;
@@ -76,6 +94,8 @@ ngx_megapipe_cpu(ngx_core_conf_t *ccf, ngx_uint_t worker)
     return NGX_ERROR;
 }
 
+#endif
+
 
 static ngx_uint_t
 ngx_megapipe_is_pinned(ngx_core_conf_t *ccf)
@@ -92,7 +112,7 @@ ngx_megapipe_is_pinned(ngx_core_conf_t *ccf)
 }
 
 
-static ngx_uint_t
+ngx_uint_t
 ngx_megapipe_is_tcp(ngx_listening_t *ls)
 {
     return ls->type == SOCK_STREAM
@@ -110,9 +130,11 @@ static char *
 ngx_megapipe_partition_init_conf(ngx_cycle_t *cycle, void *conf)
 {
 #if (NGX_MEGAPIPE_HAVE_PARTITION)
-    ngx_uint_t            i;
     ngx_core_conf_t      *ccf;
+#if !(NGX_MEGAPIPE_HAVE_QUEUES)
+    ngx_uint_t            i;
     ngx_listening_t      *ls;
+#endif
 #endif
     ngx_megapipe_conf_t  *mcf;
 
@@ -147,6 +169,8 @@ ngx_megapipe_partition_init_conf(ngx_cycle_t *cycle, void *conf)
         return NGX_CONF_OK;
     }
 
+#if !(NGX_MEGAPIPE_HAVE_QUEUES)
+
     ls = cycle->listening.elts;
 
     for (i = 0; i < cycle->listening.nelts; i++) {
@@ -154,6 +178,8 @@ ngx_megapipe_partition_init_conf(ngx_cycle_t *cycle, void *conf)
             ls[i].reuseport = 1;
         }
     }
+
+#endif
 
     return NGX_CONF_OK;
 
@@ -173,15 +199,51 @@ ngx_megapipe_partition_init_conf(ngx_cycle_t *cycle, void *conf)
 }
 
 
+#if (NGX_MEGAPIPE_HAVE_PARTITION)
+
+/* Give a queue the connections of a CPU, or with -1 those of all. */
+
+ngx_int_t
+ngx_megapipe_steer_queue(ngx_listening_t *ls, ngx_socket_t fd, ngx_int_t cpu,
+    ngx_log_t *log)
+{
+    int        now, wanted;
+    socklen_t  len;
+
+    /* not a word to the kernel where nothing is asked of it */
+
+    wanted = cpu;
+    len = sizeof(int);
+
+    if (getsockopt(fd, SOL_SOCKET, SO_INCOMING_CPU, &now, &len) == 0
+        && now == wanted)
+    {
+        return NGX_OK;
+    }
+
+    if (setsockopt(fd, SOL_SOCKET, SO_INCOMING_CPU, &wanted, sizeof(int))
+        == -1)
+    {
+        ngx_log_error(NGX_LOG_EMERG, log, ngx_socket_errno,
+                      "setsockopt(SO_INCOMING_CPU, %d) for %V failed",
+                      wanted, &ls->addr_text);
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+#endif
+
+
 /* In the master: give each worker's queue the connections of its CPU. */
 
 ngx_int_t
 ngx_megapipe_steer(ngx_cycle_t *cycle)
 {
 #if (NGX_MEGAPIPE_HAVE_PARTITION)
-    int                   cpu, now;
-    socklen_t             len;
-    ngx_uint_t            i;
+    ngx_int_t             cpu;
+    ngx_uint_t            i, partition;
     ngx_core_conf_t      *ccf;
     ngx_listening_t      *ls;
     ngx_megapipe_conf_t  *mcf;
@@ -191,6 +253,8 @@ ngx_megapipe_steer(ngx_cycle_t *cycle)
     }
 
     mcf = ngx_megapipe_used(cycle);
+    partition = mcf && mcf->partition;
+
     ccf = (ngx_core_conf_t *) ngx_get_conf(cycle->conf_ctx, ngx_core_module);
     ls = cycle->listening.elts;
 
@@ -200,31 +264,20 @@ ngx_megapipe_steer(ngx_cycle_t *cycle)
             continue;
         }
 
-        cpu = (mcf && mcf->partition) ? ngx_megapipe_cpu(ccf, ls[i].worker)
-                                      : -1;
+        cpu = partition ? ngx_megapipe_cpu(ccf, ngx_megapipe_worker(&ls[i]))
+                        : -1;
 
-        /* not a word to the kernel where nothing is asked of it */
-
-        len = sizeof(int);
-        if (getsockopt(ls[i].fd, SOL_SOCKET, SO_INCOMING_CPU, &now, &len) == 0
-            && now == cpu)
+        if (ngx_megapipe_steer_queue(&ls[i], ls[i].fd, cpu, cycle->log)
+            != NGX_OK)
         {
-            continue;
-        }
-
-        if (setsockopt(ls[i].fd, SOL_SOCKET, SO_INCOMING_CPU, &cpu,
-                       sizeof(int))
-            == -1)
-        {
-            ngx_log_error(NGX_LOG_EMERG, cycle->log, ngx_socket_errno,
-                          "setsockopt(SO_INCOMING_CPU, %d) for %V failed",
-                          cpu, &ls[i].addr_text);
             return NGX_ERROR;
         }
     }
-#endif
 
+    return ngx_megapipe_open_queues(cycle, partition);
+#else
     return NGX_OK;
+#endif
 }
 
 
@@ -243,7 +296,7 @@ ngx_megapipe_cpu_mask(ngx_listening_t *ls)
                                            ngx_core_module);
 
     if (ngx_megapipe.conf->partition && ngx_megapipe_is_tcp(ls)) {
-        cpu = ngx_megapipe_cpu(ccf, ls->worker);
+        cpu = ngx_megapipe_cpu(ccf, ngx_megapipe_worker(ls));
 
         if (cpu != NGX_ERROR) {
             CPU_ZERO(&mask);

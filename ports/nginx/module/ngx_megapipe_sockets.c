@@ -186,6 +186,7 @@ __wrap_close(int fd)
     }
 
     ngx_megapipe_close_file(fd);
+    ngx_megapipe_close_queues(fd);
 
     return __real_close(fd);
 }
