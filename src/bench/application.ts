@@ -9,8 +9,8 @@ import type {
   Variant,
 } from '../results.js';
 import { echo } from './echo.js';
-import { memcached } from './memcached.js';
-import { nginx } from './nginx.js';
+import { memcachedAt } from './memcached.js';
+import { nginxAt } from './nginx.js';
 
 /** Where a server listens, and with how many workers on which CPUs. */
 export type ServerPlace = {
@@ -94,6 +94,8 @@ export type Content = {
 /** An application under test. Everything else in bench/ is the same for all of them. */
 export type Application = {
   name: string;
+  /** One of its port’s other versions, where that is asked for. */
+  version?: string | undefined;
   workload: string;
   parameters: Record<string, string | number>;
   /** The names of its workloads. */
@@ -124,16 +126,29 @@ export type Application = {
   readLoad(output: string): LoadOutcome;
 };
 
-const applications: Record<string, Application> = { memcached, nginx, micro: echo };
+/** In the order of the paper's sections. */
+const applications: Record<string, (version?: string) => Application> = {
+  micro: microAt,
+  memcached: memcachedAt,
+  nginx: nginxAt,
+};
 
 export const applicationNames = Object.keys(applications);
 
 /** An application as the command line names it: the microbenchmark’s is an echo server. */
-export function findApplication(name: string): Application {
+export function findApplication(name: string, version?: string): Application {
   const application = applications[name];
-  if (application) return application;
+  if (application) return application(version);
   throw new UserError(`there is no benchmark of "${name}"`, {
     hint: `there is: ${applicationNames.join(', ')}`,
+    exitCode: 2,
+  });
+}
+
+function microAt(version?: string): Application {
+  if (version === undefined) return echo;
+  throw new UserError('the microbenchmark is ours, and has no versions', {
+    hint: 'leave --version out',
     exitCode: 2,
   });
 }

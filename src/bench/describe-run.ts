@@ -1,5 +1,6 @@
-import { loadPort, portNames } from '../port.js';
+import { portNames } from '../port.js';
 import { readLines } from '../port-lines.js';
+import { loadPortVersion } from '../port-version.js';
 import type { MachineRecord } from '../results.js';
 import { describeTopology } from '../topology.js';
 import type { Application, Content } from './application.js';
@@ -12,15 +13,16 @@ export async function describeRun(
   content: Content,
   { phases }: Pick<Plan, 'phases'>,
 ): Promise<Omit<MachineRecord, 'type' | 'format' | 'startedAt' | 'plan'>> {
+  const { name, version } = application;
   return {
-    ...(await describeMachine(application.name)),
+    ...(await describeMachine(name, version)),
     topologies: [...new Set(phases.map(({ topology }) => topology))].map(describeTopology),
     workload: {
-      application: application.name,
+      application: name,
       description: application.workload,
       parameters: { ...application.parameters, ...content.parameters },
       serverArguments: application.commonArguments,
-      lines: portNames().includes(application.name) ? readLines(loadPort(application.name)) : null,
+      lines: portNames().includes(name) ? readLines(loadPortVersion(name, version)) : null,
     },
   };
 }

@@ -3,14 +3,18 @@ import { arch, cpus, totalmem } from 'node:os';
 import { execa } from 'execa';
 import type { z } from 'zod';
 import { root } from '../paths.js';
-import { loadPort, portNames } from '../port.js';
+import { portNames } from '../port.js';
+import { loadPortVersion } from '../port-version.js';
 import type { machineDescription } from '../results.js';
 
 /** What is the same for all of a run, so that a reader can tell what its numbers are worth. */
 export type MachineDescription = z.infer<typeof machineDescription>;
 
-/** @param application whose port's version is part of the description, if it has one */
-export async function describeMachine(application?: string): Promise<MachineDescription> {
+/**
+ * @param application whose port's version is part of the description, if it has one
+ * @param version another version of that port
+ */
+export async function describeMachine(application?: string, version?: string): Promise<MachineDescription> {
   return {
     kernel: readText('/proc/sys/kernel/osrelease'),
     distribution: /^PRETTY_NAME="?([^"\n]*)/m.exec(readText('/etc/os-release'))?.[1] ?? 'unknown',
@@ -21,7 +25,7 @@ export async function describeMachine(application?: string): Promise<MachineDesc
     virtualization: await virtualization(),
     versions: {
       ...(application && portNames().includes(application)
-        ? { [application]: loadPort(application).version }
+        ? { [application]: loadPortVersion(application, version).version }
         : {}),
       node: process.versions.node,
     },

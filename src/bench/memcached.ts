@@ -1,4 +1,5 @@
-import { loadPort, serverBinary } from '../port.js';
+import { serverBinary } from '../port.js';
+import { loadPortVersion } from '../port-version.js';
 import type { EngineName, Variant } from '../results.js';
 import type { Application, Grid, PhaseSpec, Preset, ServerPlace } from './application.js';
 import { readChannels } from './memcached-channels.js';
@@ -13,8 +14,9 @@ import { accumulated, baseline, whole } from './variant.js';
 const commonArguments = ['-U', '0', '-m', '1024', '-c', '4096', '-o', 'hashpower=22,pin_threads'];
 
 /** memcached as the paper loads it (section 5.2): memaslap's default workload. */
-export const memcached: Application = {
+export const memcachedAt = (version?: string): Application => ({
   name: 'memcached',
+  version,
   workload: 'gets and sets over TCP, every value stored before and verified when got, closed loop',
   parameters,
   workloads: ['memaslap'],
@@ -25,7 +27,7 @@ export const memcached: Application = {
   preset,
   prepareContent: async () => ({ folder: '', parameters: {}, remove: () => undefined }),
   serverCommand: (variant, place) =>
-    memcachedCommand(serverBinary(loadPort('memcached'), variant.server), variant, place),
+    memcachedCommand(serverBinary(loadPortVersion('memcached', version), variant.server), variant, place),
   processes: () => 1,
   orphaned: 'KILL',
   isReady: async (ask) => /^VERSION /.test(await ask('version\r\nquit\r\n')),
@@ -34,7 +36,7 @@ export const memcached: Application = {
   complaints: () => ({ words: '', fatal: false }),
   loadCommand,
   readLoad,
-};
+});
 
 const statsWords = 'stats megapipe\r\nquit\r\n';
 
@@ -74,10 +76,13 @@ const grid = (varied: Partial<Grid>): Grid => ({
 /** The points of the paper's Fig. 5. */
 const allLengths = [grid({ requestsPerConnection: [1, 2, 4, 8, 16, 32, 64, 128, 'unlimited'] })];
 
-/** Those of its Fig. 6, in a closed loop and in an open one, at a rate that any machine reaches. */
+/** Of an open loop: what any machine reaches. */
+const openRate = 20_000;
+
+/** The points of its Fig. 6, in a closed loop and in an open one. */
 const latencies = (numbers: number[]) => [
   grid({ connections: numbers }),
-  grid({ connections: numbers, rate: [20_000] }),
+  grid({ connections: numbers, rate: [openRate] }),
 ];
 
 /**
@@ -87,7 +92,7 @@ const latencies = (numbers: number[]) => [
 function preset(name: 'quick' | 'full', engines: EngineName[]): Preset {
   return name === 'full'
     ? { phases: fullPhases(engines), durationMs: 1000, warmupMs: 300 }
-    : { phases: quickPhases(engines), durationMs: 800, warmupMs: 300 };
+    : { phases: quickPhases(engines), durationMs: 700, warmupMs: 200 };
 }
 
 function fullPhases(engines: EngineName[]): PhaseSpec[] {
@@ -129,7 +134,7 @@ function quickPhases([first]: EngineName[]): PhaseSpec[] {
       about: 'latency over connections',
       topology: 'loopback',
       variants: rivals,
-      grids: latencies([64, 1024]),
+      grids: [grid({ connections: [64, 1024] }), grid({ connections: [1024], rate: [openRate] })],
       samples: 5,
     },
     {

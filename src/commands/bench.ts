@@ -29,6 +29,7 @@ type BenchOptions = {
   duration?: string;
   out?: string;
   resume?: string;
+  version?: string;
   setup: boolean;
 };
 
@@ -66,6 +67,7 @@ function benchCommand(): Command {
     .option('--topology <list>', `of ${topologyName.options.join(', ')}`)
     .option('--samples <n>', 'rounds, each with a fresh server and client for every variant')
     .option('--duration <s>', 'of one sample’s measuring window')
+    .option('--version <version>', 'of the application: another that the port has, and that is built')
     .option('--out <file>', 'where the results go (default: a new file in results/)')
     .option('--resume <file>', 'go on with a run that was interrupted, as it was asked for')
     .option('--no-setup', 'measure what is built, without looking whether it is up to date');
@@ -157,8 +159,16 @@ function ownOptions({ varies, stock }: Application, options: BenchOptions): Benc
 }
 
 function chooseAll(name: string | undefined, options: BenchOptions, words: string[]): BenchChoices[] {
-  if (name) return [choose(findApplication(name), options, words)];
-  return applicationNames.map(findApplication).map((one) => choose(one, ownOptions(one, options), words));
+  if (name) return [choose(findApplication(name, options.version), options, words)];
+  if (options.version) {
+    throw new UserError(`--version ${options.version} is of no application`, {
+      hint: `name one: ${applicationNames.join(', ')}`,
+      exitCode: 2,
+    });
+  }
+  return applicationNames
+    .map((one) => findApplication(one))
+    .map((one) => choose(one, ownOptions(one, options), words));
 }
 
 /** From words to a plan; what is wrong is said before anything is built or measured. */

@@ -17,6 +17,7 @@ type ServeOptions = {
   port?: string;
   cpus?: string;
   workloads?: string;
+  version?: string;
 };
 
 /** `megapipe serve`: one server as the benchmark runs it, in the foreground. */
@@ -47,11 +48,12 @@ export function addServeCommand(program: Command): void {
     .option('--port <n>', 'where to listen (default: memcached 11211, nginx 8080)')
     .option('--cpus <list>', 'run on these CPUs only, like 0-3,6 (default: all)')
     .option('--workloads <list>', 'nginx: whose files to serve, of specweb, yahoo, yahoo/2 (default: all)')
+    .option('--version <version>', 'another version that the port has, and that is built')
     .action(serve);
 }
 
 async function serve(name: string, options: ServeOptions): Promise<void> {
-  const application = findApplication(name);
+  const application = findApplication(name, options.version);
   const cpus = chooseCpus(options.cpus);
   const workers = options.threads ? wholeNumber('--threads', options.threads, 1, 1024) : cpus.length;
   const port = wholeNumber('--port', options.port ?? String(application.defaultPort), 1, 65535);

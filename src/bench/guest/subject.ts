@@ -8,8 +8,8 @@ import type { Variant } from '../../results.js';
 import { makeTopology } from '../../topology.js';
 import type { Application } from '../application.js';
 import { echoCommand, echoGreeting } from '../echo-programs.js';
-import { memcached } from '../memcached.js';
-import { nginx } from '../nginx.js';
+import { memcachedAt } from '../memcached.js';
+import { nginxAt } from '../nginx.js';
 import { freePort, startChild } from '../process.js';
 import { checkIdentity } from '../sample.js';
 import { startServer } from '../server.js';
@@ -30,8 +30,8 @@ export async function openSubject(name: SubjectName, signal: AbortSignal): Promi
   const scratch = mkdtempSync(join(tmpdir(), 'megapipe-count-'));
   const close = () => rmSync(scratch, { recursive: true, force: true });
   return name === 'memcached'
-    ? openApplication(memcached, memcachedScripts(scratch, signal), close, signal)
-    : openApplication(nginx, nginxScript(scratch), close, signal);
+    ? openApplication(memcachedAt(), memcachedScripts(scratch, signal), close, signal)
+    : openApplication(nginxAt(), nginxScript(scratch), close, signal);
 }
 
 async function startEcho(variant: Variant, signal: AbortSignal): Promise<Target> {
