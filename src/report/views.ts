@@ -81,7 +81,7 @@ export function viewsOf(application: string, points: Point[]): Viewed[] {
   const usual = usualOf(points);
   const own = views[application] ?? [overLength];
   const candidates = own.map((view) => ({ view, points: pointsOf(view, points, usual) }));
-  const [main, ...more] = candidates.filter(varies);
+  const [main, ...more] = candidates.filter(varies).filter(isNew);
   const shown = main ? [main, ...more] : candidates.slice(0, 1);
   const others = points.filter((point) => !shown.some((one) => one.points.includes(point)));
   return others.length > 0 ? [...shown, otherPoints(others)] : shown;
@@ -95,6 +95,14 @@ function pointsOf({ axis, facet }: View, points: Point[], usual: Partial<Point>)
     own.some((other) => other[axis] !== point[axis] && (!facet || other[facet] === point[facet])),
   );
   return inLine.length > 0 ? inLine : own;
+}
+
+/** Panels of a single kind may be another view's too. */
+function isNew({ view, points }: Viewed, index: number, all: Viewed[]): boolean {
+  const { axis, facet } = view;
+  const lone = facet !== undefined && new Set(points.map((point) => point[facet])).size === 1;
+  const before = all.slice(0, index).filter((other) => other.view.axis === axis);
+  return !lone || !before.some((other) => points.every((point) => other.points.includes(point)));
 }
 
 const varies = ({ view, points }: Viewed) => new Set(points.map((point) => point[view.axis])).size > 1;

@@ -34,6 +34,14 @@ describe('the points of the microbenchmark', () => {
   });
 });
 
+test('a view whose panels another one has is left out', () => {
+  const own = [point({}), point({ messageBytes: 1024 }), point({ cores: 1 })];
+  expect(shown('echo', own)).toEqual([
+    ['Size of messages', 2],
+    ['Cores', 2],
+  ]);
+});
+
 test('memcached’s connections are shown in both loops, beside requests a connection', () => {
   const own = [
     ...[at(1), at('unlimited')],
