@@ -499,10 +499,26 @@ static void run_ready(struct mp_channel *ch)
 	}
 }
 
+/*
+ * Whom a release let go on may have nothing to receive, or come to its end:
+ * then the buffer is for the next.
+ */
+static void feed(struct mp_channel *ch)
+{
+	struct mp__watch *w;
+
+	while (ch->buffers.nfree &&
+	       (w = TAILQ_FIRST(&engine_of(ch)->starved))) {
+		unstarve(ch, w);
+		run(w);
+	}
+}
+
 static int epoll_flush(struct mp_channel *ch)
 {
 	mp__account_flush(ch);
 	run_ready(ch);
+	feed(ch);
 	return 0;
 }
 

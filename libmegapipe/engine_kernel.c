@@ -683,7 +683,30 @@ static int64_t in_ns(int64_t timeout_us)
 	return timeout_us < 0 ? -1 : timeout_us * 1000;
 }
 
-static int kernel_fetch(struct mp_channel *ch, int64_t timeout_us)
+static bool is_hungry(const struct kernel_engine *e)
+{
+	return !TAILQ_EMPTY(&e->starved) && e->free->count;
+}
+
+/*
+ * Whom a release let go on may have nothing to receive, or come to its end:
+ * then the buffer is for the next. As many try as there are buffers. False:
+ * nobody has to.
+ */
+static bool feed(struct kernel_engine *e)
+{
+	uint32_t left = is_hungry(e) ? e->free->count : 0;
+	bool is_any = left > 0;
+	struct mp_handle *handle;
+
+	while (left-- && (handle = TAILQ_FIRST(&e->starved))) {
+		unstarve(handle);
+		submit_op(STAILQ_FIRST(&handle->rd.ops));
+	}
+	return is_any;
+}
+
+static int fetch_some(struct mp_channel *ch, int64_t timeout_us)
 {
 	struct kernel_engine *e = engine_of(ch);
 	bool is_retrying = !TAILQ_EMPTY(&e->retrying);
@@ -705,6 +728,18 @@ static int kernel_fetch(struct mp_channel *ch, int64_t timeout_us)
 	complete_all(ch);
 	retry_connects(ch);
 	return n || is_retrying ? 0 : ret;
+}
+
+/* Nobody sleeps while there are buffers and some wait for one. */
+static int kernel_fetch(struct mp_channel *ch, int64_t timeout_us)
+{
+	struct kernel_engine *e = engine_of(ch);
+	int ret;
+
+	do
+		ret = fetch_some(ch, is_hungry(e) ? 0 : timeout_us);
+	while (!e->stored && feed(e));
+	return ret;
 }
 
 /* ----------------------------------------------------------------- buffers */

@@ -602,11 +602,25 @@ static bool reap_memory(struct mp_channel *ch)
 	return true;
 }
 
-static int uring_fetch(struct mp_channel *ch, int64_t timeout_us)
+/* Returns how many were reaped; *error is the kernel's. */
+static unsigned int fetch_some(struct mp_channel *ch, int64_t timeout_us,
+			       int *error)
 {
 	struct mp__uring *u = mp__uring(ch);
 	/* One completion a crossing is what an unbatched API would do. */
 	unsigned int max = ch->options.batch == 1 ? 1 : UINT32_MAX;
+	unsigned int n;
+
+	*error = timeout_us ? wait_moderated(ch, timeout_us) : poll_kernel(ch);
+	n = mp__uring_reap(ch, max);
+	if (timeout_us && ch->options.moderation_us)
+		mp__moderate(&u->moderation, n, ch->options.batch);
+	return n;
+}
+
+static int uring_fetch(struct mp_channel *ch, int64_t timeout_us)
+{
+	struct mp__uring *u = mp__uring(ch);
 	unsigned int n;
 	int ret;
 
@@ -615,10 +629,10 @@ static int uring_fetch(struct mp_channel *ch, int64_t timeout_us)
 	u->from_memory = 0;
 	if (mp__ring_overflown(&u->ring))
 		ch->stats.overflows++;
-	ret = timeout_us ? wait_moderated(ch, timeout_us) : poll_kernel(ch);
-	n = mp__uring_reap(ch, max);
-	if (timeout_us && ch->options.moderation_us)
-		mp__moderate(&u->moderation, n, ch->options.batch);
+	/* Nobody sleeps while there are buffers and some wait for one. */
+	do
+		n = fetch_some(ch, mp__is_hungry(ch) ? 0 : timeout_us, &ret);
+	while (!n && mp__feed(ch));
 	if (n || ret == -EBUSY || ret == -EAGAIN)
 		return 0;
 	return ret < 0 ? ret : 0;

@@ -102,6 +102,29 @@ void mp__uring_release(struct mp_channel *ch, uint32_t buffer)
 	}
 }
 
+bool mp__is_hungry(struct mp_channel *ch)
+{
+	return ch->buffers.nprovided && !TAILQ_EMPTY(&mp__uring(ch)->starved);
+}
+
+/*
+ * Whom a release let go on may have nothing to receive, or come to its end:
+ * then the buffer is for the next. As many try as there are buffers. False:
+ * nobody has to.
+ */
+bool mp__feed(struct mp_channel *ch)
+{
+	uint32_t left = mp__is_hungry(ch) ? ch->buffers.nprovided : 0;
+	bool is_any = left > 0;
+	struct mp_handle *hungry;
+
+	while (left-- && (hungry = TAILQ_FIRST(&mp__uring(ch)->starved))) {
+		unstarve(hungry);
+		retry(hungry);
+	}
+	return is_any;
+}
+
 /* -------------------------------------------------------- kept buffers */
 
 /*

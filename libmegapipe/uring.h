@@ -73,6 +73,8 @@ void mp__uring_named(struct mp__op *op, int result);
 int mp__uring_buffers(struct mp_channel *ch);
 void mp__uring_release(struct mp_channel *ch, uint32_t buffer);
 void mp__starve(struct mp_handle *handle);
+bool mp__is_hungry(struct mp_channel *ch);
+bool mp__feed(struct mp_channel *ch);
 void mp__ahead_read(struct mp__op *op);
 bool mp__ahead_cancel(struct mp__op *op);
 void mp__ahead_stop(struct mp_handle *handle);
