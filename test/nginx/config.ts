@@ -50,7 +50,8 @@ function engineDirectives(kind: Kind, { lwsocket, partition = false, batch }: Co
 
 /** A CPU for each worker; old versions know no `auto`. */
 function affinity({ version }: Kind, config: Config): string {
-  const masks = Array.from({ length: workerCount(config) }, (_, cpu) => `1${'0'.repeat(cpu)}`);
+  const cpus = availableParallelism();
+  const masks = Array.from({ length: workerCount(config) }, (_, worker) => `1${'0'.repeat(worker % cpus)}`);
   return `worker_cpu_affinity ${version === undefined ? 'auto' : masks.join(' ')};`;
 }
 

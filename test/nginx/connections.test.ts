@@ -11,7 +11,7 @@ import { until } from './waiting.js';
 
 const files = { small: 'small' };
 
-const status = 'location /status { stub_status; }';
+const status = 'location /status { stub_status on; }';
 
 async function active(nginx: Nginx): Promise<number> {
   return Number(/\d+/.exec((await ask(`${nginx.url}/status`)).text)?.[0]);
