@@ -28,6 +28,8 @@
 
 #define BACKLOG 4096
 #define MAX_THREADS 1024
+#define BUFFERS_MIN 16
+#define BUFFERS_BYTES (1 << 20) /* more would fall out of the CPU's cache */
 
 /* What is written to a thread's eventfd; several words add up. */
 #define TELL 1
@@ -272,6 +274,15 @@ static void run_threads(int count)
 		pthread_join(threads[i].id, NULL);
 }
 
+static void expect(unsigned int message_bytes)
+{
+	options.buffer_size = message_bytes;
+	options.buffers = MP_BUFFERS_DEFAULT;
+	while (options.buffers > BUFFERS_MIN &&
+	       (size_t)options.buffers * message_bytes > BUFFERS_BYTES)
+		options.buffers /= 2;
+}
+
 int main(int argc, char **argv)
 {
 	const char *address = "127.0.0.1", *port = "7777";
@@ -291,7 +302,7 @@ int main(int argc, char **argv)
 		else if (option == 'L')
 			is_lwsocket = false;
 		else if (option == 'm')
-			options.buffer_size = (unsigned int)atoi(optarg);
+			expect((unsigned int)atoi(optarg));
 		else if (option == 'P')
 			is_partitioned = false;
 		else

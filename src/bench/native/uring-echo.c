@@ -27,6 +27,8 @@
 #define COMPLETIONS 16384
 #define SLOTS 16384  /* connections of a thread at a time */
 #define BUFFERS 1024 /* a power of 2 */
+#define BUFFERS_MIN 16
+#define BUFFERS_BYTES (1 << 20) /* more would fall out of the CPU's cache */
 #define BUFFER_SIZE 4096
 #define LINE 64 /* of a cache */
 #define GROUP 0
@@ -40,8 +42,7 @@ struct conn {
 	uint16_t last;
 	bool is_receiving;
 	bool is_sending;
-	bool is_starved; /* wants to receive, and there was no buffer */
-	bool is_over;	 /* nothing more is to be received */
+	bool is_over; /* nothing more is to be received */
 };
 
 struct server {
@@ -62,11 +63,16 @@ struct server {
 	char *bytes;
 	uint32_t buffer_size;
 	size_t stride;
+	unsigned int n_buffers;
+	unsigned int n_provided;
 	uint16_t ring_tail;
 	uint16_t next[BUFFERS]; /* in a connection's queue */
 	uint32_t size[BUFFERS];
-	unsigned int n_starved;
+	/* connections */
 	struct conn conns[SLOTS];
+	uint16_t starved[SLOTS]; /* want a buffer, in their order */
+	unsigned int first_starved;
+	unsigned int n_starved;
 };
 
 /* -------------------------------------------------------------- requests */
@@ -157,24 +163,26 @@ static void close_slot(struct server *s, unsigned int slot)
 static void provide(struct server *s, unsigned int buffer)
 {
 	struct io_uring_buf *entry =
-		&s->ring->bufs[s->ring_tail++ & (BUFFERS - 1)];
+		&s->ring->bufs[s->ring_tail++ & (s->n_buffers - 1)];
 
 	entry->addr = (uintptr_t)s->bytes + buffer * s->stride;
 	entry->len = s->buffer_size;
 	entry->bid = (__u16)buffer;
 	__atomic_store_n(&s->ring->tail, s->ring_tail, __ATOMIC_RELEASE);
+	s->n_provided++;
 }
 
-/* There are buffers again: whoever wants to receive tries. */
-static void feed(struct server *s)
+static void starve(struct server *s, unsigned int slot)
 {
-	for (unsigned int slot = 0; s->n_starved && slot < SLOTS; slot++) {
-		if (!s->conns[slot].is_starved)
-			continue;
-		s->conns[slot].is_starved = false;
-		s->n_starved--;
-		receive(s, slot);
-	}
+	s->starved[(s->first_starved + s->n_starved++) % SLOTS] =
+		(uint16_t)slot;
+}
+
+/* There are buffers again: as many try to receive. */
+static void feed(struct server *s, unsigned int n_buffers)
+{
+	for (; n_buffers && s->n_starved; n_buffers--, s->n_starved--)
+		receive(s, s->starved[s->first_starved++ % SLOTS]);
 }
 
 /* ----------------------------------------------------------- connections */
@@ -213,6 +221,8 @@ static void received(struct server *s, const struct io_uring_cqe *cqe,
 	unsigned int buffer = cqe->flags >> IORING_CQE_BUFFER_SHIFT;
 
 	c->is_receiving = cqe->flags & IORING_CQE_F_MORE;
+	if (cqe->flags & IORING_CQE_F_BUFFER)
+		s->n_provided--;
 	if (cqe->res > 0) {
 		s->size[buffer] = (uint32_t)cqe->res;
 		s->next[buffer] = NONE;
@@ -226,8 +236,7 @@ static void received(struct server *s, const struct io_uring_cqe *cqe,
 		if (!c->is_receiving)
 			receive(s, slot);
 	} else if (cqe->res == -ENOBUFS) {
-		c->is_starved = true;
-		s->n_starved++;
+		starve(s, slot);
 	} else {
 		c->is_over = true;
 		end_if_over(s, slot);
@@ -248,6 +257,7 @@ static void sent(struct server *s, const struct io_uring_cqe *cqe,
 	} else {
 		c->first = s->next[buffer];
 		provide(s, buffer);
+		feed(s, 1);
 		if (c->first != NONE)
 			send_first(s, slot);
 	}
@@ -338,15 +348,40 @@ static void make_ring(struct server *s)
 	set_up(fd, IORING_REGISTER_RING_FDS, &self, 1);
 	s->enter_fd = (int)self.offset;
 
-	struct io_uring_buf_reg buffers = { .ring_entries = BUFFERS,
+	struct io_uring_buf_reg buffers = { .ring_entries = s->n_buffers,
 					    .bgid = GROUP };
 
-	s->ring = map(-1, BUFFERS * sizeof(struct io_uring_buf), 0);
-	s->bytes = map(-1, BUFFERS * s->stride, 0);
+	s->ring = map(-1, s->n_buffers * sizeof(struct io_uring_buf), 0);
+	s->bytes = map(-1, s->n_buffers * s->stride, 0);
 	buffers.ring_addr = (uintptr_t)s->ring;
 	set_up(fd, IORING_REGISTER_PBUF_RING, &buffers, 1);
-	for (unsigned int i = 0; i < BUFFERS; i++)
+	for (unsigned int i = 0; i < s->n_buffers; i++)
 		provide(s, i);
+}
+
+static void size_buffers(struct server *s, const struct rival *rival)
+{
+	s->n_buffers = BUFFERS;
+	s->buffer_size = BUFFER_SIZE;
+	if (rival->message_bytes > BUFFER_SIZE)
+		s->buffer_size = (uint32_t)rival->message_bytes;
+	while (rival->message_bytes && s->n_buffers > BUFFERS_MIN &&
+	       s->n_buffers * (size_t)s->buffer_size > BUFFERS_BYTES)
+		s->n_buffers /= 2;
+	/* Else the beginnings of all would compete for the same lines. */
+	s->stride = s->buffer_size + LINE;
+}
+
+/* Returns how many completions there were. */
+static unsigned int complete_all(struct server *s)
+{
+	unsigned int head = *s->cq_head, first = head;
+	unsigned int tail = __atomic_load_n(s->cq_tail, __ATOMIC_ACQUIRE);
+
+	while (head != tail)
+		complete(s, &s->cqes[head++ & s->cq_mask]);
+	__atomic_store_n(s->cq_head, head, __ATOMIC_RELEASE);
+	return tail - first;
 }
 
 static void serve_uring(const struct rival *rival, int listener)
@@ -355,28 +390,19 @@ static void serve_uring(const struct rival *rival, int listener)
 
 	if (!s)
 		err(1, "calloc");
-	s->buffer_size = rival->message_bytes > BUFFER_SIZE ?
-				 (uint32_t)rival->message_bytes :
-				 BUFFER_SIZE;
-	/* Else the beginnings of all would compete for the same lines. */
-	s->stride = s->buffer_size + LINE;
+	size_buffers(s, rival);
 	s->listener = listener;
 	/* Else the request would not wait. */
 	fcntl(listener, F_SETFL, fcntl(listener, F_GETFL) & ~O_NONBLOCK);
 	make_ring(s);
 	accept_more(s);
 	for (;;) {
-		enter(s, 1);
+		/* Who tried may have had nothing to receive. */
+		bool is_hungry = s->n_starved && s->n_provided;
 
-		unsigned int head = *s->cq_head;
-		unsigned int tail =
-			__atomic_load_n(s->cq_tail, __ATOMIC_ACQUIRE);
-
-		while (head != tail)
-			complete(s, &s->cqes[head++ & s->cq_mask]);
-		__atomic_store_n(s->cq_head, head, __ATOMIC_RELEASE);
-		if (s->n_starved)
-			feed(s);
+		enter(s, !is_hungry);
+		if (!complete_all(s) && is_hungry)
+			feed(s, s->n_provided);
 	}
 }
 
