@@ -159,12 +159,16 @@ describe('a run of all applications', () => {
       const { stdout, all, exitCode } = await start([...args, '--out', file]);
       expect(exitCode, all).toBe(0);
       const runs = readResults(file);
-      expect(runs.map(({ machine }) => machine.workload.application)).toEqual(['memcached', 'nginx']);
-      expect(runs.map(({ end }) => end?.outcome)).toEqual(['complete', 'complete']);
+      expect(runs.map(({ machine }) => machine.workload.application)).toEqual(['echo', 'memcached', 'nginx']);
+      expect(runs.map(({ end }) => end?.outcome)).toEqual(['complete', 'complete', 'complete']);
       const variantsOf = ({ samples }: (typeof runs)[number]) =>
         new Set(samples.map(({ variant }) => variant.id));
-      expect(runs.map((run) => [...variantsOf(run)])).toEqual([['baseline'], ['baseline', 'reuseport']]);
-      expect(stdout.match(/One host \(loopback\)\n┌/g)).toHaveLength(2);
+      expect(runs.map((run) => [...variantsOf(run)])).toEqual([
+        ['baseline', 'reuseport'],
+        ['baseline'],
+        ['baseline', 'reuseport'],
+      ]);
+      expect(stdout.match(/One host \(loopback\): .*\n┌/g)).toHaveLength(3);
       expect(stdout.match(/^report: /gm)).toHaveLength(1);
     },
   );

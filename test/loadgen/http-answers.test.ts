@@ -15,7 +15,17 @@ afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 
 beforeAll(async () => {
   const llhttp = join(unpackedRoot('node-llhttp'), 'usr/share');
-  const ours = ['run', 'worker', 'conn', 'pace', 'output', 'memcached_ascii', 'memcached_binary', 'http'];
+  const ours = [
+    'run',
+    'worker',
+    'conn',
+    'pace',
+    'output',
+    'memcached_ascii',
+    'memcached_binary',
+    'http',
+    'echo',
+  ];
   await execa('cc', [
     ...['-std=gnu11', '-g', '-O1', '-fsanitize=address,undefined', '-fno-sanitize-recover=all', '-pthread'],
     ...['-isystem', join(llhttp, 'include/llhttp'), join(root, 'test/loadgen/http-parse.c')],
