@@ -28,7 +28,7 @@ const noTracing = await whyNoTracing();
 const noSharedHosts = nginxNotBuilt ?? (await whyNoTopology('netns-shared'));
 
 /** One workload, as short as a sample can be. */
-const short = ['bench', 'nginx', '--no-setup', '--workloads', 'specweb', '--duration', '2'];
+const short = ['bench', 'nginx', '--no-setup', '--workloads', 'specweb', '--duration', '1'];
 
 /** Folders of a process's servers and of what they serve. */
 function foldersOf(pid: number): string[] {
@@ -149,7 +149,7 @@ describe('an interrupted run of nginx', () => {
 describe('a run of all applications', () => {
   const args = [
     ...['bench', '--no-setup', '--topology', 'loopback', '--variants', 'baseline,reuseport'],
-    ...['--requests-per-connection', '10', '--workloads', 'specweb', '--samples', '1', '--duration', '2'],
+    ...['--requests-per-connection', '10', '--workloads', 'specweb', '--samples', '1', '--duration', '1'],
   ];
 
   testUnless(notBuilt ?? nginxNotBuilt)(
