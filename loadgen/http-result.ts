@@ -1,30 +1,26 @@
 import { encodeIntoCompressedBase64 } from 'hdr-histogram-js';
 import { z } from 'zod';
-import type { Counters, Snapshot } from './engine.js';
+import type { Counters } from './engine.js';
 import type { HttpOptions } from './http-options.js';
 import { histogramOf, latencyUs } from './latency.js';
-import { addUp, mergeCommon, mergeLatencies, type Together } from './merge.js';
+import { mergeResults, type Together } from './merge.js';
 import {
   commonResult,
   commonResultOf,
   commonTraffic,
+  commonTrafficOf,
   count,
   type Given,
   latencies,
   latency,
-  sum,
+  plainRequests,
+  plainRequestsOf,
+  wholeOf,
 } from './result.js';
-import { answeredOf, type Interval, type Outcome } from './run.js';
+import type { Interval, Outcome } from './run.js';
 
 const traffic = z.object({
-  requests: z.object({
-    /** Answered, whatever the answer was. */
-    total: count,
-    /** Answers that were compared with what they must be, and right. */
-    verified: count,
-    /** Sent, but never answered. */
-    failed: count,
-  }),
+  requests: plainRequests,
   /** Answers by their status; 1xx before an answer are not counted. */
   statuses: z.record(z.string(), count),
   /** Bytes of bodies among bytesReceived, without chunks' frames. */
@@ -72,36 +68,11 @@ function statusesOf(counts: Float64Array): Record<string, number> {
 
 function trafficOf(c: Counters): Traffic {
   return {
-    requests: { total: answeredOf(c), verified: c.verified, failed: c.failed },
+    requests: plainRequestsOf(c),
     statuses: statusesOf(c.statuses),
     bodyBytes: c.bodyBytes,
-    connections: c.connections,
-    bytesSent: c.bytesSent,
-    bytesReceived: c.bytesReceived,
-    errors: { ...c.errors },
+    ...commonTrafficOf(c),
   };
-}
-
-function addStatuses(a: Record<string, number>, b: Record<string, number>): Record<string, number> {
-  const names = [...new Set([...Object.keys(a), ...Object.keys(b)])].sort();
-  return Object.fromEntries(names.map((name) => [name, (a[name] ?? 0) + (b[name] ?? 0)]));
-}
-
-function addTraffic(a: Traffic, b: Traffic): Traffic {
-  return {
-    requests: sum(a.requests, b.requests),
-    statuses: addStatuses(a.statuses, b.statuses),
-    bodyBytes: a.bodyBytes + b.bodyBytes,
-    connections: a.connections + b.connections,
-    bytesSent: a.bytesSent + b.bytesSent,
-    bytesReceived: a.bytesReceived + b.bytesReceived,
-    errors: sum(a.errors, b.errors),
-  };
-}
-
-/** All that a run did, whatever its phase. */
-export function wholeOf({ warmup, measuring, draining }: Snapshot): Traffic {
-  return [warmup, measuring, draining].map(trafficOf).reduce(addTraffic);
 }
 
 /** In thousands of bytes. */
@@ -134,20 +105,17 @@ export function httpResult(
       firstByte: encodeIntoCompressedBase64(firstByte),
       connect: encodeIntoCompressedBase64(connect),
     },
-    whole: wholeOf(last),
+    whole: wholeOf(last, trafficOf),
   };
 }
 
 /** Results of several machines as one. */
 export function mergeHttpResults(parts: HttpResult[], together: Together): HttpResult {
-  const sums = addUp(parts.map((part) => traffic.parse(part)));
+  const merged = mergeResults(parts, together, (part) => traffic.parse(part));
   const { seconds } = together.window;
   return {
-    ...mergeCommon(parts, together),
-    ...sums,
-    throughputKBps: perSecond(sums.bytesReceived, seconds),
-    bodyKBps: perSecond(sums.bodyBytes, seconds),
-    ...mergeLatencies(parts),
-    whole: addUp(parts.map(({ whole }) => whole)),
+    ...merged,
+    throughputKBps: perSecond(merged.bytesReceived, seconds),
+    bodyKBps: perSecond(merged.bodyBytes, seconds),
   };
 }

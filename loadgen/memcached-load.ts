@@ -11,12 +11,12 @@ import {
   type LoadResult,
   loadResult,
   loadResultSchema,
+  memcachedWhole,
   mergeLoadResults,
-  wholeOf,
 } from './result.js';
 import { resultTable } from './table.js';
 
-type Prefilled = ReturnType<typeof wholeOf>;
+type Prefilled = ReturnType<typeof memcachedWhole>;
 
 /** Set every key. Throws unless all of them were stored. */
 async function prefill(
@@ -28,7 +28,7 @@ async function prefill(
 ): Promise<Prefilled> {
   progress.stage(`setting ${options.keys} keys`);
   const { last } = await carryOut(makePrefillPlan(plan), target, { signal });
-  const whole = wholeOf(last);
+  const whole = memcachedWhole(last);
   const bad = whole.errors.server + whole.requests.failed;
   if (bad > 0 && !signal.aborted) {
     const why = last.complaint || errnoName(last.lastError) || 'no answer';

@@ -85,3 +85,17 @@ export function mergeCommon(
     serverComplaint: first(({ serverComplaint }) => serverComplaint) ?? null,
   };
 }
+
+/** Parts of a load as one, where nothing of the result is reckoned from the rest. */
+export function mergeResults<Traffic extends object, Histograms extends Encoded>(
+  parts: (CommonResult & Counted & { histogram: Histograms; whole: Traffic })[],
+  together: Together,
+  trafficIn: (part: unknown) => Traffic,
+): CommonResult & Traffic & ReturnType<typeof mergeLatencies<Histograms>> & { whole: Traffic } {
+  return {
+    ...mergeCommon(parts, together),
+    ...addUp(parts.map(trafficIn)),
+    ...mergeLatencies<Histograms>(parts),
+    whole: addUp(parts.map(({ whole }) => whole)),
+  };
+}

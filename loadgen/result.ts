@@ -3,7 +3,7 @@ import { encodeIntoCompressedBase64 } from 'hdr-histogram-js';
 import { z } from 'zod';
 import type { Counters, Snapshot, ThreadUsage } from './engine.js';
 import { histogramOf, latencyUs } from './latency.js';
-import { addUp, mergeCommon, mergeLatencies, type Together } from './merge.js';
+import { addUp, mergeResults, type Together } from './merge.js';
 import type { CommonOptions, MemcachedOptions } from './options.js';
 import { answeredOf, type Interval, type Outcome } from './run.js';
 
@@ -64,6 +64,27 @@ export const commonTraffic = {
   bytesSent: count,
   bytesReceived: count,
   errors,
+};
+
+/** Requests of a protocol that has one kind of them. */
+export const plainRequests = z.object({
+  /** Answered, whatever the answer was. */
+  total: count,
+  /** Answers that were compared with what they must be, and right. */
+  verified: count,
+  /** Sent, but never answered. */
+  failed: count,
+});
+
+/** The same, counted. */
+export function plainRequestsOf(c: Counters): z.infer<typeof plainRequests> {
+  return { total: answeredOf(c), verified: c.verified, failed: c.failed };
+}
+
+/** Latencies of requests, and their histograms of nanoseconds: HdrHistogram V2, compressed, base64. */
+export const requestLatencies = {
+  latencyUs: z.object({ service: latency, corrected: latency }),
+  histogram: z.object({ service: z.string(), corrected: z.string() }),
 };
 
 const traffic = z.object({ requests, ...commonTraffic });
@@ -142,9 +163,7 @@ export const commonResult = {
 export const loadResultSchema = z.object({
   ...commonResult,
   ...traffic.shape,
-  latencyUs: z.object({ service: latency, corrected: latency }),
-  /** Of nanoseconds; HdrHistogram V2, compressed, base64. */
-  histogram: z.object({ service: z.string(), corrected: z.string() }),
+  ...requestLatencies,
   /** Everything that was done to the server from start to end: prefill, warm-up, window and the rest. */
   whole: traffic,
 });
@@ -153,6 +172,16 @@ export const loadResultSchema = z.object({
 export type CommonResult = z.infer<z.ZodObject<typeof commonResult>>;
 export type LoadResult = z.infer<typeof loadResultSchema>;
 type Traffic = z.infer<typeof traffic>;
+
+/** What is counted whatever the protocol. */
+export function commonTrafficOf(c: Counters): z.infer<z.ZodObject<typeof commonTraffic>> {
+  return {
+    connections: c.connections,
+    bytesSent: c.bytesSent,
+    bytesReceived: c.bytesReceived,
+    errors: { ...c.errors },
+  };
+}
 
 function trafficOf(c: Counters): Traffic {
   const [get = 0, set = 0] = c.answered;
@@ -167,32 +196,20 @@ function trafficOf(c: Counters): Traffic {
       verified: c.verified,
       failed: c.failed,
     },
-    connections: c.connections,
-    bytesSent: c.bytesSent,
-    bytesReceived: c.bytesReceived,
-    errors: { ...c.errors },
-  };
-}
-
-/** Add numbers by their names. */
-export function sum<T extends Record<string, number>>(a: T, b: T): T {
-  return Object.fromEntries(Object.entries(a).map(([name, n]) => [name, n + (b[name] ?? 0)])) as T;
-}
-
-function addTraffic(a: Traffic, b: Traffic): Traffic {
-  return {
-    requests: sum(a.requests, b.requests),
-    connections: a.connections + b.connections,
-    bytesSent: a.bytesSent + b.bytesSent,
-    bytesReceived: a.bytesReceived + b.bytesReceived,
-    errors: sum(a.errors, b.errors),
+    ...commonTrafficOf(c),
   };
 }
 
 /** All that a run did, whatever its phase. */
-export function wholeOf({ warmup, measuring, draining }: Snapshot): Traffic {
-  return [warmup, measuring, draining].map(trafficOf).reduce(addTraffic);
+export function wholeOf<Traffic extends object>(
+  { warmup, measuring, draining }: Snapshot,
+  trafficIn: (counters: Counters) => Traffic,
+): Traffic {
+  return addUp([warmup, measuring, draining].map(trafficIn));
 }
+
+/** The same of memcached. */
+export const memcachedWhole = (snapshot: Snapshot) => wholeOf(snapshot, trafficOf);
 
 function threadOf({ cpu, wallNs, userUs, systemUs, waitingNs }: ThreadUsage): z.infer<typeof thread> {
   const runningShare = wallNs > 0 ? ((userUs + systemUs) * 1000) / wallNs : 0;
@@ -308,21 +325,16 @@ export function loadResult(
   prefill: Traffic | undefined,
 ): Omit<LoadResult, 'interrupted'> {
   const { last } = outcome;
-  const whole = wholeOf(last);
+  const whole = memcachedWhole(last);
   return {
     ...commonResultOf(options, { protocol: 'memcached', ...given }, outcome, series),
     ...trafficOf(last.measuring),
     ...latencies(last, options.rate !== undefined),
-    whole: prefill ? addTraffic(prefill, whole) : whole,
+    whole: prefill ? addUp([prefill, whole]) : whole,
   };
 }
 
 /** Results of several machines as one. */
 export function mergeLoadResults(parts: LoadResult[], together: Together): LoadResult {
-  return {
-    ...mergeCommon(parts, together),
-    ...addUp(parts.map((part) => traffic.parse(part))),
-    ...mergeLatencies(parts),
-    whole: addUp(parts.map(({ whole }) => whole)),
-  };
+  return mergeResults(parts, together, (part) => traffic.parse(part));
 }
