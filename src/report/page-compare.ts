@@ -1,13 +1,12 @@
 import type { Comparison, Difference, Pair, SharedSection, SideBySide } from './compare.js';
 import { type FigureName, figureSpecs, usualFigures } from './figure-specs.js';
-import { drawFigure } from './figures.js';
-import { formatRatio, formatThroughput, formatUs, listOf, sectionTitle } from './format.js';
-import { html, type Markup, trusted } from './markup.js';
+import { formatThroughput, formatUs, listOf, sectionTitle } from './format.js';
+import { html, type Markup } from './markup.js';
+import { documentOf, figure } from './page-document.js';
 import { legend } from './page-legend.js';
+import { ratioCell } from './page-tables.js';
 import { pointHeading, pointWords } from './points.js';
 import type { Estimate } from './statistics.js';
-import { style } from './style.js';
-import { verdictOf } from './verdict.js';
 
 /** What is drawn of both runs; all their numbers are in their own reports. */
 const drawn: readonly FigureName[] = ['throughput', 'relative', 'speedup', 'serverCpu', 'p99'];
@@ -16,24 +15,14 @@ const drawn: readonly FigureName[] = ['throughput', 'relative', 'speedup', 'serv
 export function formatComparison(comparisons: Comparison[], names: [string, string]): string {
   const title = `${names[0]} beside ${names[1]}`;
   const applications = listOf(comparisons.map(({ application }) => application));
-  const page = html`<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>${title}</title>
-<style>${trusted(style)}</style>
-</head>
-<body>
-<header><h1>${title}</h1><p class="muted">${applications}; ratios are of the second run to the first</p></header>
-<main>
-<p>Two runs have no rounds in common: what changed between their times does not cancel out as it does within a run, and an interval reaches from the least that both runs’ intervals allow to the most. A colour says that it excludes 1.</p>
-${comparisons.map((one) => article(one, names))}
-</main>
-</body>
-</html>
-`;
-  return page.markup;
+  return documentOf(
+    title,
+    [html`<p class="muted">${applications}; ratios are of the second run to the first</p>`],
+    [
+      html`<p>Two runs have no rounds in common: what changed between their times does not cancel out as it does within a run, and an interval reaches from the least that both runs’ intervals allow to the most. A colour says that it excludes 1.</p>`,
+      ...comparisons.map((one) => article(one, names)),
+    ],
+  );
 }
 
 function article({ application, differences, sections }: Comparison, names: [string, string]): Markup {
@@ -57,12 +46,7 @@ function sharedSection({ first, second, pairs }: SharedSection, names: [string, 
   const figures = figureSpecs
     .filter(({ name }) => wanted.includes(name))
     .flatMap((spec) =>
-      [first, second].map((section, index) => {
-        const drawing = drawFigure(section, spec);
-        if (!drawing) return undefined;
-        return html`<figure><figcaption>${names[index]}: ${spec.title}</figcaption>
-<div class="wide">${trusted(drawing.wide)}</div><div class="narrow">${trusted(drawing.narrow)}</div></figure>`;
-      }),
+      [first, second].map((section, index) => figure(section, spec, `${names[index]}: ${spec.title}`)),
     );
   return html`<section>
 <h2>${sectionTitle(first)}</h2>
@@ -84,7 +68,7 @@ function pairTable(section: SharedSection['first'], pairs: Pair[], names: [strin
     const isFirst = pairs[index - 1]?.point !== point;
     const cells = quantities.map(
       ([key, , format, good]) =>
-        html`${number(first[key], format)}${number(second[key], format)}${ratio(ratios[key], good)}`,
+        html`${number(first[key], format)}${number(second[key], format)}${ratioCell(ratios[key], good)}`,
     );
     return html`<tr class="${isFirst ? 'first' : ''}"><td>${isFirst ? pointWords(section, point, section.points) : ''}</td><td class="left">${variant.id}</td>${cells}</tr>`;
   });
@@ -95,12 +79,4 @@ function pairTable(section: SharedSection['first'], pairs: Pair[], names: [strin
 
 function number(estimate: Estimate | undefined, format: (value: number) => string): Markup {
   return html`<td>${estimate ? format(estimate.median) : '–'}</td>`;
-}
-
-function ratio(estimate: Estimate | undefined, good: 'above' | 'below'): Markup {
-  if (!estimate) return html`<td>–</td>`;
-  const verdict = verdictOf(estimate);
-  const colour = verdict === good ? 'better' : verdict === 'above' || verdict === 'below' ? 'worse' : '';
-  const { median, low, high } = estimate;
-  return html`<td class="${colour}">${formatRatio(median)}<span class="interval">${formatRatio(low)} to ${formatRatio(high)}</span></td>`;
 }

@@ -43,10 +43,10 @@ function shownOf({ cells, topology }: Section): Shown {
 function row(section: Section, cell: Cell, first: boolean, shown: Shown): Markup {
   const { ratios, ratiosToReuseport } = cell;
   const ofReuseport = (key: Compared, good: 'above' | 'below') =>
-    shown.reuseport ? ratio(ratiosToReuseport[key], good) : '';
+    shown.reuseport ? ratioCell(ratiosToReuseport[key], good) : '';
   return html`<tr class="${first ? 'first' : ''}"><td>${first ? pointWords(section, cell.point, section.points) : ''}</td><td class="left">${cell.variant.id}</td>
-${number(cell.throughput, formatThroughput)}${shown.speedup ? number(cell.speedup, formatRatio) : ''}${ratio(ratios.throughput, 'above')}${ofReuseport('throughput', 'above')}
-${number(cell.serverCpuUs, formatUs)}${ratio(ratios.serverCpuUs, 'below')}${ofReuseport('serverCpuUs', 'below')}
+${number(cell.throughput, formatThroughput)}${shown.speedup ? number(cell.speedup, formatRatio) : ''}${ratioCell(ratios.throughput, 'above')}${ofReuseport('throughput', 'above')}
+${number(cell.serverCpuUs, formatUs)}${ratioCell(ratios.serverCpuUs, 'below')}${ofReuseport('serverCpuUs', 'below')}
 ${shown.hostCpu ? html`${number(cell.hostCpuUs, formatUs)}${number(cell.softirqShare, formatShare)}` : ''}
 ${number(cell.systemCalls, formatCount)}${shown.channels ? html`${number(cell.crossings, formatCount)}${number(cell.operationsPerCrossing, formatCount)}` : ''}
 ${number(cell.p50Us, formatUs)}${number(cell.p99Us, formatUs)}${number(cell.serverIdle, formatShare)}
@@ -58,8 +58,8 @@ function number(estimate: Estimate | undefined, format: (value: number) => strin
   return html`<td>${format(estimate.median)}${interval(estimate, format)}</td>`;
 }
 
-/** Coloured only where the interval excludes 1. */
-function ratio(estimate: Estimate | undefined, good: 'above' | 'below'): Markup {
+/** A ratio with its interval, coloured only where that excludes 1. */
+export function ratioCell(estimate: Estimate | undefined, good: 'above' | 'below'): Markup {
   if (!estimate) return html`<td></td>`;
   const verdict = verdictOf(estimate);
   const colour = verdict === good ? 'better' : verdict === 'above' || verdict === 'below' ? 'worse' : '';

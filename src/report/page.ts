@@ -1,16 +1,15 @@
 import type { Host, Results } from '../results.js';
 import { caveats } from './caveats.js';
-import { type FigureSpec, figureSpecs, usualFigures } from './figure-specs.js';
-import { drawFigure } from './figures.js';
+import { figureSpecs, usualFigures } from './figure-specs.js';
 import { findings } from './findings.js';
 import { listOf, sectionName, sectionTitle } from './format.js';
-import { html, type Markup, trusted } from './markup.js';
+import { html, type Markup } from './markup.js';
+import { documentOf, figure } from './page-document.js';
 import { legend } from './page-legend.js';
 import { machineSection } from './page-machine.js';
 import { paperSection, techniqueTables } from './page-paper.js';
 import { resultTable, sampleTables } from './page-tables.js';
 import { commonWords, varyingFields } from './points.js';
-import { style } from './style.js';
 import type { Section } from './summary.js';
 
 /** A run and what was made of it. */
@@ -20,27 +19,16 @@ export type Reported = { results: Results; sections: Section[] };
 export function formatPage(runs: Reported[]): string {
   const names = runs.map(({ results }) => results.machine.workload.application);
   const title = `${listOf(names)}: MegaPipe against stock I/O`;
-  const page = html`<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>${title}</title>
-<style>${trusted(style)}</style>
-</head>
-<body>
-<header>
-<h1>${title}</h1>
-${runs.slice(0, 1).map(({ results }) => machineLine(results))}
-${runs.length > 1 ? html`<nav>${names.map((name) => html`<a href="#${name}">${name}</a>`)}</nav>` : ''}
-</header>
-<main>
-${runs.map((run) => runArticle(run, runs.length > 1))}
-</main>
-</body>
-</html>
-`;
-  return page.markup;
+  return documentOf(
+    title,
+    [
+      ...runs.slice(0, 1).map(({ results }) => machineLine(results)),
+      runs.length > 1
+        ? html`<nav>${names.map((name) => html`<a href="#${name}">${name}</a>`)}</nav>`
+        : undefined,
+    ],
+    runs.map((run) => runArticle(run, runs.length > 1)),
+  );
 }
 
 function machineLine({ machine }: Results): Markup {
@@ -117,16 +105,6 @@ function alike({ points, axis, facet }: Section): Markup | undefined {
 
 function onCpus({ threads, cpus }: Host, each: 'worker' | 'thread'): string {
   return threads === 1 ? `CPU ${cpus.join(', ')}` : `CPUs ${cpus.join(', ')}, a ${each} each`;
-}
-
-function figure(section: Section, spec: FigureSpec): Markup | undefined {
-  const drawing = drawFigure(section, spec);
-  if (!drawing) return undefined;
-  return html`<figure${drawing.broad ? html` class="broad"` : ''}>
-<figcaption>${spec.title}</figcaption>
-<div class="wide">${trusted(drawing.wide)}</div>
-<div class="narrow">${trusted(drawing.narrow)}</div>
-</figure>`;
 }
 
 function sentence(words: string): string {

@@ -1,8 +1,9 @@
 import Table from 'cli-table3';
 import type { Comparison, Pair, SharedSection } from './compare.js';
-import { formatRatio, formatThroughput, formatUs, medianOf, sectionTitle } from './format.js';
+import { formatThroughput, formatUs, medianOf, sectionTitle } from './format.js';
 import { pointHeading, pointWords } from './points.js';
 import type { Estimate } from './statistics.js';
+import { shortRatio } from './table.js';
 import { verdictOf } from './verdict.js';
 
 /** Two runs side by side, for a terminal. */
@@ -50,5 +51,5 @@ function ratio(estimate: Estimate | undefined): string {
   if (!estimate) return '–';
   const verdict = verdictOf(estimate);
   const decided = verdict === 'above' || verdict === 'below';
-  return `${formatRatio(estimate.median)} ${estimate.low.toFixed(2)}–${estimate.high.toFixed(2)}${decided ? ' *' : ''}`;
+  return `${shortRatio(estimate)}${decided ? ' *' : ''}`;
 }

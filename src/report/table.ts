@@ -23,18 +23,18 @@ function columnsOf(section: Section): Column[] {
   const withReuseport = section.cells.some((cell) => cell.ratiosToReuseport.throughput);
   const ofReuseport = {
     head: 'of reuseport',
-    text: (cell: Cell) => ratio(cell.ratiosToReuseport.throughput),
+    text: (cell: Cell) => shortRatio(cell.ratiosToReuseport.throughput),
   };
   return [
     { head: 'Variant', text: ({ variant }) => variant.id },
     { head: 'Through-\nput', text: ({ throughput }) => medianOf(throughput, formatThroughput) },
-    { head: 'of baseline', text: ({ ratios }) => ratio(ratios.throughput) },
+    { head: 'of baseline', text: ({ ratios }) => shortRatio(ratios.throughput) },
     ...(withReuseport ? [ofReuseport] : []),
     { head: 'CPU/\nrequest', text: ({ serverCpuUs }) => medianOf(serverCpuUs, formatUs) },
     {
       head: 'of base-\nline',
       text: ({ ratios }) =>
-        withReuseport ? medianOf(ratios.serverCpuUs, formatRatio) : ratio(ratios.serverCpuUs),
+        withReuseport ? medianOf(ratios.serverCpuUs, formatRatio) : shortRatio(ratios.serverCpuUs),
     },
     { head: 'Calls/\nrequest', text: ({ systemCalls }) => medianOf(systemCalls, formatCount) },
     // A terminal has 120 columns; the page has everything.
@@ -82,7 +82,7 @@ function formatSection(section: Section): string {
 const broken = (words: string) => (words.length > 20 ? words.replaceAll(', ', ',\n') : words);
 
 /** Short, so that the table fits a terminal of 120 columns. */
-function ratio(estimate: Estimate | undefined): string {
+export function shortRatio(estimate: Estimate | undefined): string {
   if (!estimate) return '';
   const { median, low, high, samples } = estimate;
   return `${formatRatio(median)}${samples > 1 ? ` ${low.toFixed(2)}–${high.toFixed(2)}` : ''}`;
