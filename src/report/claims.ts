@@ -1,11 +1,11 @@
 import type { Point } from '../results.js';
 import { wholeVariants } from './findings.js';
-import { formatPercent, formatRatio, listOf, topologyTitle } from './format.js';
+import { describeValues, formatPercent, formatRatio, listOf, topologyTitle } from './format.js';
 import { coresWords, pointWords } from './points.js';
 import type { Estimate } from './statistics.js';
 import type { Section } from './summary.js';
 import { accumulations, gainAt } from './techniques.js';
-import { decisiveCoverage, type Verdict, verdictOf } from './verdict.js';
+import { decisiveCoverage, verdictOf } from './verdict.js';
 
 /** What became of a claim here. Undecided: the samples don't tell. */
 export type Outcome = 'holds' | 'does not hold' | 'undecided';
@@ -44,7 +44,7 @@ const claims: Record<string, Claim[]> = {
     {
       claim: 'Short connections gain throughput',
       where: 'Fig. 5',
-      judge: (section) => judgeGain(section, 'requestsPerConnection', (all) => all.slice(0, 1)),
+      judge: (section) => judgeGain(section, 'requestsPerConnection', isShort),
     },
     {
       claim: 'Persistent connections gain nothing on all cores, where memcached’s global lock is the limit',
@@ -57,7 +57,7 @@ const claims: Record<string, Claim[]> = {
     {
       claim: 'All workloads gain throughput',
       where: 'Fig. 7',
-      judge: (section) => judgeGain(section, 'cores', (all) => all),
+      judge: (section) => judgeGain(section, 'cores', () => true),
     },
     { claim: 'Smaller files gain more: yahoo/2 more than yahoo', where: 'section 5.3', judge: judgeFiles },
     { claim: 'MegaPipe scales better over cores', where: 'section 5.3', judge: judgeSpeedup },
@@ -83,18 +83,24 @@ const subjectOf = ({ variants }: Section) => wholeVariants(variants)[0];
 
 type At = { point: Point; ratio: Estimate };
 
-/** The subject's throughput to the baseline's along the axis, in the section's order. */
+/**
+ * The subject's throughput to the baseline's along the axis, in the section's order. Of closed loops: an open one sends
+ * what it is told to, whoever answers.
+ */
 function ratiosOf(section: Section): At[] {
   const subject = subjectOf(section);
   if (!subject) return [];
   return section.points.flatMap((point) => {
     const ratio = section.cell(subject.id, point)?.ratios.throughput;
-    return ratio ? [{ point, ratio }] : [];
+    return ratio && point.rate === null ? [{ point, ratio }] : [];
   });
 }
 
-const said = (section: Section, { point, ratio }: At) =>
-  `${formatRatio(ratio.median)} at ${pointWords(section, point)}`;
+const said = (section: Section, all: At[]) =>
+  describeValues(
+    section,
+    all.map(({ point, ratio }) => ({ point, value: ratio.median, text: formatRatio(ratio.median) })),
+  );
 
 const decides = ({ coverage }: Estimate) => coverage >= decisiveCoverage;
 
@@ -111,26 +117,35 @@ function judgeFall(section: Section, axis: Section['axis']): Seen | undefined {
   if (section.axis !== axis || section.facet || !first || !last || first === last) return undefined;
   return {
     outcome: above(first.ratio, last.ratio),
-    seen: `${said(section, first)}, ${said(section, last)}`,
+    seen: said(section, [first, last]),
   };
 }
 
 /** Of all that are looked at: one that fails is enough. */
-function together(verdicts: Verdict[], wanted: Verdict): Outcome {
-  if (verdicts.every((verdict) => verdict === wanted)) return 'holds';
-  const against = wanted === 'above' ? 'below' : 'above';
-  return verdicts.includes(against) ? 'does not hold' : 'undecided';
+function together(outcomes: Outcome[]): Outcome {
+  if (outcomes.every((outcome) => outcome === 'holds')) return 'holds';
+  return outcomes.includes('does not hold') ? 'does not hold' : 'undecided';
 }
 
-function judgeGain(section: Section, axis: Section['axis'], choose: (all: At[]) => At[]): Seen | undefined {
-  const own = choose(ratiosOf(section));
+/** More than the baseline. */
+function gains(ratio: Estimate): Outcome {
+  const verdict = verdictOf(ratio);
+  if (verdict === 'above') return 'holds';
+  return verdict === 'below' ? 'does not hold' : 'undecided';
+}
+
+const isShort = ({ requestsPerConnection }: Point) => requestsPerConnection === 1;
+
+function judgeGain(
+  section: Section,
+  axis: Section['axis'],
+  which: (point: Point) => boolean,
+): Seen | undefined {
+  const own = ratiosOf(section).filter(({ point }) => which(point));
   if (section.axis !== axis || own.length === 0) return undefined;
   return {
-    outcome: together(
-      own.map(({ ratio }) => verdictOf(ratio)),
-      'above',
-    ),
-    seen: listOf(own.map((one) => said(section, one))),
+    outcome: together(own.map(({ ratio }) => gains(ratio))),
+    seen: said(section, own),
   };
 }
 
@@ -144,12 +159,7 @@ function judgeBatching(section: Section): Seen | undefined {
   };
   const [batch, partition, lwsocket] = [gain('batch'), gain('partition'), gain('lwsocket')];
   if (!batch || !partition || !lwsocket) return undefined;
-  const outcomes = [above(batch, partition), above(batch, lwsocket)];
-  const outcome = outcomes.every((one) => one === 'holds')
-    ? 'holds'
-    : outcomes.includes('does not hold')
-      ? 'does not hold'
-      : 'undecided';
+  const outcome = together([above(batch, partition), above(batch, lwsocket)]);
   const [b, p, l] = [batch, partition, lwsocket].map(({ median }) => formatPercent(median));
   return {
     outcome,
@@ -166,14 +176,12 @@ function judgeSpeedup(section: Section): Seen | undefined {
     return point.cores === most && most > 1 && own && stock ? [{ point, own, stock }] : [];
   });
   if (section.axis !== 'cores' || pairs.length === 0) return undefined;
-  const outcomes = pairs.map(({ own, stock }) => above(own, stock));
   const words = pairs.map(
     ({ point, own, stock }) =>
       `${formatRatio(own.median)} against ${formatRatio(stock.median)} at ${pointWords(section, point)}`,
   );
-  const all = outcomes.every((one) => one === 'holds');
   return {
-    outcome: all ? 'holds' : outcomes.includes('does not hold') ? 'does not hold' : 'undecided',
+    outcome: together(pairs.map(({ own, stock }) => above(own, stock))),
     seen: `a speed-up of ${listOf(words)}`,
   };
 }
@@ -181,9 +189,9 @@ function judgeSpeedup(section: Section): Seen | undefined {
 /** That there is nothing is not shown by an interval that holds 1: only that there is something is. */
 function judgePersistent(section: Section): Seen | undefined {
   const last = ratiosOf(section).find(({ point }) => point.requestsPerConnection === 'unlimited');
-  if (section.axis !== 'requestsPerConnection' || !last) return undefined;
+  if (section.axis !== 'requestsPerConnection' || !last || last.point.cores === 1) return undefined;
   const verdict = verdictOf(last.ratio);
-  return { outcome: verdict === 'above' ? 'does not hold' : 'undecided', seen: said(section, last) };
+  return { outcome: verdict === 'above' ? 'does not hold' : 'undecided', seen: said(section, [last]) };
 }
 
 function judgeMedian(section: Section): Seen | undefined {
@@ -198,7 +206,7 @@ function judgeMedian(section: Section): Seen | undefined {
   const shown = worse.length > 0 ? worse : all;
   return {
     outcome: worse.length > 0 ? 'does not hold' : decided ? 'holds' : 'undecided',
-    seen: `${worse.length > 0 ? 'higher: ' : ''}${listOf(shown.map((one) => said(section, one)))}`,
+    seen: `${worse.length > 0 ? 'higher: ' : ''}${said(section, shown)}`,
   };
 }
 
@@ -210,6 +218,6 @@ function judgeFiles(section: Section): Seen | undefined {
   if (!half || !whole) return undefined;
   return {
     outcome: above(half.ratio, whole.ratio),
-    seen: `${said(section, half)}, ${said(section, whole)}`,
+    seen: said(section, [half, whole]),
   };
 }

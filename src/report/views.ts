@@ -80,21 +80,34 @@ export type Viewed = { view: View; points: Point[] };
 export function viewsOf(application: string, points: Point[]): Viewed[] {
   const usual = usualOf(points);
   const own = views[application] ?? [overLength];
-  const candidates = own.map((view) => ({ view, points: pointsOf(view, points, usual) }));
+  const candidates = own.map((view) => ({ view, points: inLines(view, pointsOf(view, points, usual)) }));
   const [main, ...more] = candidates.filter(varies).filter(isNew);
   const shown = main ? [main, ...more] : candidates.slice(0, 1);
-  const others = points.filter((point) => !shown.some((one) => one.points.includes(point)));
-  return others.length > 0 ? [...shown, otherPoints(others)] : shown;
+  const whole = shown.map((one) => withLone(one, pointsOf(one.view, unseen(points, shown), usual), points));
+  const others = unseen(points, whole);
+  return others.length > 0 ? [...whole, otherPoints(others)] : whole;
 }
 
-/** A panel with a single point shows nothing, unless all are like that. */
+const unseen = (points: Point[], shown: Viewed[]) =>
+  points.filter((point) => !shown.some((one) => one.points.includes(point)));
+
+/** Those that are usual in all but what the view is about. */
 function pointsOf({ axis, facet }: View, points: Point[], usual: Partial<Point>): Point[] {
   const fixed = (Object.keys(usual) as Field[]).filter((field) => field !== axis && field !== facet);
-  const own = points.filter((point) => fixed.every((field) => point[field] === usual[field]));
-  const inLine = own.filter((point) =>
-    own.some((other) => other[axis] !== point[axis] && (!facet || other[facet] === point[facet])),
+  return points.filter((point) => fixed.every((field) => point[field] === usual[field]));
+}
+
+/** A panel with a single point shows little: it is left out, unless all are like that. */
+function inLines({ axis, facet }: View, points: Point[]): Point[] {
+  const inLine = points.filter((point) =>
+    points.some((other) => other[axis] !== point[axis] && (!facet || other[facet] === point[facet])),
   );
-  return inLine.length > 0 ? inLine : own;
+  return inLine.length > 0 ? inLine : points;
+}
+
+/** But where nobody else shows such a point, its place is here. */
+function withLone({ view, points }: Viewed, lone: Point[], inOrder: Point[]): Viewed {
+  return { view, points: inOrder.filter((point) => points.includes(point) || lone.includes(point)) };
 }
 
 /** Panels of a single kind may be another view's too. */

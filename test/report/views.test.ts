@@ -55,6 +55,15 @@ test('memcached’s connections are shown in both loops, beside requests a conne
   ]);
 });
 
+test('a point that nobody else shows stays where its place is, though it is alone in its panel', () => {
+  const closed = [64, 256, 1024].map((connections) => ({ ...at('unlimited'), connections }));
+  const own = [at(1), ...closed, { ...at('unlimited'), connections: 1024, rate: 20_000 }];
+  expect(shown('memcached', own)).toEqual([
+    ['Requests a connection', 2],
+    ['Latency over persistent connections', 4],
+  ]);
+});
+
 test('nginx’s workloads are panels, on one number of cores too', () => {
   const all = ['specweb', 'yahoo'].flatMap((workload) => [on(workload, 1), on(workload, 2)]);
   expect(shown('nginx', all)).toEqual([['Workloads', 4]]);
