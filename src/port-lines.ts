@@ -4,20 +4,9 @@ import { z } from 'zod';
 import { fixesOf, type Port, patchesOf } from './port.js';
 import type { Source } from './port-source.js';
 import { applyPatches, treeDirectory, unpack } from './port-tree.js';
+import { type PortLines, portLines } from './results.js';
 import { runStep } from './stamp.js';
 import { runTool } from './tool.js';
-
-/** Lines of C, without blank ones and comments: the paper's Table 2. */
-export const portLines = z.strictObject({
-  /** Of the application as its makers released it. */
-  application: z.int().nonnegative(),
-  /** Of these, added, changed and removed by our patches, what an old release needs today left out. */
-  changed: z.int().nonnegative(),
-  /** In files of our own beside it. */
-  own: z.int().nonnegative(),
-});
-
-export type PortLines = z.infer<typeof portLines>;
 
 /** Count an application's lines and those that the port changes; true if that was not done before. */
 export function countLines(port: Port, source: Source): Promise<boolean> {

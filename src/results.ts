@@ -2,7 +2,6 @@ import { appendFileSync, mkdirSync, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { z } from 'zod';
 import { UserError } from './errors.js';
-import { portLines } from './port-lines.js';
 import { fromFormat1 } from './results-format-1.js';
 import { fromFormat2 } from './results-format-2.js';
 
@@ -89,6 +88,16 @@ export const machineDescription = z.strictObject({
   mitigations: z.record(z.string(), z.string()),
   /** This project's commit; "-dirty" where files differ from it. */
   commit: z.string(),
+});
+
+/** Lines of C, without blank ones and comments: the paper's Table 2. */
+export const portLines = z.strictObject({
+  /** Of the application as its makers released it. */
+  application: count,
+  /** Of these, added, changed and removed by our patches. */
+  changed: count,
+  /** In files of our own beside it. */
+  own: count,
 });
 
 /** A part of a run: all its points with all its variants, round after round. */
@@ -218,6 +227,7 @@ const resultRecord = z.union([machine, skip, okSample, failedSample, end, resume
 export type Variant = z.infer<typeof variantSchema>;
 export type Point = z.infer<typeof point>;
 export type Phase = z.infer<typeof phase>;
+export type PortLines = z.infer<typeof portLines>;
 export type Host = z.infer<typeof host>;
 export type TopologyRecord = z.infer<typeof topology>;
 export type MachineRecord = z.infer<typeof machine>;
