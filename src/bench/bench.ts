@@ -103,8 +103,12 @@ const mostSamples = ({ phases }: Plan) => Math.max(...phases.map(({ samples }) =
 async function measureAll(run: Run): Promise<void> {
   const { measure } = startRun(run);
   const failures: unknown[] = [];
-  const tasks = run.plan.phases.map((phase) => ({
-    title: `Measure ${run.application.name}, ${phase.about}, ${phase.topology}: ${ordersLeft(phase, run).length} samples`,
+  const left = run.plan.phases.flatMap((phase) => {
+    const samples = ordersLeft(phase, run).length;
+    return samples > 0 ? [{ phase, samples }] : [];
+  });
+  const tasks = left.map(({ phase, samples }) => ({
+    title: `Measure ${run.application.name}, ${phase.about}, ${phase.topology}: ${samples} samples`,
     task: async (_context: unknown, task: { output: string }) => {
       try {
         await measure(phase, (progress) => {

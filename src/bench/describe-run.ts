@@ -10,7 +10,7 @@ import type { Plan } from './plan.js';
 /** Where and what a run measures, for its record. */
 export async function describeRun(
   application: Application,
-  content: Content,
+  content: Pick<Content, 'parameters'>,
   { phases }: Pick<Plan, 'phases'>,
 ): Promise<Omit<MachineRecord, 'type' | 'format' | 'startedAt' | 'plan'>> {
   const { name, version } = application;

@@ -5,9 +5,6 @@ import type { Load, LoadOutcome } from './application.js';
 import { pointOptions } from './load-options.js';
 import { outcomeOf } from './load-outcome.js';
 
-/** The paper's connections of each of its clients. */
-export const connections = 256;
-
 /** What of the load is said in a report. */
 export const parameters = { close: 'rst' };
 

@@ -1,18 +1,11 @@
 import type { EngineName } from '../results.js';
 import type { Grid, PhaseSpec, Preset } from './application.js';
-import { connections } from './echo-load.js';
+import { gridOf } from './grid.js';
 import { accumulated, baseline, megapipe, raw, reuseport, sleep, steered, whole } from './variant.js';
 
 /** The paper's defaults: 64 B a message, 10 transactions a connection, all cores. */
-const grid = (varied: Partial<Grid>): Grid => ({
-  workload: ['echo'],
-  requestsPerConnection: [10],
-  messageBytes: [64],
-  cores: 'all',
-  connections: [connections],
-  rate: [null],
-  ...varied,
-});
+const grid = (varied: Partial<Grid>) =>
+  gridOf({ workload: ['echo'], requestsPerConnection: [10], messageBytes: [64], ...varied });
 
 /** The lengths of connections of the paper's Fig. 1a and Table 3, and connections without end. */
 const allLengths: Grid['requestsPerConnection'] = [1, 2, 4, 8, 16, 32, 64, 128, 'unlimited'];

@@ -2,8 +2,9 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
-import { type Channels, engineName, type Variant } from '../results.js';
+import type { Channels, Variant } from '../results.js';
 import type { Identity, ServerFolders, Started } from './application.js';
+import { channelsIn } from './channel-words.js';
 import { echoGreeting } from './echo-programs.js';
 
 /** Where all that a server says is kept. */
@@ -20,23 +21,13 @@ export function greetingOf(folders: ServerFolders): string {
   return linesOf(folders)[0] ?? '';
 }
 
-const onChannels = /^listening: engine (\w+), batch (\d+), lwsocket (on|off), partition (on|off)$/;
-
 /** What a greeting says that the server is: libmegapipe's example, or one of the rivals. */
 export function identityOf(greeting: string, rivals: readonly Variant[]): Identity {
   const rival = rivals.find((variant) => echoGreeting(variant) === greeting);
   if (rival) return { stock: rival.id };
-  const [, engine, batch, lwsocket, partition] = onChannels.exec(greeting) ?? [];
-  if (engine === undefined) throw new Error(`the server is none of ours: it said "${greeting}"`);
-  return {
-    engine: engineName.parse(engine),
-    batch: Number(batch),
-    techniques: [
-      ...(partition === 'on' ? (['partition'] as const) : []),
-      ...(Number(batch) > 1 ? (['batch'] as const) : []),
-      ...(lwsocket === 'on' ? (['lwsocket'] as const) : []),
-    ],
-  };
+  const channels = channelsIn(greeting);
+  if (channels === undefined) throw new Error(`the server is none of ours: it said "${greeting}"`);
+  return channels;
 }
 
 const count = z.int().nonnegative();

@@ -1,5 +1,5 @@
 import type { Application } from './application.js';
-import { connections, loadCommand, parameters, readLoad } from './echo-load.js';
+import { loadCommand, parameters, readLoad } from './echo-load.js';
 import { preset } from './echo-plan.js';
 import { echoCommand } from './echo-programs.js';
 import { askChannels, greetingOf, identityOf, wordsFile } from './echo-words.js';
@@ -10,8 +10,8 @@ const stock = [baseline, reuseport, steered, sleep, raw] as const;
 /** The paper's microbenchmark (sections 2.2 and 5.1): a server that says again what it is told, and its rivals. */
 export const echo: Application = {
   name: 'echo',
-  workload: 'messages that come back, compared with what was sent, closed loop',
-  parameters: { connections, ...parameters },
+  workload: 'messages that come back, compared with what was sent',
+  parameters,
   workloads: ['echo'],
   varies: ['requestsPerConnection', 'messageBytes', 'cores', 'connections', 'rate'],
   commonArguments: [],

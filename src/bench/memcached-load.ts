@@ -5,9 +5,6 @@ import type { Load, LoadOutcome } from './application.js';
 import { pointOptions } from './load-options.js';
 import { outcomeOf } from './load-outcome.js';
 
-/** The paper's connections of each of its three client machines. */
-export const connections = 256;
-
 /** memaslap's default workload, as the paper used it, and what of it is said in a report. */
 export const parameters = {
   keys: 100_000,

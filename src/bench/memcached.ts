@@ -2,8 +2,9 @@ import { serverBinary } from '../port.js';
 import { loadPortVersion } from '../port-version.js';
 import type { EngineName, Variant } from '../results.js';
 import type { Application, Grid, PhaseSpec, Preset, ServerPlace } from './application.js';
+import { gridOf } from './grid.js';
 import { readChannels } from './memcached-channels.js';
-import { connections, loadCommand, parameters, readLoad } from './memcached-load.js';
+import { loadCommand, parameters, readLoad } from './memcached-load.js';
 import { accumulated, baseline, whole } from './variant.js';
 
 /**
@@ -17,7 +18,7 @@ const commonArguments = ['-U', '0', '-m', '1024', '-c', '4096', '-o', 'hashpower
 export const memcachedAt = (version?: string): Application => ({
   name: 'memcached',
   version,
-  workload: 'gets and sets over TCP, every value stored before and verified when got, closed loop',
+  workload: 'gets and sets over TCP, every value stored before and verified when got',
   parameters,
   workloads: ['memaslap'],
   varies: ['requestsPerConnection', 'cores', 'connections', 'rate'],
@@ -63,15 +64,8 @@ function megapipeOptions({ engine, techniques, batch }: Variant): string {
   ].join(',');
 }
 
-const grid = (varied: Partial<Grid>): Grid => ({
-  workload: ['memaslap'],
-  requestsPerConnection: ['unlimited'],
-  messageBytes: [null],
-  cores: 'all',
-  connections: [connections],
-  rate: [null],
-  ...varied,
-});
+const grid = (varied: Partial<Grid>) =>
+  gridOf({ workload: ['memaslap'], requestsPerConnection: ['unlimited'], ...varied });
 
 /** The points of the paper's Fig. 5. */
 const allLengths = [grid({ requestsPerConnection: [1, 2, 4, 8, 16, 32, 64, 128, 'unlimited'] })];
@@ -86,8 +80,8 @@ const latencies = (numbers: number[]) => [
 ];
 
 /**
- * Techniques are told apart on the first engine; the full run shows the others whole. Separate hosts get the rivals. So
- * many rounds and such windows as the paper's figures of all applications take an hour and a half on two cores.
+ * Techniques are told apart on the first engine; the full run shows the others whole. Separate hosts get the
+ * rivals.
  */
 function preset(name: 'quick' | 'full', engines: EngineName[]): Preset {
   return name === 'full'

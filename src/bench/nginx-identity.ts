@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
-import { engineName } from '../results.js';
 import type { Complaints, Identity, ServerFolders } from './application.js';
+import { channelsIn } from './channel-words.js';
 import { errorLog } from './nginx-config.js';
 
 /** What nginx wrote in its log of errors and notices: which event method runs, and on which engine. */
@@ -8,18 +8,9 @@ export function identify(log: string): Identity {
   const method = /using the "(\w+)" event method/.exec(log)?.[1];
   if (method === undefined) throw new Error('nginx did not log which event method it uses');
   if (method !== 'megapipe') return null;
-  const [, engine, batch, lwsocket, partition] =
-    /megapipe: engine (\w+), batch (\d+), lwsocket (on|off), partition (on|off)/.exec(log) ?? [];
-  if (engine === undefined) throw new Error('nginx did not log which engine its channels run on');
-  return {
-    engine: engineName.parse(engine),
-    batch: Number(batch),
-    techniques: [
-      ...(partition === 'on' ? (['partition'] as const) : []),
-      ...(Number(batch) > 1 ? (['batch'] as const) : []),
-      ...(lwsocket === 'on' ? (['lwsocket'] as const) : []),
-    ],
-  };
+  const channels = channelsIn(log);
+  if (channels === undefined) throw new Error('nginx did not log which engine its channels run on');
+  return channels;
 }
 
 /** The last of what nginx logged as gone wrong, on one line. */

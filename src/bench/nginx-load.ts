@@ -9,9 +9,6 @@ import { outcomeOf } from './load-outcome.js';
 /** The paper's workloads (section 5.3). */
 export const workloads = workloadNames;
 
-/** Held open at a time. */
-export const connections = 256;
-
 /** What of the load is said in a report. */
 export const parameters = { close: 'rst' };
 

@@ -4,10 +4,11 @@ import { serverBinary } from '../port.js';
 import { loadPortVersion } from '../port-version.js';
 import type { EngineName } from '../results.js';
 import type { Application, Grid, PhaseSpec, Preset } from './application.js';
+import { gridOf } from './grid.js';
 import { eventSettings, httpSettings, nginxConfig } from './nginx-config.js';
 import { prepareContent } from './nginx-content.js';
 import { complaints, identify, readLog } from './nginx-identity.js';
-import { connections, loadCommand, parameters, readLoad, workloads } from './nginx-load.js';
+import { loadCommand, parameters, readLoad, workloads } from './nginx-load.js';
 import { accumulated, baseline, reuseport, whole } from './variant.js';
 
 /** nginx as the paper loads it (section 5.3): static files from memory, for three workloads. */
@@ -15,7 +16,7 @@ export const nginxAt = (version?: string): Application => ({
   name: 'nginx',
   version,
   workload:
-    'GET requests for static files from memory, every answer verified, closed loop; requests per connection and sizes ' +
+    'GET requests for static files from memory, every answer verified; requests per connection and sizes ' +
     'of files as the workloads have them',
   parameters,
   workloads,
@@ -45,14 +46,8 @@ export const nginxAt = (version?: string): Application => ({
 
 const stock = [baseline, reuseport];
 
-const grid = (cores: Grid['cores'], own: readonly string[] = workloads): Grid => ({
-  workload: [...own],
-  requestsPerConnection: [null],
-  messageBytes: [null],
-  cores,
-  connections: [connections],
-  rate: [null],
-});
+const grid = (cores: Grid['cores'], own: readonly string[] = workloads) =>
+  gridOf({ workload: [...own], requestsPerConnection: [null], cores });
 
 /**
  * The full run is the paper's Fig. 7 on each topology. The quick run has all workloads on all cores, and the rivals once

@@ -38,8 +38,7 @@ export function readBegun(file: string): Begun {
 export async function checkResumable(file: string, { application, begun }: BenchChoices): Promise<void> {
   if (!begun) return;
   const { machine } = begun;
-  const content = { folder: '', parameters: {}, remove: () => undefined };
-  const { workload: _workload, ...now } = await describeRun(application, content, machine.plan);
+  const { workload: _workload, ...now } = await describeRun(application, { parameters: {} }, machine.plan);
   const other = (Object.keys(now) as (keyof typeof now)[]).filter(
     (field) => !isDeepStrictEqual(now[field], machine[field]),
   );

@@ -35,9 +35,11 @@ type BenchOptions = {
 
 /** `megapipe bench`: measure the variants of an application against each other, and report. */
 export function addBenchCommand(program: Command): void {
-  const command = benchCommand().action((name: string | undefined, options: BenchOptions) =>
-    options.resume ? resume(name, options, options.resume) : bench(name, options),
-  );
+  const command = benchCommand()
+    .copyInheritedSettings(program)
+    .action((name: string | undefined, options: BenchOptions) =>
+      options.resume ? resume(name, options, options.resume) : bench(name, options),
+    );
   addBenchGuestCommand(command);
   program.addCommand(command);
 }
@@ -45,14 +47,13 @@ export function addBenchCommand(program: Command): void {
 function benchCommand(): Command {
   return new Command('bench')
     .description('measure applications over stock I/O and over MegaPipe, and report')
-    .copyInheritedSettings(new Command().exitOverride().configureOutput({ outputError: () => {} }))
     .addArgument(
       new Argument('[application]', 'what to measure (default: all, one after the other)').choices(
         applicationNames,
       ),
     )
     .addOption(new Option('--quick', 'the essence of everything, in minutes (default)').conflicts('full'))
-    .option('--full', 'every point and variant, in an hour and a half')
+    .option('--full', 'every point and variant, in an hour or more')
     .option('--engines <list>', `of ${engineName.options.join(', ')} (default: those that work here)`)
     .option(
       '--variants <list>',
@@ -108,7 +109,9 @@ async function resume(name: string | undefined, given: BenchOptions, file: strin
 }
 
 function parseWords(words: string[]): { name: string | undefined; options: BenchOptions } {
-  const command = benchCommand().action(() => undefined);
+  const command = benchCommand()
+    .exitOverride()
+    .configureOutput({ outputError: () => {} });
   command.parse(words, { from: 'user' });
   return { name: command.args[0], options: command.opts<BenchOptions>() };
 }

@@ -1,9 +1,10 @@
 import { chmodSync, existsSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { connections } from '../grid.js';
 import { describeMachine } from '../machine.js';
 import { startChild } from '../process.js';
 import type { GuestSaying } from './dialogue.js';
-import { connections, type GuestOrder, type GuestPlan, guestOrders } from './plan.js';
+import { type GuestOrder, type GuestPlan, guestOrders } from './plan.js';
 import { pingpong } from './programs.js';
 import { openSubject, type Subject, type Target } from './subject.js';
 

@@ -1,5 +1,6 @@
 import { UserError } from '../../errors.js';
 import type { EngineName, RequestsPerConnection, Variant } from '../../results.js';
+import { connections } from '../grid.js';
 import { inTurn } from '../plan.js';
 import { accumulated, baseline, whole } from '../variant.js';
 
@@ -33,9 +34,6 @@ export type GuestChoices = {
   points: RequestsPerConnection[] | undefined;
   samples: number | undefined;
 };
-
-/** Connections at a time, whatever is measured. */
-export const connections = 256;
 
 const presets = {
   quick: { samples: 3, transactions: 20 * connections },
