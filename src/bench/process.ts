@@ -1,5 +1,3 @@
-import { once } from 'node:events';
-import { createServer } from 'node:net';
 import { execa } from 'execa';
 
 /** A process of a sample: it ends when we do, however we end. */
@@ -28,14 +26,4 @@ export function startChild(command: string[], signal: AbortSignal, ending: Endin
     cancelSignal: signal,
     timeout: ending.timeoutMs ?? 0,
   });
-}
-
-/** A TCP port that nothing listens on. A new one for each server: the last one's may be busy for a while. */
-export async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const address = probe.address();
-  probe.close();
-  await once(probe, 'close');
-  return typeof address === 'object' && address ? address.port : 0;
 }

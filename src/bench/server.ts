@@ -7,7 +7,8 @@ import { pinned } from '../topology.js';
 import type { Application, Ask, Content, Identity, ServerFolders } from './application.js';
 import { dialogue } from './dialogue.js';
 import { makeFolder } from './folders.js';
-import { type Child, freePort, startChild } from './process.js';
+import { freePort } from './free-port.js';
+import { type Child, startChild } from './process.js';
 import { killAll, type ProcessId, processTree } from './processes.js';
 
 /** A server that answers. */

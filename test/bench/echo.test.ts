@@ -12,7 +12,7 @@ import { echoCommand, echoGreeting } from '../../src/bench/echo-programs.js';
 import { identityOf } from '../../src/bench/echo-words.js';
 import { pingpong } from '../../src/bench/guest/programs.js';
 import { writeScript } from '../../src/bench/guest/script.js';
-import { freePort } from '../../src/bench/process.js';
+import { freePort } from '../../src/bench/free-port.js';
 import { checkIdentity } from '../../src/bench/sample.js';
 import { startServer } from '../../src/bench/server.js';
 import { baseline, megapipe, steered, whole } from '../../src/bench/variant.js';

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { dirname } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import { workload } from '../../loadgen/workloads.js';
-import { freePort } from '../../src/bench/process.js';
+import { freePort } from '../../src/bench/free-port.js';
 import { processTree } from '../../src/bench/processes.js';
 import { whyNoTracing } from '../../src/bench/trace.js';
 import { readResults } from '../../src/results.js';

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { describe, expect } from 'vitest';
-import { freePort } from '../../src/bench/process.js';
+import { freePort } from '../../src/bench/free-port.js';
 import { allowedCpus, parseCpuList } from '../../src/topology.js';
 import { testUnless } from '../skip.js';
 import { childrenOf, isRunning, notBuilt, start } from './running.js';
