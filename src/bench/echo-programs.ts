@@ -23,7 +23,7 @@ const rivals: Record<string, { command: string[]; runsAs: string }> = {
   raw: { command: [program('uring-echo'), '-s'], runsAs: 'io_uring, queues steered' },
 };
 
-/** The echo server of a variant: a rival, or libmegapipe's example. */
+/** The echo server of a variant: a rival, or that over libmegapipe. */
 export function echoCommand(
   variant: Variant,
   { address, port, workers, messageBytes }: Omit<ServerPlace, 'cpus'>,
@@ -35,7 +35,7 @@ export function echoCommand(
   if (rival) return [...rival.command, ...place];
   const { engine, techniques, batch } = variant;
   return [
-    program('echo'),
+    program('megapipe-echo'),
     ...place,
     ...['-e', String(engine), '-b', String(batch)],
     ...(techniques.includes('lwsocket') ? [] : ['-L']),

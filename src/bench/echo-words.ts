@@ -21,7 +21,7 @@ export function greetingOf(folders: ServerFolders): string {
   return linesOf(folders)[0] ?? '';
 }
 
-/** What a greeting says that the server is: libmegapipe's example, or one of the rivals. */
+/** What a greeting says that the server is: that over libmegapipe, or one of its rivals. */
 export function identityOf(greeting: string, rivals: readonly Variant[]): Identity {
   const rival = rivals.find((variant) => echoGreeting(variant) === greeting);
   if (rival) return { stock: rival.id };
@@ -32,7 +32,7 @@ export function identityOf(greeting: string, rivals: readonly Variant[]): Identi
 
 const count = z.int().nonnegative();
 
-/** What one of the example's threads tells of its channel. */
+/** What one of the server's threads tells of its channel. */
 const told = z.object({
   cpu: count,
   requests: count,
@@ -42,7 +42,7 @@ const told = z.object({
 
 const withinMs = 5000;
 
-/** Have the example tell what its channels have done so far: each in a line of its own. */
+/** Have the server tell what its channels have done so far: each in a line of its own. */
 export async function askChannels(
   identity: Identity,
   { pid, workers, folders }: Started,

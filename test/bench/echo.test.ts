@@ -10,12 +10,13 @@ import { parseProcessCpuUs } from '../../src/bench/cpu-time.js';
 import { echo } from '../../src/bench/echo.js';
 import { echoCommand, echoGreeting } from '../../src/bench/echo-programs.js';
 import { identityOf } from '../../src/bench/echo-words.js';
+import { freePort } from '../../src/bench/free-port.js';
 import { pingpong } from '../../src/bench/guest/programs.js';
 import { writeScript } from '../../src/bench/guest/script.js';
-import { freePort } from '../../src/bench/free-port.js';
 import { checkIdentity } from '../../src/bench/sample.js';
 import { startServer } from '../../src/bench/server.js';
 import { baseline, megapipe, steered, whole } from '../../src/bench/variant.js';
+import { buildDir } from '../../src/paths.js';
 import type { Variant } from '../../src/results.js';
 import { allowedCpus, makeTopology } from '../../src/topology.js';
 import { engines } from '../engines.js';
@@ -66,14 +67,17 @@ const bytes = Buffer.from(Array.from({ length: 10_000 }, (_, index) => index % 2
 for (const { engine, missing } of engines) {
   const techniques = [[], ['batch'], ['partition', 'batch', 'lwsocket']] as const;
   for (const variant of techniques.map((own) => megapipe(engine, own))) {
-    testUnless(missing)(`the example as ${variant.id} sends back what it is sent`, async () => {
-      const { port, greeting } = await start(variant);
-      expect(greeting).toBe(echoGreeting(variant));
-      expect(await echoed(port, bytes)).toEqual(bytes);
-    });
+    testUnless(missing)(
+      `the server over libmegapipe as ${variant.id} sends back what it is sent`,
+      async () => {
+        const { port, greeting } = await start(variant);
+        expect(greeting).toBe(echoGreeting(variant));
+        expect(await echoed(port, bytes)).toEqual(bytes);
+      },
+    );
   }
 
-  testUnless(missing)(`the example on ${engine} tells what its channel did when it is ended`, async () => {
+  testUnless(missing)(`the server on ${engine} tells what its channel did when it is ended`, async () => {
     const { server, port } = await start(whole(engine));
     expect(await load(port, ['-n', '4', '-m', '4000'])).toMatchObject({ transactions: 4000 });
     server.kill('SIGTERM');
@@ -86,7 +90,7 @@ for (const { engine, missing } of engines) {
     if (engine !== 'epoll') expect(told.crossings).toBeLessThan(told.requests / 2);
   });
 
-  testUnless(missing)(`the example on ${engine} tells the benchmark what its channels did`, async () => {
+  testUnless(missing)(`the server on ${engine} tells the benchmark what its channels did`, async () => {
     const content = { folder: '', parameters: {}, remove: () => undefined };
     const topology = await makeTopology('loopback');
     const { signal } = new AbortController();
@@ -109,6 +113,14 @@ for (const { engine, missing } of engines) {
     }
   });
 }
+
+test('the example of libmegapipe sends back what it is sent, to many', async () => {
+  const port = await freePort();
+  const server = execa(join(buildDir, 'libmegapipe/echo'), [String(port)], { reject: false });
+  running.push(server);
+  await expect.poll(() => echoed(port, bytes).catch(() => undefined)).toEqual(bytes);
+  expect(await load(port, ['-n', '4', '-m', '4000'])).toMatchObject({ transactions: 4000 });
+});
 
 test('a rival that runs as another is found out', () => {
   for (const variant of echo.stock) {

@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: MIT
 /*
- * The rival of libmegapipe's example "echo" over epoll, level triggered, as
- * one would write it with care today. Options: rival.h. With -w it sleeps
- * before it asks for events, unless the last time there were many: what
- * libmegapipe's waiting for a batch brings, without libmegapipe.
+ * The rival over epoll, level triggered, as one would write it with care today.
+ * Options: echo-server.h. With -w MICROSECONDS it sleeps before it asks for
+ * events, unless the last time there were many: what libmegapipe's waiting for
+ * a batch brings, without libmegapipe.
  */
 #define _GNU_SOURCE
 #include <err.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -17,7 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "rival.h"
+#include "echo-server.h"
 
 #define EVENTS 512
 #define MANY 32
@@ -32,6 +36,7 @@ struct rest {
 };
 
 static struct rest *rests[MAX_FDS]; /* by descriptor, so no two threads' */
+static int sleep_us;
 
 static void watch(int epoll, int fd, int how, uint32_t events)
 {
@@ -122,18 +127,22 @@ static void go_on(int epoll, int fd)
 	watch(epoll, fd, EPOLL_CTL_MOD, EPOLLIN);
 }
 
-static void serve_epoll(const struct rival *rival, int listener)
+static void serve_epoll(struct worker *worker)
 {
-	const struct timespec pause = { .tv_nsec = rival->sleep_us * 1000L };
+	const struct timespec pause = { .tv_nsec = sleep_us * 1000L };
+	bool is_shared = echo_queues == QUEUE_SHARED;
 	int epoll = epoll_create1(EPOLL_CLOEXEC), n = MANY;
+	int listener = worker->listener;
 	struct epoll_event events[EVENTS];
 
 	/* Else the kernel adds 50 us of its own. */
 	prctl(PR_SET_TIMERSLACK, 1UL);
+	fcntl(listener, F_SETFL, fcntl(listener, F_GETFL) | O_NONBLOCK);
 	watch(epoll, listener, EPOLL_CTL_ADD,
-	      rival->is_shared ? EPOLLIN | EPOLLEXCLUSIVE : EPOLLIN);
+	      is_shared ? EPOLLIN | EPOLLEXCLUSIVE : EPOLLIN);
+	echo_ready();
 	for (;;) {
-		if (rival->sleep_us && n < MANY)
+		if (sleep_us && n < MANY)
 			nanosleep(&pause, NULL);
 		n = epoll_wait(epoll, events, EVENTS, -1);
 		for (int i = 0; i < n; i++) {
@@ -149,7 +158,30 @@ static void serve_epoll(const struct rival *rival, int listener)
 	}
 }
 
+static void set(int option, const char *value)
+{
+	(void)option; /* -w */
+	sleep_us = atoi(value);
+}
+
+static void tell(void)
+{
+	printf("epoll, %s", echo_queues_name());
+	if (sleep_us)
+		printf(", sleep %d us", sleep_us);
+	putchar('\n');
+}
+
 int main(int argc, char **argv)
 {
-	return rival_main(argc, argv, "epoll", serve_epoll);
+	static const struct echo_server server = {
+		.options = "t:a:p:m:rsw:",
+		.set = set,
+		.serve = serve_epoll,
+		.tell = tell,
+	};
+
+	/* A client that resets is no reason to end. */
+	signal(SIGPIPE, SIG_IGN);
+	return echo_main(argc, argv, &server);
 }

@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: MIT
 /*
- * The rival of libmegapipe's example "echo" that uses io_uring by hand, with
- * all that it has for servers: connections accepted into direct descriptors by
- * one request for all, received into provided buffers by one request a
- * connection, sent out of the very buffers. What libmegapipe costs is what it
- * is slower by. Options: rival.h.
+ * The rival that uses io_uring by hand, with all that it has for servers:
+ * connections accepted into direct descriptors by one request for all, received
+ * into provided buffers by one request a connection, sent out of the very
+ * buffers. What libmegapipe costs is what it is slower by. Options:
+ * echo-server.h.
  *
  * Linux 6.1 or newer.
  */
 #define _GNU_SOURCE
 #include <err.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/io_uring.h>
+#include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -21,7 +22,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "rival.h"
+#include "echo-server.h"
 
 #define REQUESTS 4096
 #define COMPLETIONS 16384
@@ -359,13 +360,13 @@ static void make_ring(struct server *s)
 		provide(s, i);
 }
 
-static void size_buffers(struct server *s, const struct rival *rival)
+static void size_buffers(struct server *s)
 {
 	s->n_buffers = BUFFERS;
 	s->buffer_size = BUFFER_SIZE;
-	if (rival->message_bytes > BUFFER_SIZE)
-		s->buffer_size = (uint32_t)rival->message_bytes;
-	while (rival->message_bytes && s->n_buffers > BUFFERS_MIN &&
+	if (echo_message_bytes > BUFFER_SIZE)
+		s->buffer_size = (uint32_t)echo_message_bytes;
+	while (echo_message_bytes && s->n_buffers > BUFFERS_MIN &&
 	       s->n_buffers * (size_t)s->buffer_size > BUFFERS_BYTES)
 		s->n_buffers /= 2;
 	/* Else the beginnings of all would compete for the same lines. */
@@ -384,18 +385,17 @@ static unsigned int complete_all(struct server *s)
 	return tail - first;
 }
 
-static void serve_uring(const struct rival *rival, int listener)
+static void serve_uring(struct worker *worker)
 {
 	struct server *s = calloc(1, sizeof(*s));
 
 	if (!s)
 		err(1, "calloc");
-	size_buffers(s, rival);
-	s->listener = listener;
-	/* Else the request would not wait. */
-	fcntl(listener, F_SETFL, fcntl(listener, F_GETFL) & ~O_NONBLOCK);
+	size_buffers(s);
+	s->listener = worker->listener;
 	make_ring(s);
 	accept_more(s);
+	echo_ready();
 	for (;;) {
 		/* Who tried may have had nothing to receive. */
 		bool is_hungry = s->n_starved && s->n_provided;
@@ -406,7 +406,18 @@ static void serve_uring(const struct rival *rival, int listener)
 	}
 }
 
+static void tell(void)
+{
+	printf("io_uring, %s\n", echo_queues_name());
+}
+
 int main(int argc, char **argv)
 {
-	return rival_main(argc, argv, "io_uring", serve_uring);
+	static const struct echo_server server = {
+		.options = "t:a:p:m:rs",
+		.serve = serve_uring,
+		.tell = tell,
+	};
+
+	return echo_main(argc, argv, &server);
 }

@@ -5,38 +5,33 @@
 #include <linux/filter.h>
 #include <pthread.h>
 #include <sched.h>
-#include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "rival.h"
+#include "echo-server.h"
 
 #define BACKLOG 4096
 #define MAX_THREADS 1024
 
-enum queues { QUEUE_SHARED, QUEUES_HASHED, QUEUES_STEERED };
-
-struct worker {
-	pthread_t thread;
-	int cpu;
-	int listener;
-};
+enum queues echo_queues;
+int echo_message_bytes;
 
 static struct sockaddr_in address = { .sin_family = AF_INET };
-static enum queues queues;
-static struct rival rival;
-static serve *serve_connections;
+static const struct echo_server *server;
 static struct worker workers[MAX_THREADS];
-static pthread_barrier_t begun;
+static pthread_barrier_t ready;
+
+void echo_ready(void)
+{
+	pthread_barrier_wait(&ready);
+}
 
 static void *run(void *data)
 {
-	const struct worker *worker = data;
-
-	pthread_barrier_wait(&begun);
-	serve_connections(&rival, worker->listener);
+	server->serve(data);
 	return NULL;
 }
 
@@ -70,11 +65,11 @@ static void steer(int listener, int count)
 
 static int listen_now(void)
 {
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	int on = 1;
 
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	if (queues != QUEUE_SHARED)
+	if (echo_queues != QUEUE_SHARED)
 		setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
 	if (bind(fd, (struct sockaddr *)&address, sizeof(address)) ||
 	    listen(fd, BACKLOG))
@@ -99,11 +94,11 @@ static void open_queues(int count)
 {
 	for (int i = 0; i < count; i++) {
 		workers[i].cpu = next_cpu(i ? workers[i - 1].cpu : -1);
-		workers[i].listener = i && queues == QUEUE_SHARED ?
+		workers[i].listener = i && echo_queues == QUEUE_SHARED ?
 					      workers[0].listener :
 					      listen_now();
 	}
-	if (queues == QUEUES_STEERED)
+	if (echo_queues == QUEUES_STEERED)
 		steer(workers[0].listener, count);
 }
 
@@ -123,61 +118,73 @@ static void start(struct worker *worker)
 	pthread_attr_destroy(&attr);
 }
 
-static void tell(const char *means)
+const char *echo_queues_name(void)
 {
 	static const char *const names[] = { "queue shared", "queues hashed",
 					     "queues steered" };
 
-	printf("listening: %s, %s", means, names[queues]);
-	if (rival.sleep_us)
-		printf(", sleep %d us", rival.sleep_us);
-	putchar('\n');
-	fflush(stdout);
+	return names[echo_queues];
 }
 
-static void run_workers(int count, const char *means)
+static void run_workers(int count)
 {
-	pthread_barrier_init(&begun, NULL, (unsigned int)count + 1);
+	pthread_barrier_init(&ready, NULL, (unsigned int)count + 1);
 	open_queues(count);
+	if (server->begin)
+		server->begin(workers, count);
 	for (int i = 0; i < count; i++)
 		start(&workers[i]);
-	pthread_barrier_wait(&begun);
-	tell(means);
-	pthread_join(workers[0].thread, NULL);
+	pthread_barrier_wait(&ready);
+	fputs("listening: ", stdout);
+	server->tell();
+	fflush(stdout);
+	if (server->hear)
+		server->hear(workers, count);
+	for (int i = 0; i < count; i++)
+		pthread_join(workers[i].thread, NULL);
 }
 
-int rival_main(int argc, char **argv, const char *means, serve *serve)
+static void set_host(const char *host)
 {
-	int threads = 1, option, port = 7777;
-	const char *host = "127.0.0.1";
+	if (inet_pton(AF_INET, host, &address.sin_addr) != 1)
+		errx(2, "%s is not an IPv4 address", host);
+}
 
-	while ((option = getopt(argc, argv, "t:a:p:rsw:m:")) != -1) {
+/* False: the server's own. */
+static bool set_common(int option, const char *value)
+{
+	if (option == 'a')
+		set_host(value);
+	else if (option == 'p')
+		address.sin_port = htons((uint16_t)atoi(value));
+	else if (option == 'm')
+		echo_message_bytes = atoi(value);
+	else if (option == 'r')
+		echo_queues = QUEUES_HASHED;
+	else if (option == 's')
+		echo_queues = QUEUES_STEERED;
+	else
+		return false;
+	return true;
+}
+
+int echo_main(int argc, char **argv, const struct echo_server *which)
+{
+	int threads = 1, option;
+
+	server = which;
+	set_host("127.0.0.1");
+	address.sin_port = htons(7777);
+	while ((option = getopt(argc, argv, server->options)) != -1) {
+		if (option == '?')
+			return 2;
 		if (option == 't')
 			threads = atoi(optarg);
-		else if (option == 'a')
-			host = optarg;
-		else if (option == 'p')
-			port = atoi(optarg);
-		else if (option == 'r')
-			queues = QUEUES_HASHED;
-		else if (option == 's')
-			queues = QUEUES_STEERED;
-		else if (option == 'w')
-			rival.sleep_us = atoi(optarg);
-		else if (option == 'm')
-			rival.message_bytes = atoi(optarg);
-		else
-			return 2;
+		else if (!set_common(option, optarg))
+			server->set(option, optarg);
 	}
 	if (threads < 1 || threads > MAX_THREADS)
 		errx(2, "-t takes 1 to %d threads", MAX_THREADS);
-	if (inet_pton(AF_INET, host, &address.sin_addr) != 1)
-		errx(2, "%s is not an IPv4 address", host);
-	address.sin_port = htons((uint16_t)port);
-	rival.is_shared = queues == QUEUE_SHARED;
-	serve_connections = serve;
-	/* A client that resets is no reason to end. */
-	signal(SIGPIPE, SIG_IGN);
-	run_workers(threads, means);
+	run_workers(threads);
 	return 0;
 }
