@@ -8,20 +8,27 @@
 #include "channel.h"
 
 /*
- * What reading brings where there is no byte to read: -EAGAIN, or 0 at the end;
- * 1: it must be tried. Much cheaper than that; what comes after it wakes us.
+ * What reading brings where there is no byte to read: -EAGAIN, 0 at the end, or
+ * the socket's error; 1: it must be tried. Much cheaper than that; what comes
+ * after it wakes us.
  */
-static int mp_look_for_bytes(const struct sock *sk)
+static int mp_look_for_bytes(struct sock *sk)
 {
 	const struct tcp_sock *tp = tcp_sk(sk);
 	u32 left;
 	int state;
 
-	if (!mp_is_plain_tcp(sk) || READ_ONCE(sk->sk_err))
+	if (!mp_is_plain_tcp(sk))
 		return 1;
 	/* of the other side's end, with its place in the sequence */
 	state = inet_sk_state_load(sk);
 	left = READ_ONCE(tp->rcv_nxt) - READ_ONCE(tp->copied_seq);
+	if (READ_ONCE(sk->sk_err))
+		/* a reset: no byte comes any more, and no end came before */
+		return state == TCP_CLOSE && !left &&
+				       !sock_flag(sk, SOCK_DONE) ?
+			       sock_error(sk) :
+			       1;
 	if (state == TCP_ESTABLISHED && !left && !READ_ONCE(sk->sk_shutdown))
 		return -EAGAIN;
 	/* nothing but the end, which counts as one, or was read before */
@@ -310,7 +317,8 @@ static noinline ssize_t mp_write_parts(struct mp_handle *h,
 		ret = mp_import(&m, lane, ITER_SOURCE);
 		if (ret)
 			return ret;
-		iov_iter_advance(&m.iter, lane->done);
+		if (lane->done)
+			iov_iter_advance(&m.iter, lane->done);
 		left = iov_iter_count(&m.iter);
 		ret = mp_send(h, &m, lane->done);
 		kfree(m.heap);

@@ -62,6 +62,22 @@ static void check_kind(uint32_t h, int flags)
 	COMPLETES(ch, 2, CLOSE, 0);
 }
 
+/* The end is told again, whatever comes after it: as by read(). */
+static void check_end_then_reset(uint32_t h, int flags)
+{
+	int fd = connect_to(listener);
+	char text[8];
+	uint32_t a;
+
+	SYS(shutdown(fd, SHUT_WR));
+	a = accept_one(h, flags);
+	CHECK_IS(reads(a, text), 0);
+	reset(fd);
+	CHECK_IS(reads(a, text), 0);
+	CHECK(OUTCOME(ch, WRITE, a, BYTES("x", 1)) < 0);
+	drop(ch, a);
+}
+
 void test(void)
 {
 	uint32_t h;
@@ -71,5 +87,7 @@ void test(void)
 	h = add(ch, listener, 1);
 	check_kind(h, 0);
 	check_kind(h, MEGAPIPE_F_LWSOCKET);
+	check_end_then_reset(h, 0);
+	check_end_then_reset(h, MEGAPIPE_F_LWSOCKET);
 	SYS(close(ch));
 }
