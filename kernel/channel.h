@@ -198,6 +198,7 @@ void mp_handles_exit(void);
 
 /* operation.c */
 void mp_look_at(struct mp_handle *h);
+void mp_close(struct mp_handle *h);
 int mp_begin(struct mp_handle *h, const struct megapipe_command *cmd, int nr,
 	     bool at_once);
 

@@ -136,6 +136,10 @@ static void mp_begin_close(struct mp_handle *h,
 		mp_handle_end(h);
 		return;
 	}
+	if (at_once && !h->busy) {
+		mp_close(h);
+		return;
+	}
 	mp_cancel(h, -1U);
 	mp_go(h, at_once);
 }

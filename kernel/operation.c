@@ -270,7 +270,7 @@ static bool mp_look_at_lane(struct mp_handle *h, int nr, __poll_t events)
 }
 
 /* When all its operations have ended, the file goes, then the handle. */
-static noinline void mp_close(struct mp_handle *h)
+noinline void mp_close(struct mp_handle *h)
 {
 	struct megapipe_completion *c;
 
