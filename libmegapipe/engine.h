@@ -55,7 +55,8 @@ struct mp__op {
 	bool submitted;	    /* uring: the kernel has it */
 	bool at_position;   /* uring: offset is the position, and moves it */
 	socklen_t addr_len; /* MP_CONNECT; MP_ACCEPT: the peer's, or 0 */
-	size_t done;
+	size_t size;	    /* MP_READ, MP_WRITE: bytes of iov at first */
+	size_t done;	    /* MP_WRITE: of these */
 	int iovcnt;
 	struct iovec *iov_heap; /* the copy, where it isn't iov_inline */
 
@@ -241,7 +242,8 @@ struct mp_channel {
 	const struct mp__engine *engine;
 	const void *owner;
 	struct mp_options options; /* as in force */
-	unsigned int unflushed;
+	unsigned int unflushed;	   /* requests not pushed yet */
+	unsigned int unhurried;	   /* likewise, that no peer waits for */
 	struct mp__ops completed;
 	struct sockaddr_storage peer; /* of the MP_ACCEPT dispatched last */
 	SLIST_HEAD(, mp__op) free_ops;

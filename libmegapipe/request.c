@@ -79,7 +79,6 @@ static void cancel_writes_behind(struct mp_handle *handle)
 
 static void iov_advance(struct mp__op *op, size_t bytes)
 {
-	op->done += bytes;
 	if (op->offset >= 0)
 		op->offset += bytes;
 	while (op->iovcnt && bytes >= op->iov->iov_len) {
@@ -98,13 +97,11 @@ static bool is_short_write(struct mp__op *op, ssize_t result)
 	if (op->cmd != MP_WRITE || result <= 0 ||
 	    op->handle->kind == MP__MESSAGES)
 		return false;
-	/* mostly, it is all of one buffer */
-	if (op->iovcnt == 1 && (size_t)result == op->iov->iov_len) {
-		op->done += result;
+	op->done += result;
+	if (op->done == op->size)
 		return false;
-	}
 	iov_advance(op, result);
-	return op->iovcnt > 0;
+	return true;
 }
 
 static ssize_t final_result(struct mp__op *op, ssize_t result)
@@ -188,18 +185,17 @@ MP__INLINE int copy_iov(struct mp__op *op, const struct iovec *iov, int iovcnt)
 	return 0;
 }
 
-MP__INLINE int check_iov(const struct iovec *iov, int iovcnt)
+MP__INLINE int check_iov(const struct iovec *iov, int iovcnt, size_t *total)
 {
-	size_t total = 0;
-
+	*total = 0;
 	if (!iov || iovcnt < 1 || iovcnt > IOV_MAX)
 		return -EINVAL;
 	for (int i = 0; i < iovcnt; i++) {
 		if (!iov[i].iov_base && iov[i].iov_len)
 			return -EINVAL;
-		if (iov[i].iov_len > (size_t)SSIZE_MAX - total)
+		if (iov[i].iov_len > (size_t)SSIZE_MAX - *total)
 			return -EINVAL;
-		total += iov[i].iov_len;
+		*total += iov[i].iov_len;
 	}
 	return 0;
 }
@@ -208,11 +204,12 @@ MP__INLINE int transfer(struct mp_handle *handle, enum mp_command cmd,
 			const struct iovec *iov, int iovcnt, off_t offset)
 {
 	struct mp__op *op;
+	size_t size;
 	int ret = mp__check(handle);
 
 	if (ret)
 		return ret;
-	ret = check_iov(iov, iovcnt);
+	ret = check_iov(iov, iovcnt, &size);
 	if (ret)
 		return ret;
 	if (offset < -1 || (offset >= 0 && handle->kind != MP__DISK))
@@ -221,6 +218,7 @@ MP__INLINE int transfer(struct mp_handle *handle, enum mp_command cmd,
 	if (!op)
 		return -ENOMEM;
 	op->offset = offset;
+	op->size = size;
 	ret = copy_iov(op, iov, iovcnt);
 	if (ret) {
 		mp__op_free(op);
