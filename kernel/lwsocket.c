@@ -225,6 +225,7 @@ struct mp_handle *mp_lwsocket_accept(struct mp_handle *listener)
 		goto err_accept;
 	if (h->sock->type != SOCK_STREAM)
 		h->kind = MEGAPIPE_KIND_MESSAGES;
+	h->cookie = h->number;
 	return h;
 
 err_accept:

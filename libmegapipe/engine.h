@@ -209,8 +209,9 @@ enum mp__lwstate {
 };
 
 struct mp__lwsocket {
-	int fd;		 /* the hidden fd; -1: a direct descriptor */
-	uint32_t number; /* engine kernel: in the module */
+	int fd;			  /* the hidden fd; -1: a direct descriptor */
+	uint32_t number;	  /* engine kernel: in the module */
+	struct mp_handle *handle; /* likewise: whose completions these are */
 	uint8_t state;
 	uint8_t kind;
 	uint8_t family;

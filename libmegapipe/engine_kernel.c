@@ -28,8 +28,11 @@
 /* A UNIX socket's full backlog: nothing tells when there is room. */
 #define RETRY_US 1000
 
-/* A cookie points to a handle or, marked by the bit, to an accept queue. */
-#define COOKIE_QUEUE 1UL
+/*
+ * The cookie of a file points to its handle or accept queue, which the
+ * operation tells; that of an lwsocket is its number.
+ */
+#define COOKIE_FILE (1ULL << 63)
 
 TAILQ_HEAD(mp__handles, mp_handle);
 
@@ -219,7 +222,10 @@ static void close_number(struct mp_channel *ch, uint32_t number)
 static int register_fd(struct mp_channel *ch, int fd, uint64_t cookie,
 		       uint32_t *number)
 {
-	struct megapipe_register reg = { .fd = fd, .cookie = cookie };
+	struct megapipe_register reg = {
+		.fd = fd,
+		.cookie = cookie | COOKIE_FILE,
+	};
 
 	ch->stats.crossings++;
 	if (ioctl(engine_of(ch)->device, MEGAPIPE_IOC_REGISTER, &reg))
@@ -243,7 +249,7 @@ static int kernel_attach(struct mp_handle *handle)
 	}
 	link->number = ch->lwsockets[handle->slot].number;
 	link->is_known = true;
-	command(ch, MEGAPIPE_OP_COOKIE, link->number)->addr = (uintptr_t)handle;
+	ch->lwsockets[handle->slot].handle = handle;
 	return 0;
 }
 
@@ -518,8 +524,7 @@ static void kernel_accept(struct mp__queue *q)
 	struct megapipe_command *cmd;
 
 	if (!q->is_in_module) {
-		int ret = register_fd(ch, q->fd, (uintptr_t)q | COOKIE_QUEUE,
-				      &q->number);
+		int ret = register_fd(ch, q->fd, (uintptr_t)q, &q->number);
 
 		if (ret) {
 			mp__accepted(q, ret, false);
@@ -624,6 +629,14 @@ static void op_completed(struct mp__op *op, const struct megapipe_completion *c)
 	mp__op_done(op, result);
 }
 
+MP__INLINE void *whose(const struct mp_channel *ch,
+		       const struct megapipe_completion *c)
+{
+	if (c->cookie & COOKIE_FILE)
+		return (void *)(uintptr_t)(c->cookie & ~COOKIE_FILE);
+	return ch->lwsockets[c->cookie & MEGAPIPE_PLACE_MASK].handle;
+}
+
 static void complete_all(struct mp_channel *ch)
 {
 	struct kernel_engine *e = engine_of(ch);
@@ -633,11 +646,9 @@ static void complete_all(struct mp_channel *ch)
 			&e->completions[e->from++];
 
 		if (c->op == MEGAPIPE_OP_ACCEPT)
-			accepted((void *)(uintptr_t)(c->cookie & ~COOKIE_QUEUE),
-				 c);
+			accepted(whose(ch, c), c);
 		else
-			op_completed(op_of((void *)(uintptr_t)c->cookie, c->op),
-				     c);
+			op_completed(op_of(whose(ch, c), c->op), c);
 	}
 }
 

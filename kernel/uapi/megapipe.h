@@ -24,9 +24,10 @@
  * Handles
  *
  *   A file is registered with MEGAPIPE_IOC_REGISTER and has a number from then
- *   on, the handle. An lwsocket gets its handle when it is accepted. A handle
- *   means something in its own channel alone, and nothing after its end: each
- *   use of a place has another number (modulo MEGAPIPE_GENERATIONS).
+ *   on, the handle. An lwsocket gets its handle when it is accepted, and has it
+ *   as its cookie until MEGAPIPE_OP_COOKIE gives it another. A handle means
+ *   something in its own channel alone, and nothing after its end: each use of
+ *   a place has another number (modulo MEGAPIPE_GENERATIONS).
  *
  *   A handle does one operation of each kind at a time: one that reads
  *   (ACCEPT, READ, RECV, RECVMSG), one that writes (CONNECT, WRITE, SENDMSG,
@@ -55,7 +56,7 @@
 #define MEGAPIPE_DEVICE "/dev/megapipe"
 
 /* Changes with every change that an older program could notice. */
-#define MEGAPIPE_ABI_VERSION 1
+#define MEGAPIPE_ABI_VERSION 2
 
 /* ------------------------------------------------------------ handles */
 

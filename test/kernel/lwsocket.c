@@ -36,10 +36,29 @@ static void check_family(int family)
 	SYS(close(listener));
 }
 
+/* Before it has been given another, the handle is the cookie. */
+static void check_first_cookie(void)
+{
+	int listener = listen_tcp(AF_INET);
+	uint32_t l = add(ch, listener, 2), h;
+	char text[8];
+
+	SYS(close(connect_to(listener)));
+	ASK(ch, ACCEPT, l, .len = 1, .flags = MEGAPIPE_F_LWSOCKET);
+	h = NEXT_OF(ch).result;
+	ASK(ch, READ, h, BYTES(text, 8));
+	COMPLETES(ch, h, READ, 0);
+	ASK(ch, CLOSE, h, .arg = -1);
+	COMPLETES(ch, h, CLOSE, 0);
+	drop(ch, l);
+	SYS(close(listener));
+}
+
 void test(void)
 {
 	ch = new_channel();
 	check_family(AF_INET);
 	check_family(AF_INET6);
+	check_first_cookie();
 	SYS(close(ch));
 }
