@@ -404,14 +404,16 @@ int mp_pending(const struct mp_channel *ch)
 void mp__account_flush(struct mp_channel *ch)
 {
 	struct mp_stats *stats = &ch->stats;
+	unsigned int count = ch->unflushed + ch->unhurried;
 
-	if (!ch->unflushed)
+	if (!count)
 		return;
 	stats->flushes++;
-	stats->flushed += ch->unflushed;
-	if (ch->unflushed > stats->largest_flush)
-		stats->largest_flush = ch->unflushed;
+	stats->flushed += count;
+	if (count > stats->largest_flush)
+		stats->largest_flush = count;
 	ch->unflushed = 0;
+	ch->unhurried = 0;
 }
 
 /* The engine has fetched so many. */

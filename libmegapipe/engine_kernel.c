@@ -24,7 +24,8 @@
 #include "moderation.h"
 
 #define COMPLETIONS_MAX 256
-#define COMMANDS_MIN 64
+/* What they bring about, besides those that a push takes. */
+#define COMMANDS_MIN COMPLETIONS_MAX
 /* A UNIX socket's full backlog: nothing tells when there is room. */
 #define RETRY_US 1000
 
@@ -367,13 +368,27 @@ static void prepare(struct megapipe_command *cmd, struct mp__op *op)
 	}
 }
 
+/*
+ * What is received is fetched when there is nothing else to do, and by then all
+ * is pushed: no need for a crossing before that. For the rest there may be.
+ */
+MP__INLINE void count_request(const struct mp__op *op)
+{
+	struct mp_channel *ch = op->handle->ch;
+
+	if (op->cmd == MP_RECV && ch->options.batch > 1)
+		ch->unhurried++;
+	else
+		ch->unflushed++;
+}
+
 static void submit_op(struct mp__op *op)
 {
 	struct mp_handle *handle = op->handle;
 	struct megapipe_command *cmd =
 		command(handle->ch, module_op(op), handle->in_module.number);
 
-	handle->ch->unflushed++;
+	count_request(op);
 	if (op->cmd == MP_READ || op->cmd == MP_WRITE)
 		prepare_transfer(cmd, op);
 	else if (op->cmd != MP_RECV)

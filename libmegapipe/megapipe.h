@@ -122,7 +122,9 @@ struct mp_options {
 	/*
 	 * Requests collected before they are pushed to the kernel (paper,
 	 * section 3.4.3). 1 turns batching off: each request is pushed at
-	 * once, and one completion is fetched at a time.
+	 * once, and one completion is fetched at a time. Engine kernel doesn't
+	 * count mp_recv() among them, which only the caller waits for: it goes
+	 * with the others, or when there is nothing left to dispatch.
 	 */
 	unsigned int batch;
 
