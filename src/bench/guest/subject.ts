@@ -31,9 +31,15 @@ export async function openSubject(name: SubjectName, signal: AbortSignal): Promi
   const scratch = mkdtempSync(join(tmpdir(), 'megapipe-count-'));
   const close = () => rmSync(scratch, { recursive: true, force: true });
   return name === 'memcached'
-    ? openApplication(memcachedAt(), memcachedScripts(scratch, signal), close, signal)
+    ? openApplication(withoutLruThread(memcachedAt()), memcachedScripts(scratch, signal), close, signal)
     : openApplication(nginxAt(), nginxScript(scratch), close, signal);
 }
+
+/** That thread works by the clock, and so as it happens: counts are to repeat. */
+const withoutLruThread = (memcached: Application): Application => ({
+  ...memcached,
+  serverCommand: (...place) => [...memcached.serverCommand(...place), '-o', 'no_lru_maintainer'],
+});
 
 async function startEcho(variant: Variant, signal: AbortSignal): Promise<Target> {
   const port = await freePort();
