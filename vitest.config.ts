@@ -2,10 +2,19 @@ import { defineConfig } from 'vitest/config';
 import { skipsAndTotals } from './test/reporter.js';
 import { guestReporter } from './test/vm/guest-reporter.js';
 
-// Files run one after another: most of them start servers and load, and share two cores.
+const guests = ['test/vm/*.test.ts', 'test/kernel/*.test.ts', 'test/libmegapipe/guest.test.ts'];
+
+// Files run one after another: most of them start servers and load, and share two cores. But an emulated machine takes
+// one core, and minutes: those go on beside the others. Vitest does that with pools of different kinds.
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
+    projects: [
+      {
+        extends: true,
+        test: { name: 'here', include: ['test/**/*.test.ts'], exclude: guests, pool: 'forks' },
+      },
+      { extends: true, test: { name: 'guests', include: guests, pool: 'threads' } },
+    ],
     fileParallelism: false,
     setupFiles: ['test/turn.ts'],
     // Limits end what hangs; no test is about them, on however slow a machine.

@@ -1,6 +1,7 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { execa } from 'execa';
+import { withBuildLock } from '../../src/build-lock.js';
 import { buildDir, root } from '../../src/paths.js';
 
 const sources = join(root, 'test/libmegapipe');
@@ -51,8 +52,10 @@ export async function make(dir: string, ...settings: string[]) {
   await execa('make', ['-s', '-j2', '-C', dir, ...settings], { all: true });
 }
 
-/** The library and all programs. */
+/** The library and all programs; those for guests are built at the same time, in the same place. */
 export async function buildAll({ libraryDir, testDir, flags }: Build) {
-  await make(join(root, 'libmegapipe'), `O=${libraryDir}`, ...flags);
-  await make(sources, `O=${testDir}`, `LIBRARY=${libraryDir}`, ...flags);
+  await withBuildLock(async () => {
+    await make(join(root, 'libmegapipe'), `O=${libraryDir}`, ...flags);
+    await make(sources, `O=${testDir}`, `LIBRARY=${libraryDir}`, ...flags);
+  });
 }

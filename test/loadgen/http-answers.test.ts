@@ -104,7 +104,7 @@ describe('an answer, cut anywhere', () => {
 
   test('to HEAD, whose length is of a body that doesn’t come', async () => {
     const head = `${ok}Content-Length: 500\r\n\r\n`;
-    const both = await take(head + hello + `${chunked}` + hello, { methods: 'HGHG' });
+    const both = await take(`${head}${hello}${chunked}${hello}`, { methods: 'HGHG' });
     expect(both).toMatchObject({ rc: '', answered: 4, unanswered: 0, bodyBytes: 10 });
   });
 
