@@ -1,7 +1,7 @@
 import type { Host, Results } from '../results.js';
 import { caveats } from './caveats.js';
 import { figureSpecs, usualFigures } from './figure-specs.js';
-import { findings } from './findings.js';
+import { type Finding, findings } from './findings.js';
 import { listOf, sectionName, sectionTitle } from './format.js';
 import { html, type Markup } from './markup.js';
 import { documentOf, figure } from './page-document.js';
@@ -49,10 +49,16 @@ ${machineSection(results)}
 </article>`;
 }
 
+/** Of each section the first sentences: the others are beside its figures. */
 function summarySection(results: Results, sections: Section[]): Markup {
+  const headlines = sections.flatMap((section) =>
+    findings([section])
+      .slice(0, 1)
+      .map((finding) => ({ ...finding, heading: `${sectionName(section)}: ${finding.heading}` })),
+  );
   return html`<section>
 <h2>What was found</h2>
-${sections.map((section) => sectionFindings(section))}
+${findingsGrid(headlines)}
 <h3>Mind</h3>
 ${bullets(caveats(results, sections))}
 </section>`;
@@ -60,9 +66,14 @@ ${bullets(caveats(results, sections))}
 
 function sectionFindings(section: Section): Markup | undefined {
   const found = findings([section]);
-  if (found.length === 0) return undefined;
-  return html`<h3>${sectionName(section)}</h3>
-<div class="findings">${found.map(
+  return found.length === 0
+    ? undefined
+    : html`<h3>What was found</h3>
+${findingsGrid(found)}`;
+}
+
+function findingsGrid(found: Finding[]): Markup {
+  return html`<div class="findings">${found.map(
     ({ heading, sentences }) => html`<div><h4>${heading}</h4>${bullets(sentences)}</div>`,
   )}</div>`;
 }
@@ -85,6 +96,7 @@ ${hosts}
 ${alike(section)}
 ${legend(section)}
 <div class="figures">${figureSpecs.filter(({ name }) => names.includes(name)).map((spec) => figure(section, spec))}</div>
+${sectionFindings(section)}
 <h3>All numbers</h3>
 ${resultTable(section)}
 ${techniqueTables(section)}
