@@ -22,9 +22,9 @@ export const nginxAt = (version?: string): Application => ({
   workloads,
   varies: ['workload', 'cores', 'connections', 'rate'],
   commonArguments: [...eventSettings, ...httpSettings].map((setting) => `${setting};`),
-  stock: [baseline, reuseport],
+  stock: stockOf(version),
   defaultPort: 8080,
-  preset,
+  preset: (name, engines) => preset(name, engines, stockOf(version)),
   prepareContent,
   serverCommand: (variant, place, folders) => {
     const config = join(folders.scratch, 'nginx.conf');
@@ -44,7 +44,10 @@ export const nginxAt = (version?: string): Application => ({
   readLoad,
 });
 
-const stock = [baseline, reuseport];
+type Stock = Application['stock'];
+
+/** The paper's version has no reuseport. */
+const stockOf = (version?: string): Stock => (version === '1.0.15' ? [baseline] : [baseline, reuseport]);
 
 const grid = (cores: Grid['cores'], own: readonly string[] = workloads) =>
   gridOf({ workload: [...own], requestsPerConnection: [null], cores });
@@ -53,15 +56,15 @@ const grid = (cores: Grid['cores'], own: readonly string[] = workloads) =>
  * The full run is the paper's Fig. 7 on each topology. The quick run has all workloads on all cores, and the rivals once
  * more on separate hosts, where loopback flatters nobody.
  */
-function preset(name: 'quick' | 'full', engines: EngineName[]): Preset {
+function preset(name: 'quick' | 'full', engines: EngineName[], stock: Stock): Preset {
   return name === 'full'
-    ? { phases: fullPhases(engines), durationMs: 800, warmupMs: 200 }
-    : { phases: quickPhases(engines), durationMs: 600, warmupMs: 200 };
+    ? { phases: fullPhases(engines, stock), durationMs: 800, warmupMs: 200 }
+    : { phases: quickPhases(engines, stock), durationMs: 600, warmupMs: 200 };
 }
 
 const about = 'workloads';
 
-function fullPhases(engines: EngineName[]): PhaseSpec[] {
+function fullPhases(engines: EngineName[], stock: Stock): PhaseSpec[] {
   const [first, ...others] = engines;
   const rivals = {
     about,
@@ -80,7 +83,7 @@ function fullPhases(engines: EngineName[]): PhaseSpec[] {
   ];
 }
 
-function quickPhases(engines: EngineName[]): PhaseSpec[] {
+function quickPhases(engines: EngineName[], stock: Stock): PhaseSpec[] {
   const wholes = engines.map(whole);
   return [
     { about, topology: 'loopback', variants: [...stock, ...wholes], grids: [grid('all')], samples: 5 },

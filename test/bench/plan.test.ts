@@ -48,6 +48,20 @@ describe('a variant', () => {
 });
 
 describe('a plan', () => {
+  test('of the paper’s nginx has no reuseport, which came later', () => {
+    const idsIn = (version?: string) =>
+      (['quick', 'full'] as const).flatMap((preset) =>
+        makePlan(findApplication('nginx', version), { ...choices, preset }).phases.flatMap(({ variants }) =>
+          variants.map(({ id }) => id),
+        ),
+      );
+    expect(idsIn()).toContain('reuseport');
+    expect(idsIn('1.0.15')).not.toContain('reuseport');
+    const asked = () =>
+      makePlan(findApplication('nginx', '1.0.15'), { ...choices, variants: [parseVariant('reuseport')] });
+    expect(asked).toThrow('nginx has no variant reuseport');
+  });
+
   test('of the full run has the paper’s points, every technique on an engine and the others whole', () => {
     const [main] = makePlan(memcached, { ...choices, preset: 'full' }).phases;
     expect(main?.points.map((point) => point.requestsPerConnection)).toEqual([
