@@ -50,6 +50,24 @@ static int next_number; /* atomic */
 static bool accepting = true; /* atomic */
 static sem_t listening;
 
+/* What of memcached MegaPipe can't be used with, if it is asked for. */
+const char *megapipe_conflict(void) {
+    const char *conflict = NULL;
+#ifdef TLS
+    if (settings.ssl_enabled)
+        conflict = "TLS (-Z)";
+#endif
+#ifdef PROXY
+    if (settings.proxy_enabled)
+        conflict = "the proxy";
+#endif
+    if (settings.num_napi_ids)
+        conflict = "-N: connections stay with the thread whose CPU has received them";
+    if (settings.drop_privileges)
+        conflict = "-o drop_privileges: its filter knows libevent's system calls only";
+    return conflict;
+}
+
 /******************************** CONNECTIONS ********************************/
 
 /*

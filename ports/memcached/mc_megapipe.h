@@ -71,6 +71,7 @@ struct megapipe_conn {
 void megapipe_environment(int *argc, char ***argv);
 int megapipe_read_config(char *subopts);
 int megapipe_check_config(void);
+const char *megapipe_conflict(void);
 void megapipe_usage(void);
 int megapipe_max_lwsockets(void);
 bool megapipe_raise_files(void);
@@ -104,11 +105,13 @@ void megapipe_peer(conn *c);
 
 bool megapipe_detach(conn *c);
 
-/* Commands that need more than their own thread (mc_megapipe_stats.c). */
+/* Commands that need more than their own thread (mc_megapipe_commands.c). */
 bool megapipe_may_process(conn *c, const char *line, size_t len);
 bool megapipe_may_stat(conn *c, const char *key, size_t len);
 int megapipe_fd(const conn *c);
 int megapipe_getsockname(const conn *c, struct sockaddr *addr, socklen_t *len);
+
+/* "stats megapipe" (mc_megapipe_stats.c). */
 void megapipe_stats(ADD_STAT add_stats, void *c);
 
 #endif

@@ -148,26 +148,13 @@ static int check_engine(void) {
 
 /* What doesn't go together. Returns 0, or an exit code when it has said what. */
 int megapipe_check_config(void) {
-    const char *conflict = NULL;
-
     if (!settings.megapipe) {
         if (needs_megapipe[0] == '\0')
             return 0;
         fprintf(stderr, "%s needs -o megapipe\n", needs_megapipe);
         return EX_USAGE;
     }
-#ifdef TLS
-    if (settings.ssl_enabled)
-        conflict = "TLS (-Z)";
-#endif
-#ifdef PROXY
-    if (settings.proxy_enabled)
-        conflict = "the proxy";
-#endif
-    if (settings.num_napi_ids)
-        conflict = "-N: connections stay with the thread whose CPU has received them";
-    if (settings.drop_privileges)
-        conflict = "-o drop_privileges: its filter knows libevent's system calls only";
+    const char *conflict = megapipe_conflict();
     if (conflict != NULL) {
         fprintf(stderr, "-o megapipe can't be used with %s\n", conflict);
         return EX_USAGE;
