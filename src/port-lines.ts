@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { fixesOf, type Port, patchesOf } from './port.js';
+import { fixesOf, type Port, patchesOf, sourcesOf } from './port.js';
 import type { Source } from './port-source.js';
 import { applyPatches, treeDirectory, unpack } from './port-tree.js';
 import { type PortLines, portLines } from './results.js';
@@ -18,7 +18,7 @@ export function countLines(port: Port, source: Source): Promise<boolean> {
     await unpack(source, original);
     try {
       const { SUM: all } = count.parse(await cloc(port, original));
-      const { SUM: own } = count.parse(await cloc(port, port.directory));
+      const { SUM: own } = count.parse(await cloc(port, ...ownFiles(port)));
       const changed = patchesOf(port).length > 0 ? await changedLines(port, original) : 0;
       writeFileSync(
         file,
@@ -50,10 +50,16 @@ const changes = z.object({ SUM: z.object({ added: code, modified: code, removed:
 
 async function cloc(port: Port, ...args: string[]): Promise<unknown> {
   const command = ['cloc', '--quiet', '--json', '--include-lang=C,C/C++ Header', ...args];
-  return JSON.parse(await runTool(`count the lines of ${port.name}`, command));
+  const output = await runTool(`count the lines of ${port.name}`, command);
+  // Perl's warnings about cloc's own words come first.
+  return JSON.parse(output.slice(output.indexOf('{')));
 }
 
-function ownFiles({ directory }: Port): string[] {
+/** Those beside the application's, or a module in folders of its own. */
+function ownFiles(port: Port): string[] {
+  const beside = sourcesOf(port);
+  if (beside.length > 0) return beside;
+  const { directory } = port;
   const files = readdirSync(directory, { recursive: true, encoding: 'utf8' });
   return files
     .filter((name) => /\.[ch]$/.test(name))

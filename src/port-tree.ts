@@ -1,4 +1,13 @@
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { basename, join, relative, sep } from 'node:path';
 import { ExecaError, execa } from 'execa';
 import { UserError } from './errors.js';
@@ -18,6 +27,7 @@ export async function makeTree(port: Port, source: Source): Promise<boolean> {
     const scratch = `${tree}.new`;
     rmSync(scratch, { recursive: true, force: true });
     await unpack(source, scratch);
+    addGenerated(port, scratch);
     checkPreImages(port, patches, scratch);
     await applyPatches(port, patches, scratch);
     if (touchesAutotools(patches) || lacksConfigure(port, scratch)) {
@@ -26,6 +36,14 @@ export async function makeTree(port: Port, source: Source): Promise<boolean> {
     rmSync(tree, { recursive: true, force: true });
     renameSync(scratch, tree);
   });
+}
+
+/** What a release has and version control has not, but for what autoreconf makes. */
+function addGenerated({ generated = {} }: Port, tree: string): void {
+  for (const [file, content] of Object.entries(generated)) {
+    const path = join(tree, file);
+    if (!existsSync(path)) writeFileSync(path, content);
+  }
 }
 
 /** The one tree that every variant is a copy of. */

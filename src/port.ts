@@ -11,8 +11,12 @@ const release = z.strictObject({ version: z.string(), file: z.string(), sha256 }
 /** An old release, in what it differs: its source is not in the distribution, and patches of its own are for it. */
 const otherVersion = z.strictObject({
   upstream: z.strictObject({ url: z.url(), sha256 }),
-  /** The folder of its patches; those in its `fixes/` are for both variants and come first. */
+  /** The folder of its patches; those in its `fixes/` are for both variants and come first, and are not counted. */
   patches: z.string().regex(/^[\w.-]+$/, 'a folder beside port.json'),
+  /** Our own C files, where they are not all of those beside port.json. */
+  sources: z.array(z.string()).nonempty().optional(),
+  /** What its makers generate from version control, and a tree from there lacks: files and what is in them. */
+  generated: z.record(z.string(), z.string()).optional(),
   configure: z.array(z.string()).optional(),
   sanitize: z.array(z.string()).optional(),
   compilerFlags: z.array(z.string()).optional(),
@@ -49,6 +53,8 @@ const portFile = z.strictObject({
 
 /** An application ported to MegaPipe: ports/<name>/, as its port.json describes it. */
 export type Port = Omit<z.infer<typeof portFile>, 'debian'> & {
+  sources?: string[] | undefined;
+  generated?: Record<string, string> | undefined;
   /** Absent where the distribution does not have this version. */
   debian?: z.infer<typeof portFile>['debian'];
   directory: string;
@@ -104,7 +110,7 @@ export function patchesOf(port: Port): string[] {
   return filesIn(patchDirectory(port), /^\d+-.*\.patch$/);
 }
 
-/** What an old release needs to be compiled today, with MegaPipe or without: applied before the port's patches. */
+/** What an old release needs, with MegaPipe or without, to be compiled today and compared: applied before the port's. */
 export function fixesOf(port: Port): string[] {
   return filesIn(join(patchDirectory(port), 'fixes'), /^\d+-.*\.patch$/);
 }
@@ -116,7 +122,7 @@ export function patchDirectory(port: Port): string {
 
 /** Our own C files, which are copied beside the application's. */
 export function sourcesOf(port: Port): string[] {
-  return filesIn(port.directory, /\.[ch]$/);
+  return port.sources?.map((file) => join(port.directory, file)) ?? filesIn(port.directory, /\.[ch]$/);
 }
 
 function filesIn(directory: string, pattern: RegExp): string[] {
