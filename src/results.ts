@@ -29,7 +29,7 @@ const us = z.number().nonnegative();
 
 /** One way to run a server. */
 export const variantSchema = z.strictObject({
-  /** A way to do stock I/O (`baseline`, `reuseport`), or the engine and the techniques' letters: `uring+PBL`. */
+  /** A way to do stock I/O (`baseline`, `reuseport`), or the engine and the techniques' letters: `uring+PBL`; and `-FL`. */
   id: z.string(),
   /** Stock I/O or MegaPipe. */
   server: z.enum(['baseline', 'megapipe']),
@@ -39,6 +39,8 @@ export const variantSchema = z.strictObject({
   techniques: z.array(techniqueName),
   /** Requests that the channel collects before it enters the kernel; 1 without batching, null for stock I/O. */
   batch: z.int().positive().nullable(),
+  /** memcached without its lock for the whole cache: the paper's -FL. */
+  fineGrainedLocks: z.boolean().default(false),
 });
 
 /** What is varied within a run, beside the variant. */

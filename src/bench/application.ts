@@ -50,7 +50,10 @@ export type LoadOutcome = {
 export type Ask = (words: string) => Promise<string>;
 
 /** What a server says it runs as: channels, or stock I/O, by the variant's id where it can tell which. */
-export type Identity = Pick<Channels, 'engine' | 'techniques' | 'batch'> | { stock: string } | null;
+export type Identity =
+  | (Pick<Channels, 'engine' | 'techniques' | 'batch'> & { fineGrainedLocks?: boolean })
+  | { stock: string }
+  | null;
 
 /** A server that was started: its process, its workers, and its folders. */
 export type Started = { pid: number; workers: number; folders: ServerFolders };
@@ -104,6 +107,8 @@ export type Application = {
   varies: readonly (keyof Grid)[];
   /** What is told to every server, whatever its variant. */
   commonArguments: string[];
+  /** Whether its servers can run with item locks alone: then every variant has an -FL form. */
+  fineGrainedLocks: boolean;
   /** The variants over stock I/O; the first is what all ratios are to. */
   stock: readonly [Variant, ...Variant[]];
   defaultPort: number;

@@ -15,6 +15,7 @@ export const echo: Application = {
   workloads: ['echo'],
   varies: ['requestsPerConnection', 'messageBytes', 'cores', 'connections', 'rate'],
   commonArguments: [],
+  fineGrainedLocks: false,
   stock,
   defaultPort: 7777,
   preset,

@@ -1,4 +1,6 @@
 import { type Channels, engineName, techniqueName } from '../results.js';
+import type { Identity } from './application.js';
+import { baseline, fineGrained } from './variant.js';
 
 /**
  * Read the answer to `stats megapipe`. A server without the port does not know the command, and a patched one that
@@ -24,4 +26,12 @@ export function readChannels(answer: string): Channels | null {
     crossings: count('crossings'),
     largestBatch: count('batch_max'),
   };
+}
+
+/** What a server runs as, from its answers to `stats megapipe` and `stats settings`. */
+export function identityIn(channels: string, settings: string): Identity {
+  const fineGrainedLocks = /^STAT fine_grained_locks yes\r?$/m.test(settings);
+  const own = readChannels(channels);
+  if (own) return { ...own, fineGrainedLocks };
+  return fineGrainedLocks ? { stock: fineGrained(baseline).id } : null;
 }

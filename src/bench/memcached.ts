@@ -3,9 +3,9 @@ import { loadPortVersion } from '../port-version.js';
 import type { EngineName, Variant } from '../results.js';
 import type { Application, Grid, PhaseSpec, Preset, ServerPlace } from './application.js';
 import { gridOf } from './grid.js';
-import { readChannels } from './memcached-channels.js';
+import { identityIn, readChannels } from './memcached-channels.js';
 import { loadCommand, parameters, readLoad } from './memcached-load.js';
-import { accumulated, baseline, whole } from './variant.js';
+import { accumulated, baseline, fineGrained, whole } from './variant.js';
 
 /**
  * Memory far beyond what is stored, so that nothing is evicted, and a hash table that never grows while we measure: the
@@ -23,23 +23,28 @@ export const memcachedAt = (version?: string): Application => ({
   workloads: ['memaslap'],
   varies: ['requestsPerConnection', 'cores', 'connections', 'rate'],
   commonArguments,
-  stock: [baseline],
+  fineGrainedLocks: hasFineGrainedLocks(version),
+  stock: hasFineGrainedLocks(version) ? [baseline, fineGrained(baseline)] : [baseline],
   defaultPort: 11211,
-  preset,
+  preset: (name, engines) => preset(name, engines, hasFineGrainedLocks(version)),
   prepareContent: async () => ({ folder: '', parameters: {}, remove: () => undefined }),
   serverCommand: (variant, place) =>
     memcachedCommand(serverBinary(loadPortVersion('memcached', version), variant.server), variant, place),
   processes: () => 1,
   orphaned: 'KILL',
   isReady: async (ask) => /^VERSION /.test(await ask('version\r\nquit\r\n')),
-  identify: async (ask) => readChannels(await ask(statsWords)),
+  identify: async (ask) => identityIn(await ask(statsWords), await ask(settingsWords)),
   readChannels: async (ask) => readChannels(await ask(statsWords)),
   complaints: () => ({ words: '', fatal: false }),
   loadCommand,
   readLoad,
 });
 
+/** Newer versions have no lock for the whole cache to do without. */
+const hasFineGrainedLocks = (version?: string) => version === '1.4.13';
+
 const statsWords = 'stats megapipe\r\nquit\r\n';
+const settingsWords = 'stats settings\r\nquit\r\n';
 
 /** The command line of one variant; the variants differ in nothing else. */
 export function memcachedCommand(
@@ -50,8 +55,9 @@ export function memcachedCommand(
   const place = ['-l', address, '-p', String(port), '-t', String(workers)];
   // memcached refuses to run as root unless told so; dropping rights would differ between engines.
   const user = process.getuid?.() === 0 ? ['-u', 'root'] : [];
+  const locks = variant.fineGrainedLocks ? ['-o', 'fine_grained_locks'] : [];
   const options = variant.server === 'megapipe' ? ['-o', megapipeOptions(variant)] : [];
-  return [binary, ...user, ...place, ...commonArguments, ...options];
+  return [binary, ...user, ...place, ...commonArguments, ...locks, ...options];
 }
 
 function megapipeOptions({ engine, techniques, batch }: Variant): string {
@@ -81,15 +87,19 @@ const latencies = (numbers: number[]) => [
 
 /**
  * Techniques are told apart on the first engine; the full run shows the others whole. Separate hosts get the
- * rivals.
+ * rivals. The paper's Fig. 5 has the -FL form of both servers.
  */
-function preset(name: 'quick' | 'full', engines: EngineName[]): Preset {
-  return name === 'full'
-    ? { phases: fullPhases(engines), durationMs: 1000, warmupMs: 300 }
-    : { phases: quickPhases(engines), durationMs: 700, warmupMs: 200 };
+function preset(name: 'quick' | 'full', engines: EngineName[], withFine: boolean): Preset {
+  const { phases, ...times } =
+    name === 'full'
+      ? { phases: fullPhases(engines), durationMs: 1000, warmupMs: 300 }
+      : { phases: quickPhases(engines), durationMs: 700, warmupMs: 200 };
+  const fine = withFine ? [baseline, ...engines.slice(0, 1).map(whole)].map(fineGrained) : [];
+  const [main, ...others] = phases;
+  return { phases: [{ ...main, variants: [...main.variants, ...fine] }, ...others], ...times };
 }
 
-function fullPhases(engines: EngineName[]): PhaseSpec[] {
+function fullPhases(engines: EngineName[]): [PhaseSpec, ...PhaseSpec[]] {
   const [first, ...others] = engines;
   const rivals = [baseline, ...engines.map(whole)];
   const few = [grid({ requestsPerConnection: [1, 8, 'unlimited'] })];
@@ -114,7 +124,7 @@ function fullPhases(engines: EngineName[]): PhaseSpec[] {
   ];
 }
 
-function quickPhases([first]: EngineName[]): PhaseSpec[] {
+function quickPhases([first]: EngineName[]): [PhaseSpec, ...PhaseSpec[]] {
   const rivals = [baseline, ...(first ? [whole(first)] : [])];
   return [
     {

@@ -22,6 +22,7 @@ export const nginxAt = (version?: string): Application => ({
   workloads,
   varies: ['workload', 'cores', 'connections', 'rate'],
   commonArguments: [...eventSettings, ...httpSettings].map((setting) => `${setting};`),
+  fineGrainedLocks: false,
   stock: stockOf(version),
   defaultPort: 8080,
   preset: (name, engines) => preset(name, engines, stockOf(version)),

@@ -11,6 +11,7 @@ import {
 import { describeTopology } from '../topology.js';
 import type { Application, Cores, Grid, PhaseSpec } from './application.js';
 import type { SampleOrder } from './sample.js';
+import { fineGrained } from './variant.js';
 
 /** A whole run: one phase after another. */
 export type Plan = {
@@ -28,6 +29,8 @@ export type PlanChoices = {
   /** What of the points is chosen. */
   grid: Partial<Grid>;
   variants: Variant[] | undefined;
+  /** Whether each variant is measured in its -FL form, too. */
+  fineGrainedLocks: boolean | undefined;
   samples: number | undefined;
   durationMs: number | undefined;
 };
@@ -62,7 +65,7 @@ function phaseOf(
   return {
     about,
     topology,
-    variants: withBaseline(application, choices.variants ?? variants),
+    variants: withForms(withBaseline(application, choices.variants ?? variants), choices),
     points: [...new Map(points.map((point) => [pointKey(point), point])).values()],
     samples: choices.samples ?? samples,
     firstRound: 0,
@@ -92,10 +95,9 @@ const optionOf: Record<keyof Grid, string> = {
 };
 
 /** What means nothing to this application is refused by name, not passed over. */
-function refuseForeign(
-  { name, workloads, stock, varies }: Application,
-  { grid, variants }: PlanChoices,
-): void {
+function refuseForeign(application: Application, { grid, variants, fineGrainedLocks }: PlanChoices): void {
+  const { name, workloads, stock, varies } = application;
+  if (fineGrainedLocks || variants?.some((one) => one.fineGrainedLocks)) refuseFineGrained(application);
   const refuse = (what: string, hint: string): never => {
     throw new UserError(`${name} has no ${what}`, { hint, exitCode: 2 });
   };
@@ -112,6 +114,16 @@ function refuseForeign(
   );
   if (variant)
     refuse(`variant ${variant.id}`, `over stock I/O it has: ${stock.map(({ id }) => id).join(', ')}`);
+}
+
+/** Asked for item locks alone: an error where the application, in its version, has no other locks to do without. */
+export function refuseFineGrained({ name, version, fineGrainedLocks }: Application): void {
+  if (fineGrainedLocks) return;
+  const which = version === undefined ? name : `${name} ${version}`;
+  throw new UserError(`${which} has no form with fine-grained locks only (-FL)`, {
+    hint: 'memcached 1.4.13 has: --version 1.4.13',
+    exitCode: 2,
+  });
 }
 
 function pointsOf(grid: Grid, topology: TopologyName): Point[] {
@@ -144,6 +156,12 @@ function coreCounts(cores: Cores, topology: TopologyName): number[] {
 /** Every ratio is to the baseline of the same round, so there is no run without it. */
 function withBaseline({ stock: [baseline] }: Application, variants: Variant[]): Variant[] {
   return variants.some(({ id }) => id === baseline.id) ? variants : [baseline, ...variants];
+}
+
+function withForms(variants: Variant[], { fineGrainedLocks }: PlanChoices): Variant[] {
+  if (!fineGrainedLocks) return variants;
+  const forms = variants.filter((one) => !one.fineGrainedLocks).map(fineGrained);
+  return [...variants, ...forms.filter(({ id }) => !variants.some((one) => one.id === id))];
 }
 
 function isCustom({ preset: _preset, engines: _engines, grid, ...rest }: PlanChoices): boolean {

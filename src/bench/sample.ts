@@ -5,7 +5,7 @@ import type { Loaders } from './loaders.js';
 import { type Child, startChild } from './process.js';
 import { type RunningServer, type ServerContext, startServer } from './server.js';
 import { countSystemCalls, type SystemCallCounter } from './trace.js';
-import { baseline, megapipe } from './variant.js';
+import { baseline, fineGrained, megapipe } from './variant.js';
 import { checkProcesses, type Reading, watchWindow } from './window.js';
 
 /** One sample to take: one point of one variant, once. */
@@ -130,16 +130,22 @@ export function checkIdentity(variant: Variant, identity: Identity): void {
   const onChannels = identity !== null && 'engine' in identity;
   if (variant.server === 'baseline') {
     if (onChannels) throw new Error(`the server ran on channels, not as ${variant.id}`);
-    if (identity === null || identity.stock === variant.id) return;
-    throw new Error(`the server ran as ${identity.stock}, not as ${variant.id}`);
+    // Who can't tell which way of stock I/O, has the usual locks still.
+    const ran = identity?.stock ?? (variant.fineGrainedLocks ? baseline.id : variant.id);
+    if (ran === variant.id) return;
+    throw new Error(`the server ran as ${ran}, not as ${variant.id}`);
   }
   const ran = onChannels
-    ? megapipe(identity.engine, identity.techniques, identity.batch)
+    ? inForm(megapipe(identity.engine, identity.techniques, identity.batch), identity)
     : { id: identity?.stock ?? baseline.id, batch: null };
   if (ran.id === variant.id && ran.batch === variant.batch) return;
   throw new Error(
     `the server ran as ${ran.id} (batch ${ran.batch}), not as ${variant.id} (batch ${variant.batch})`,
   );
+}
+
+function inForm(variant: Variant, { fineGrainedLocks }: { fineGrainedLocks?: boolean }): Variant {
+  return fineGrainedLocks ? fineGrained(variant) : variant;
 }
 
 function channelsBetween(before: Channels | null, after: Channels | null): Channels | null {

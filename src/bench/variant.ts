@@ -11,7 +11,13 @@ const letters: readonly [letter: string, technique: TechniqueName][] = [
 /** libmegapipe's default threshold. */
 export const defaultBatch = 32;
 
-const stock = { server: 'baseline' as const, engine: null, techniques: [], batch: null };
+const stock = {
+  server: 'baseline' as const,
+  engine: null,
+  techniques: [],
+  batch: null,
+  fineGrainedLocks: false,
+};
 
 /** Stock I/O as the paper measured it: one accept queue for all workers. */
 export const baseline: Variant = { ...stock, id: 'baseline', reuseport: false };
@@ -50,7 +56,15 @@ export function megapipe(
     techniques: own.map(([, technique]) => technique),
     batch: techniques.includes('batch') ? batch : 1,
     reuseport: false,
+    fineGrainedLocks: false,
   };
+}
+
+const fineSuffix = '-FL';
+
+/** The same without a lock for all of the server's data, where the application can do without it: the paper's -FL. */
+export function fineGrained(variant: Variant): Variant {
+  return { ...variant, id: `${variant.id}${fineSuffix}`, fineGrainedLocks: true };
 }
 
 /** All techniques: what a user would run. */
@@ -71,8 +85,9 @@ export function accumulated(engine: EngineName): Variant[] {
   );
 }
 
-/** A variant from its id, as the command line gives it: `baseline`, `steered`, `uring`, `uring+P`, `epoll+PBL`. */
+/** A variant from its id, as the command line gives it: `baseline`, `steered`, `uring`, `uring+P`, `epoll+PBL-FL`. */
 export function parseVariant(id: string): Variant {
+  if (id.endsWith(fineSuffix)) return fineGrained(parseVariant(id.slice(0, -fineSuffix.length)));
   const own = allStock.find((variant) => variant.id === id);
   if (own) return own;
   const [, engine, suffix = ''] = /^([a-z]+)(?:\+([A-Z]+))?$/.exec(id) ?? [];

@@ -30,6 +30,7 @@ type BenchOptions = {
   out?: string;
   resume?: string;
   version?: string;
+  fineGrainedLocks?: boolean;
   setup: boolean;
 };
 
@@ -57,7 +58,7 @@ function benchCommand(): Command {
     .option('--engines <list>', `of ${engineName.options.join(', ')} (default: those that work here)`)
     .option(
       '--variants <list>',
-      'baseline, reuseport (nginx, micro), steered, sleep, raw (micro), or an engine with techniques: uring+PBL, epoll+P, uring',
+      'baseline, reuseport (nginx, micro), steered, sleep, raw (micro), or an engine with techniques: uring+PBL, epoll+P, uring; with -FL at its end without a lock for the whole cache (memcached 1.4.13)',
     )
     .option('--requests-per-connection <list>', 'whole numbers, or unlimited; not of nginx')
     .option('--message-sizes <list>', 'in bytes; of micro')
@@ -69,6 +70,7 @@ function benchCommand(): Command {
     .option('--samples <n>', 'rounds, each with a fresh server and client for every variant')
     .option('--duration <s>', 'of one sample’s measuring window')
     .option('--version <version>', 'of the application: another that the port has, and that is built')
+    .option('--fine-grained-locks', 'each variant also without a lock for the whole cache: memcached 1.4.13')
     .option('--out <file>', 'where the results go (default: a new file in results/)')
     .option('--resume <file>', 'go on with a run that was interrupted, as it was asked for')
     .option('--no-setup', 'measure what is built, without looking whether it is up to date');
@@ -184,6 +186,7 @@ function choose(application: Application, options: BenchOptions, words: string[]
       : undefined,
     grid: chosenGrid(options),
     variants: options.variants?.split(',').map(parseVariant),
+    fineGrainedLocks: options.fineGrainedLocks,
     samples: options.samples ? parsePositive('--samples', options.samples, Number.isInteger) : undefined,
     durationMs: options.duration
       ? parsePositive('--duration', options.duration, Number.isFinite) * 1000

@@ -1,6 +1,7 @@
 import { Argument, type Command, Option } from 'commander';
 import { type Application, applicationNames, findApplication } from '../bench/application.js';
-import { allStock, defaultBatch, megapipe, parseVariant } from '../bench/variant.js';
+import { refuseFineGrained } from '../bench/plan.js';
+import { allStock, defaultBatch, fineGrained, megapipe, parseVariant } from '../bench/variant.js';
 import { UserError } from '../errors.js';
 import { type EngineName, engineName, type TechniqueName, type Variant } from '../results.js';
 import { serveInForeground } from '../serve.js';
@@ -18,6 +19,7 @@ type ServeOptions = {
   cpus?: string;
   workloads?: string;
   version?: string;
+  fineGrainedLocks?: boolean;
 };
 
 /** `megapipe serve`: one server as the benchmark runs it, in the foreground. */
@@ -49,6 +51,7 @@ export function addServeCommand(program: Command): void {
     .option('--cpus <list>', 'run on these CPUs only, like 0-3,6 (default: all)')
     .option('--workloads <list>', 'nginx: whose files to serve, of specweb, yahoo, yahoo/2 (default: all)')
     .option('--version <version>', 'another version that the port has, and that is built')
+    .option('--fine-grained-locks', 'without a lock for the whole cache: memcached 1.4.13')
     .action(serve);
 }
 
@@ -59,7 +62,7 @@ async function serve(name: string, options: ServeOptions): Promise<void> {
   const port = wholeNumber('--port', options.port ?? String(application.defaultPort), 1, 65535);
   await serveInForeground({
     application,
-    variant: chooseVariant(application, options),
+    variant: chooseForm(application, chooseVariant(application, options), options),
     place: { address: options.address, port, workers, cpus },
     workloads: chooseWorkloads(application, options.workloads),
   });
@@ -92,6 +95,12 @@ function chooseVariant({ name, stock }: Application, options: ServeOptions): Var
     ...(options.lwsocket ? (['lwsocket'] as const) : []),
   ];
   return megapipe(options.engine ?? 'uring', techniques, batch);
+}
+
+function chooseForm(application: Application, variant: Variant, { fineGrainedLocks }: ServeOptions): Variant {
+  if (!fineGrainedLocks) return variant;
+  refuseFineGrained(application);
+  return fineGrained(variant);
 }
 
 function refuseChannelOptions(

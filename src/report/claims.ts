@@ -79,7 +79,8 @@ export function judgeClaims(application: string, sections: Section[]): Judged[] 
 const mostCores = ({ points }: Section) => Math.max(...points.map(({ cores }) => cores));
 
 /** The variant that claims are about: the first engine with all techniques. */
-const subjectOf = ({ variants }: Section) => wholeVariants(variants)[0];
+const subjectOf = ({ variants }: Section) =>
+  wholeVariants(variants.filter(({ fineGrainedLocks }) => !fineGrainedLocks))[0];
 
 type At = { point: Point; ratio: Estimate };
 

@@ -137,9 +137,10 @@ function paperLines({ section, spec }: Drawing, marks: Mark[], width: Width): Pl
 
 function marksOf({ section, spec }: Drawing, { variant, dots, shift }: Line, width: Width): Plot.Markish[] {
   const { color, dash, symbol } = lookOf(variant);
+  const paint = symbol === 'times' ? { stroke: color, strokeWidth: 2 } : { fill: color };
   const at = { x: 'x', dx: shift, ...(section.facet ? { [channelOf(width)]: 'panel' } : {}) };
   const interval = Plot.ruleX(dots, { ...at, y1: 'low', y2: 'high', stroke: color, strokeWidth: 1.5 });
-  const dot = Plot.dot(dots, { ...at, y: 'y', fill: color, symbol, r: 4, title: 'title' });
+  const dot = Plot.dot(dots, { ...at, y: 'y', ...paint, symbol, r: 4, title: 'title' });
   if (!standSideBySide(section)) {
     const line = { ...at, y: 'y', stroke: color, strokeWidth: 1.5, strokeDasharray: dash };
     return [Plot.lineY(dots, line), interval, dot];

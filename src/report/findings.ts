@@ -27,8 +27,17 @@ export function findings(sections: Section[]): Finding[] {
 
 type Rivalry = { variant: Variant; rival: Variant; metrics: readonly Compared[] };
 
-/** Each engine with the most techniques against all of stock I/O, then the engines against each other. */
+/** Each engine with the most techniques against all of stock I/O with the same locks, then the engines against each other. */
 function rivalries({ variants, view }: Section): Rivalry[] {
+  return [false, true].flatMap((fine) =>
+    rivalriesAmong(
+      variants.filter(({ fineGrainedLocks }) => fineGrainedLocks === fine),
+      view,
+    ),
+  );
+}
+
+function rivalriesAmong(variants: Variant[], view: Section['view']): Rivalry[] {
   const stock = variants.filter(({ server }) => server === 'baseline');
   const wholes = wholeVariants(variants);
   const [first, ...others] = wholes;

@@ -7,11 +7,16 @@ import type { Section } from './summary.js';
 
 const techniqueLetters = 'P: partitioned accept queue; B: batched requests; L: lightweight sockets';
 
+const fineWords = 'FL: fine-grained locks only, no lock for the whole cache';
+
 /** What each line of the figures is. */
 export function legend(section: Section): Markup {
   const { variants } = section;
   const published = figureSpecs.some(({ name }) => paperMarks(section, name).length > 0);
-  const explained = variants.some(({ techniques }) => techniques.length > 0) ? techniqueLetters : '';
+  const explained = [
+    ...(variants.some(({ techniques }) => techniques.length > 0) ? [techniqueLetters] : []),
+    ...(variants.some(({ fineGrainedLocks }) => fineGrainedLocks) ? [fineWords] : []),
+  ].join('; ');
   return html`<p class="legend">${variants.map((variant) => html`<span>${sample(variant)}${variant.id}</span>`)}${published ? paperSample : ''}</p>
 <p class="muted">${explained}</p>`;
 }
@@ -28,5 +33,7 @@ function shape(variant: Variant): Markup {
   const points = { triangle: '18,1 24,12 12,12', diamond: '18,1 24,7 18,13 12,7' };
   if (symbol === 'circle') return html`<circle cx="18" cy="7" r="5" style="fill:${color}"/>`;
   if (symbol === 'square') return html`<rect x="13.5" y="2.5" width="9" height="9" style="fill:${color}"/>`;
+  if (symbol === 'times')
+    return html`<path d="M13,2 23,12 M13,12 23,2" stroke-width="2" style="stroke:${color}"/>`;
   return html`<polygon points="${points[symbol]}" style="fill:${color}"/>`;
 }

@@ -1,7 +1,9 @@
 import type { Variant } from '../results.js';
 
 /** How a variant is drawn: the same colour in every figure; more techniques, a fuller line. */
-export type Look = { color: string; dash: string; symbol: 'circle' | 'square' | 'triangle' | 'diamond' };
+export type Look = { color: string; dash: string; symbol: Shape };
+
+type Shape = 'circle' | 'square' | 'triangle' | 'diamond' | 'times';
 
 /** Rivals over stock I/O. */
 const stock: Record<string, Look> = {
@@ -12,7 +14,13 @@ const stock: Record<string, Look> = {
 };
 
 /** Colours are named for engines and defined in the page's style, once for light and once for dark. */
-export function lookOf({ id, server, engine, techniques }: Variant): Look {
+export function lookOf(variant: Variant): Look {
+  const look = plainLook(variant);
+  // As the paper has them in its Figure 5.
+  return variant.fineGrainedLocks ? { ...look, symbol: 'times' } : look;
+}
+
+function plainLook({ id, server, engine, techniques }: Variant): Look {
   if (server === 'baseline') return stock[id] ?? { color: 'var(--baseline)', dash: 'none', symbol: 'square' };
   const step = Math.min(techniques.length, 3);
   const dash = (['1 4', '2 4', '6 3', 'none'] as const)[step] ?? 'none';

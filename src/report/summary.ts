@@ -215,10 +215,10 @@ function limitOf(metrics: Metrics[], { sharesCpus }: TopologyRecord): Limit | un
 
 /** Stock I/O first, the baseline before its rivals; then by engine, the one with fewer techniques first. */
 function byId(a: Variant, b: Variant): number {
-  const rank = ({ id, server, engine, techniques }: Variant) =>
+  const rank = ({ id, server, engine, techniques, fineGrainedLocks }: Variant) =>
     server === 'baseline'
       ? `0${id === 'baseline' ? 0 : 1}`
-      : `1${engine === 'kernel' ? 0 : engine === 'uring' ? 1 : 2}${techniques.length}`;
+      : `1${engine === 'kernel' ? 0 : engine === 'uring' ? 1 : 2}${techniques.length}${fineGrainedLocks ? 1 : 0}`;
   return rank(a).localeCompare(rank(b));
 }
 

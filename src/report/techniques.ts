@@ -29,7 +29,7 @@ export function accumulations(section: Section): Accumulation[] {
 
 /** The variants of an engine, each with one technique more than the one before it. */
 function chainOf({ variants }: Section, engine: EngineName): Variant[] {
-  const own = variants.filter((variant) => variant.engine === engine);
+  const own = variants.filter((variant) => variant.engine === engine && !variant.fineGrainedLocks);
   const byLength = [1, 2, 3].map((length) => own.find(({ techniques }) => techniques.length === length));
   const chain = byLength.filter((variant) => variant !== undefined);
   const nested = chain.every(

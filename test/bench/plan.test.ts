@@ -12,6 +12,7 @@ const choices: PlanChoices = {
   topologies: undefined,
   grid: {},
   variants: undefined,
+  fineGrainedLocks: undefined,
   samples: undefined,
   durationMs: undefined,
 };

@@ -25,6 +25,7 @@ const stub: Application = {
   workloads: ['one'],
   varies: ['cores'],
   commonArguments: [],
+  fineGrainedLocks: false,
   stock: [baseline, reuseport],
   defaultPort: 1,
   preset: () => ({ phases: [], durationMs: 1, warmupMs: 1 }),

@@ -46,7 +46,9 @@ const usual: Variant[] = [baseline, whole('uring'), ...accumulated('kernel')];
 /** The preset with what the user chose. Every ratio is to the baseline of the same round, so it is always there. */
 export function makeGuestPlan({ preset, subject, variants, points, samples }: GuestChoices): GuestPlan {
   const chosen = variants ?? usual;
-  const foreign = chosen.find(({ id, server }) => server === 'baseline' && id !== baseline.id);
+  const foreign = chosen.find(
+    ({ id, server, fineGrainedLocks }) => fineGrainedLocks || (server === 'baseline' && id !== baseline.id),
+  );
   if (foreign) {
     throw new UserError(`there is no variant ${foreign.id} in a guest, which has one CPU`, {
       hint: 'give baseline, or engines with techniques: uring+PBL,kernel+PBL',
