@@ -28,9 +28,9 @@ export function readChannels(answer: string): Channels | null {
   };
 }
 
-/** What a server runs as, from its answers to `stats megapipe` and `stats settings`. */
-export function identityIn(channels: string, settings: string): Identity {
-  const fineGrainedLocks = /^STAT fine_grained_locks yes\r?$/m.test(settings);
+/** What a server runs as, from its answers to `stats megapipe` and `stats locks`. */
+export function identityIn(channels: string, locks: string): Identity {
+  const fineGrainedLocks = /^STAT fine_grained_locks yes\r?$/m.test(locks);
   const own = readChannels(channels);
   if (own) return { ...own, fineGrainedLocks };
   return fineGrainedLocks ? { stock: fineGrained(baseline).id } : null;

@@ -33,7 +33,7 @@ export const memcachedAt = (version?: string): Application => ({
   processes: () => 1,
   orphaned: 'KILL',
   isReady: async (ask) => /^VERSION /.test(await ask('version\r\nquit\r\n')),
-  identify: async (ask) => identityIn(await ask(statsWords), await ask(settingsWords)),
+  identify: async (ask) => identityIn(await ask(statsWords), await ask(locksWords)),
   readChannels: async (ask) => readChannels(await ask(statsWords)),
   complaints: () => ({ words: '', fatal: false }),
   loadCommand,
@@ -44,7 +44,7 @@ export const memcachedAt = (version?: string): Application => ({
 const hasFineGrainedLocks = (version?: string) => version === '1.4.13';
 
 const statsWords = 'stats megapipe\r\nquit\r\n';
-const settingsWords = 'stats settings\r\nquit\r\n';
+const locksWords = 'stats locks\r\nquit\r\n';
 
 /** The command line of one variant; the variants differ in nothing else. */
 export function memcachedCommand(

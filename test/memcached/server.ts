@@ -3,13 +3,12 @@ import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { execa, type Options } from 'execa';
 import { describe, onTestFinished } from 'vitest';
-import { loadPort, serverBinary, type Variant } from '../../src/port.js';
+import { serverBinary, type Variant } from '../../src/port.js';
+import { loadPortVersion } from '../../src/port-version.js';
 import { type Engine, engines, isOneEngine } from '../engines.js';
 import { testUnless } from '../skip.js';
 import { untilDone } from '../waiting.js';
 import { type Connection, connect } from './connection.js';
-
-const port = loadPort('memcached');
 
 /** Upstream's own leak, of options that it has read. */
 const upstreamLeaks = 'leak:storage_init_config\n';
@@ -35,18 +34,22 @@ export type Server = {
 
 type Arguments = {
   variant?: Variant;
+  /** One of the port's other versions. */
+  version?: string | undefined;
   args?: string[];
   unix?: boolean;
   udp?: boolean;
   env?: Record<string, string>;
+  /** The build that checks its assertions. */
+  debug?: boolean;
   /** The build with AddressSanitizer and UndefinedBehaviorSanitizer; what they say fails the test. */
   sanitize?: boolean;
 };
 
 /** Run a server to its end: for command lines that it refuses. */
-export function run(variant: Variant, args: string[], options: Options = {}) {
+export function run(variant: Variant, args: string[], options: Options = {}, version?: string) {
   const all = ['-u', userInfo().username, ...args];
-  return execa(serverBinary(port, variant), all, {
+  return execa(serverBinary(loadPortVersion('memcached', version), variant), all, {
     reject: false,
     timeout: 120_000,
     stdin: 'ignore',
@@ -73,14 +76,16 @@ function listenArguments({ unix, udp }: Arguments, socketFile: string): string[]
 
 /** Start a server that ends with the test. */
 export async function start(options: Arguments = {}): Promise<Server> {
-  const { variant = 'megapipe', args = [], unix = false, udp = false, env = {}, sanitize = false } = options;
+  const { variant = 'megapipe', version, args = [], unix = false, udp = false, env = {} } = options;
+  const { sanitize = false, debug = false } = options;
   const scratch = mkdtempSync(join(tmpdir(), 'megapipe-memcached-'));
   const portFile = join(scratch, 'port');
   const socketFile = join(scratch, 'socket');
   const command = ['-u', userInfo().username, ...listenArguments(options, socketFile), ...args];
+  const binary = serverBinary(loadPortVersion('memcached', version), variant, sanitize);
   const suppressions = join(scratch, 'leaks');
   writeFileSync(suppressions, upstreamLeaks);
-  const process = spawnServer(serverBinary(port, variant, sanitize), command, {
+  const process = spawnServer(`${binary}${debug ? '-debug' : ''}`, command, {
     MEMCACHED_PORT_FILENAME: portFile,
     LSAN_OPTIONS: `suppressions=${suppressions}:print_suppressions=0`,
     ...env,

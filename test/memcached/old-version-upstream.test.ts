@@ -1,0 +1,15 @@
+import { loadPortVersion } from '../../src/port-version.js';
+import { testUnless } from '../skip.js';
+import { build, missing, version } from './old-version.js';
+import { describeUpstream, onEngines } from './upstream.js';
+
+if (missing === undefined) {
+  // What the tests are is known when it is built.
+  await build();
+  describeUpstream({
+    port: loadPortVersion('memcached', version),
+    forms: [...onEngines(), ...onEngines(',fine_grained_locks', ['slabs_reassign.t'])],
+  });
+} else {
+  testUnless(missing)(`memcached ${version}: its own tests`, () => {});
+}
