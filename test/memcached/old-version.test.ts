@@ -69,7 +69,10 @@ function describeKinds() {
       start({ variant, version, ...options, args: [...args, ...more] });
     describeTraffic(begin);
     describeConnections(begin);
-    if (variant === 'megapipe') describeChannels(begin);
+    if (variant === 'megapipe') {
+      describeTooMany(begin);
+      describeChannels(begin);
+    }
     if (name.endsWith('-FL')) describeFineGrained(begin);
   });
 }
@@ -133,40 +136,11 @@ function describeTraffic(begin: Begin) {
   });
 }
 
+const connectMany = (server: Server, count: number) =>
+  Promise.all(Array.from({ length: count }, () => server.connect()));
+
 function describeConnections(begin: Begin) {
-  const connectMany = (server: Server, count: number) =>
-    Promise.all(Array.from({ length: count }, () => server.connect()));
   const current = async (server: Server) => Number((await server.stats()).curr_connections);
-
-  test('one connection too many is told so, and room comes back', async () => {
-    const server = await begin(['-t', '2', '-c', '40', '-o', 'maxconns_fast']);
-    const connections = await connectMany(server, 40);
-    const answers = await Promise.all(connections.map((one) => one.ask('version').catch(String)));
-    const served = answers.filter((answer) => answer.startsWith('VERSION'));
-    expect(served.length).toBeGreaterThan(15);
-    expect(answers.filter((answer) => answer.startsWith('ERROR Too many'))).toHaveLength(40 - served.length);
-    for (const one of connections) one.destroy();
-    await until('a connection is let in again', async () => {
-      const answer = await (await server.connect()).ask('version').catch(String);
-      return answer.startsWith('VERSION');
-    });
-    expect(Number((await server.stats()).rejected_connections)).toBeGreaterThan(0);
-  });
-
-  test('without maxconns_fast connections wait until there is room', async () => {
-    const server = await begin(['-t', '2', '-c', '40']);
-    const connections = await connectMany(server, 60);
-    let answered = 0;
-    const waiting = connections.map(async (connection) => {
-      expect(await connection.ask('version')).toMatch(/^VERSION/);
-      answered += 1;
-    });
-    await until('some are let in', () => answered >= 15);
-    expect(answered).toBeLessThan(40);
-    await Promise.all(waiting.map((one, i) => one.then(() => connections[i]?.destroy())));
-    expect(Number((await server.stats()).listen_disabled_num)).toBeGreaterThan(0);
-    expect(await server.stats()).toMatchObject({ accepting_conns: '1' });
-  });
 
   test('a connection that is reset at any moment leaves nothing behind', async () => {
     const server = await begin(['-m', '128']);
@@ -214,6 +188,39 @@ function describeChannels(begin: Begin) {
     await Promise.all([1, 2, 3].map(() => setAndGet(server, 100_000)));
     const stats = await server.stats('megapipe');
     expect(stats).toMatchObject({ partition: 'no', lwsocket: 'no', batch: '1', lwsockets: '0' });
+  });
+}
+
+/** The stock server runs out of descriptors first, and then makes clients wait for its accept queue. */
+function describeTooMany(begin: Begin) {
+  test('one connection too many is told so, and room comes back', async () => {
+    const server = await begin(['-t', '2', '-c', '40', '-o', 'maxconns_fast']);
+    const connections = await connectMany(server, 40);
+    const answers = await Promise.all(connections.map((one) => one.ask('version').catch(String)));
+    const served = answers.filter((answer) => answer.startsWith('VERSION'));
+    expect(served.length).toBeGreaterThan(15);
+    expect(answers.filter((answer) => answer.startsWith('ERROR Too many'))).toHaveLength(40 - served.length);
+    for (const one of connections) one.destroy();
+    await until('a connection is let in again', async () => {
+      const answer = await (await server.connect()).ask('version').catch(String);
+      return answer.startsWith('VERSION');
+    });
+    expect(Number((await server.stats()).rejected_connections)).toBeGreaterThan(0);
+  });
+
+  test('without maxconns_fast connections wait until there is room', async () => {
+    const server = await begin(['-t', '2', '-c', '40']);
+    const connections = await connectMany(server, 60);
+    let answered = 0;
+    const waiting = connections.map(async (connection) => {
+      expect(await connection.ask('version')).toMatch(/^VERSION/);
+      answered += 1;
+    });
+    await until('some are let in', () => answered >= 15);
+    expect(answered).toBeLessThan(40);
+    await Promise.all(waiting.map((one, i) => one.then(() => connections[i]?.destroy())));
+    expect(Number((await server.stats()).listen_disabled_num)).toBeGreaterThan(0);
+    expect(await server.stats()).toMatchObject({ accepting_conns: '1' });
   });
 }
 
