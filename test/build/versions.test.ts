@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { expect, test } from 'vitest';
+import { root } from '../../src/paths.js';
 import { megapipe } from '../megapipe.js';
 import { makePort, writePortFile } from './fixture.js';
 
@@ -133,4 +134,38 @@ test('a version and a release exclude each other', async () => {
   ]);
   expect(exitCode).toBe(2);
   expect(stderr).toMatch(/--version.*--release|--release.*--version/);
+});
+
+test('what its makers generate is added to a tree that lacks it, and left alone where it is', async () => {
+  const generated = { 'version.m4': 'm4_define([OURS])\n', 'hello.c': 'not this' };
+  const port = await makeOldVersion({ generated });
+  await port.build('--source', port.tree);
+  expect(await port.says('baseline')).toBe('mended\nplain');
+  const added = readFileSync(join(port.output, 'hello-0.9/baseline/version.m4'), 'utf8');
+  expect(added).toBe(generated['version.m4']);
+});
+
+test('its own files are those that it names, from folders too', async () => {
+  const port = await makeOldVersion({ sources: ['mc_shared.c', 'own-0.9/mc_own.h'] });
+  mkdirSync(join(port.port, 'own-0.9'));
+  const sources = { 'mc_shared.c': 'int shared;\n', 'mc_newer.c': 'int newer;\n', 'own-0.9/mc_own.h': '' };
+  for (const [name, text] of Object.entries(sources)) writeFileSync(join(port.port, name), text);
+  await port.build('--source', port.tree);
+  const built = (name: string) => existsSync(join(port.output, 'hello-0.9/megapipe', name));
+  expect(['mc_shared.c', 'mc_own.h', 'mc_newer.c'].map(built)).toEqual([true, true, false]);
+  const lines = JSON.parse(readFileSync(join(port.output, 'hello-0.9/lines.json'), 'utf8'));
+  expect(lines).toMatchObject({ own: 1 });
+});
+
+test('patches for releases that we have only read insert, and quote nothing of them', () => {
+  const folder = join(root, 'ports');
+  const files = readdirSync(folder, { recursive: true, encoding: 'utf8' });
+  const patches = files.filter((name) => /\/patches-.*\.patch$/.test(name));
+  expect(patches.length).toBeGreaterThan(8);
+  for (const file of patches) {
+    const [, ...hunks] = readFileSync(join(folder, file), 'utf8').split(/^(?=@@)/m);
+    const lines = hunks.flatMap((hunk) => hunk.split('\n')).filter((line) => line !== '');
+    const others = lines.filter((line) => !/^(\+|--- a\/|@@ -\d+,0 \+\d+(,\d+)? @@$)/.test(line));
+    expect({ file, others }).toEqual({ file, others: [] });
+  }
 });
