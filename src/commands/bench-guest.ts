@@ -26,6 +26,7 @@ type GuestBenchOptions = {
   variants?: string;
   requestsPerConnection?: string;
   samples?: string;
+  version?: string;
   module?: string;
   profile?: boolean;
   out?: string;
@@ -47,6 +48,7 @@ export function addBenchGuestCommand(bench: Command): void {
     )
     .option('--requests-per-connection <list>', 'whole numbers, or unlimited (default: 1,10,unlimited)')
     .option('--samples <n>', 'rounds, each with a fresh server and client for every variant')
+    .option('--version <version>', 'of the application: another that the port has, and that is built')
     .option('--module <file>', 'another kernel module than the one that is built')
     .option('--profile', 'tell which functions the instructions are in, too')
     .option('--out <file>', 'where the results go (default: a new file in results/)')
@@ -60,7 +62,7 @@ async function benchGuest(what: SubjectName, _options: unknown, command: Command
   const plan = choosePlan(what, options);
   const file = options.out ?? newFile(what, options.kernel);
   if (options.setup) await setUpGuestBench(plan, options.kernel);
-  const profiles = options.profile ? collectProfiles(what) : undefined;
+  const profiles = options.profile ? collectProfiles(plan) : undefined;
   await untilInterrupted(
     (signal) =>
       measure({
@@ -83,6 +85,7 @@ function choosePlan(subject: SubjectName, options: GuestBenchOptions): GuestPlan
   return makeGuestPlan({
     preset: options.full ? 'full' : 'quick',
     subject,
+    version: options.version,
     variants: options.variants?.split(',').map(parseVariant),
     points: options.requestsPerConnection ? parseLengths(options.requestsPerConnection) : undefined,
     samples: options.samples ? wholeNumber('--samples', options.samples) : undefined,

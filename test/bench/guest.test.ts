@@ -58,6 +58,8 @@ test.each([
   [['bench', 'guest', 'postfix'], 'postfix'],
   [['bench', 'guest', '--variants', 'reuseport'], 'reuseport'],
   [['bench', 'guest', '--kernel', '2.6'], '2.6'],
+  [['bench', 'guest', 'memcached', '--version', '1.2'], 'no version 1.2'],
+  [['bench', 'guest', '--version', '1.4.13'], 'has no versions'],
   [['bench', 'guest', '--requests-per-connection', '0'], '"0"'],
   [['bench', 'guest', '--samples', 'many'], 'many'],
   [['bench', 'guest', '--no-setup', '--out', '/dev/null'], '/dev/null'],

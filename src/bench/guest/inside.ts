@@ -24,7 +24,7 @@ function tell(saying: GuestSaying): void {
 }
 
 async function takeAll(plan: GuestPlan, signal: AbortSignal): Promise<void> {
-  const subject = await openSubject(plan.subject, signal);
+  const subject = await openSubject(plan, signal);
   try {
     for (const order of guestOrders(plan)) tell(await take(subject, order, plan, signal));
   } finally {

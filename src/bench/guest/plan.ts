@@ -1,5 +1,7 @@
 import { UserError } from '../../errors.js';
+import { loadPortVersion } from '../../port-version.js';
 import type { EngineName, RequestsPerConnection, Variant } from '../../results.js';
+import { findApplication } from '../application.js';
 import { connections } from '../grid.js';
 import { inTurn } from '../plan.js';
 import { accumulated, baseline, whole } from '../variant.js';
@@ -13,6 +15,8 @@ export type SubjectName = (typeof subjectNames)[number];
 /** What is measured in one guest. */
 export type GuestPlan = {
   subject: SubjectName;
+  /** Another version of the application than the port's usual one. */
+  version?: string | undefined;
   variants: Variant[];
   /** Transactions a connection. */
   points: RequestsPerConnection[];
@@ -30,6 +34,7 @@ export type GuestOrder = { variant: Variant; requestsPerConnection: RequestsPerC
 export type GuestChoices = {
   preset: 'quick' | 'full';
   subject: SubjectName;
+  version?: string | undefined;
   variants: Variant[] | undefined;
   points: RequestsPerConnection[] | undefined;
   samples: number | undefined;
@@ -43,8 +48,17 @@ const presets = {
 /** Techniques are told apart on the engine that the guest is for. */
 const usual: Variant[] = [baseline, whole('uring'), ...accumulated('kernel')];
 
+/** What there is not is refused by name. */
+function checkVersion(subject: SubjectName, version: string | undefined): void {
+  if (version === undefined) return;
+  if (subject === 'echo') findApplication('micro', version);
+  else loadPortVersion(subject, version);
+}
+
 /** The preset with what the user chose. Every ratio is to the baseline of the same round, so it is always there. */
-export function makeGuestPlan({ preset, subject, variants, points, samples }: GuestChoices): GuestPlan {
+export function makeGuestPlan(choices: GuestChoices): GuestPlan {
+  const { preset, subject, version, variants, points, samples } = choices;
+  checkVersion(subject, version);
   const chosen = variants ?? usual;
   const foreign = chosen.find(
     ({ id, server, fineGrainedLocks }) => fineGrainedLocks || (server === 'baseline' && id !== baseline.id),
@@ -57,6 +71,7 @@ export function makeGuestPlan({ preset, subject, variants, points, samples }: Gu
   }
   return {
     subject,
+    version,
     variants: chosen.some(({ id }) => id === baseline.id) ? chosen : [baseline, ...chosen],
     points: points ?? [1, 10, 'unlimited'],
     samples: samples ?? presets[preset].samples,

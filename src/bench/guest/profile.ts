@@ -1,9 +1,10 @@
 import { execa } from 'execa';
-import { loadPort, serverBinary } from '../../port.js';
+import { serverBinary } from '../../port.js';
+import { loadPortVersion } from '../../port-version.js';
 import type { Variant } from '../../results.js';
 import { echoCommand } from '../echo-programs.js';
 import type { Blocks } from './counts.js';
-import type { GuestOrder, SubjectName } from './plan.js';
+import type { GuestOrder, GuestPlan } from './plan.js';
 
 /** Instructions of functions, outside the client's process, of one sample. */
 export type Profile = { order: GuestOrder; functions: Map<string, number> };
@@ -61,11 +62,11 @@ export const profileKernelOptions = ['norandmaps'];
 /** More than any of the programs has of code. */
 const programSize = 0x10000000n;
 
-async function serverOf(subject: SubjectName, variant: Variant): Promise<Server> {
+async function serverOf({ subject, version }: GuestPlan, variant: Variant): Promise<Server> {
   const binary =
     subject === 'echo'
       ? echoCommand(variant, { address: '127.0.0.1', port: 0, workers: 1 })[0]
-      : serverBinary(loadPort(subject), variant.server);
+      : serverBinary(loadPortVersion(subject, version), variant.server);
   const { stdout } = await execa('nm', [binary as string]);
   // Our echo servers are where native/Makefile links them to.
   const from = subject === 'echo' ? 0n : programBase;
@@ -73,7 +74,7 @@ async function serverOf(subject: SubjectName, variant: Variant): Promise<Server>
 }
 
 /** Takes what a run tells of where instructions are, and sums it up by function: of the first round. */
-export function collectProfiles(subject: SubjectName) {
+export function collectProfiles(plan: GuestPlan) {
   const samples: { order: GuestOrder; blocks: Blocks }[] = [];
   let kernel: Symbols = readSymbols('');
   return {
@@ -88,7 +89,7 @@ export function collectProfiles(subject: SubjectName) {
     all: () =>
       Promise.all(
         samples.map(async ({ order, blocks }) => {
-          return profileOf(order, blocks, kernel, await serverOf(subject, order.variant));
+          return profileOf(order, blocks, kernel, await serverOf(plan, order.variant));
         }),
       ),
   };

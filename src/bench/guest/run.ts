@@ -135,7 +135,7 @@ async function headOf(
     startedAt: new Date().toISOString(),
     subject: plan.subject,
     parameters: parametersOf(plan),
-    host: await describeMachine(plan.subject === 'echo' ? undefined : plan.subject),
+    host: await describeMachine(plan.subject === 'echo' ? undefined : plan.subject, plan.version),
     guest,
     emulator: {
       version: stdout.split('\n')[0] ?? '',

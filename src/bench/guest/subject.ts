@@ -15,7 +15,7 @@ import { startChild } from '../process.js';
 import { checkIdentity } from '../sample.js';
 import { startServer } from '../server.js';
 import { measureAnswers } from './http-answers.js';
-import type { SubjectName } from './plan.js';
+import type { GuestPlan } from './plan.js';
 import { pingpong } from './programs.js';
 import { memcachedPrefill, memcachedRequests, type ScriptRequest, writeScript } from './script.js';
 
@@ -26,19 +26,30 @@ export type Target = { port: number; script?: string; stop(): Promise<void> };
 export type Subject = { start(variant: Variant): Promise<Target>; close(): void };
 
 /** Make a subject ready; whoever calls this must close it. */
-export async function openSubject(name: SubjectName, signal: AbortSignal): Promise<Subject> {
-  if (name === 'echo') return { start: (variant) => startEcho(variant, signal), close: () => undefined };
+export async function openSubject(
+  { subject, version }: Pick<GuestPlan, 'subject' | 'version'>,
+  signal: AbortSignal,
+): Promise<Subject> {
+  if (subject === 'echo') return { start: (variant) => startEcho(variant, signal), close: () => undefined };
   const scratch = mkdtempSync(join(tmpdir(), 'megapipe-count-'));
   const close = () => rmSync(scratch, { recursive: true, force: true });
-  return name === 'memcached'
-    ? openApplication(withoutLruThread(memcachedAt()), memcachedScripts(scratch, signal), close, signal)
-    : openApplication(nginxAt(), nginxScript(scratch), close, signal);
+  return subject === 'memcached'
+    ? openApplication(
+        withoutLruThread(memcachedAt(version)),
+        memcachedScripts(scratch, signal),
+        close,
+        signal,
+      )
+    : openApplication(nginxAt(version), nginxScript(scratch), close, signal);
 }
 
-/** That thread works by the clock, and so as it happens: counts are to repeat. */
+/** That thread works by the clock, and so as it happens: counts are to repeat. The paper's version has none. */
 const withoutLruThread = (memcached: Application): Application => ({
   ...memcached,
-  serverCommand: (...place) => [...memcached.serverCommand(...place), '-o', 'no_lru_maintainer'],
+  serverCommand: (...place) => [
+    ...memcached.serverCommand(...place),
+    ...(memcached.version === '1.4.13' ? [] : ['-o', 'no_lru_maintainer']),
+  ],
 });
 
 async function startEcho(variant: Variant, signal: AbortSignal): Promise<Target> {
