@@ -37,7 +37,8 @@ describe('an open loop', () => {
     const slow = countSlow(result.histogram.service);
     expect(slow).toBeGreaterThanOrEqual(1);
     expect(countSlow(result.histogram.corrected)).toBeGreaterThan(slow + 40);
-    expect(result.latencyUs.corrected?.max).toBeGreaterThanOrEqual(stallMs * 1000);
+    // A timer of Node.js may end a millisecond early.
+    expect(result.latencyUs.corrected?.max).toBeGreaterThanOrEqual((stallMs - 1) * 1000);
   });
 
   testOnEngines('never sends sooner than the rate says', async (engine) => {
