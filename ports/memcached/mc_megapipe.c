@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,15 +17,13 @@
  */
 #define MEGAPIPE_DIRECT_READ (16 * 1024)
 
-/* A listening socket in one worker, and the connections that were accepted
- * already when room ran out: other workers learn of that only a moment later.
+/* A listening socket in one worker, and who waits because other workers learn
+ * that there is no room only a moment later.
  */
 struct megapipe_listener {
     struct mp_handle *handle;
     conn *c;
-    int *waiting;
-    size_t waiting_count;
-    size_t waiting_size;
+    struct megapipe_waiting waiting;
     struct megapipe_listener *next;
 };
 
@@ -40,15 +37,11 @@ struct megapipe_udp {
     char out_data[UDP_MAX_PAYLOAD_SIZE];
 };
 
-/* The cookie of connections that are turned away: their events mean nothing. */
-static char rejected;
-
 static int first_number;
 static int numbers;
 static int next_number; /* atomic */
 
 static bool accepting = true; /* atomic */
-static sem_t listening;
 
 /* What of memcached MegaPipe can't be used with, if it is asked for. */
 const char *megapipe_conflict(void) {
@@ -361,19 +354,6 @@ static bool megapipe_is_full(void) {
     return stats_state.curr_conns + stats_state.reserved_fds >= settings.maxconns - 1;
 }
 
-static void megapipe_reject(LIBEVENT_THREAD *me, int id) {
-    static const char str[] = "ERROR Too many open connections\r\n";
-    struct mp_handle *handle;
-
-    STATS_LOCK();
-    stats.rejected_conns++;
-    STATS_UNLOCK();
-    if (mp_register(me->megapipe->channel, id, &rejected, NULL, &handle) == 0) {
-        mp_write(handle, str, sizeof(str) - 1);
-        mp_close(handle);
-    }
-}
-
 static void megapipe_log_new(conn *c) {
     if (c->thread->l->eflags & LOG_CONNEVENTS)
         megapipe_peer(c);
@@ -389,18 +369,11 @@ static void megapipe_pause_accepting(void) {
 }
 
 static void megapipe_wait_for_room(LIBEVENT_THREAD *me, struct megapipe_listener *l, int id) {
-    if (l->waiting_count == l->waiting_size) {
-        size_t size = l->waiting_size ? l->waiting_size * 2 : 16;
-        int *waiting = realloc(l->waiting, size * sizeof(*waiting));
-        if (waiting == NULL) {
-            megapipe_reject(me, id);
-            return;
-        }
-        l->waiting = waiting;
-        l->waiting_size = size;
+    if (megapipe_waiting_add(&l->waiting, id)) {
+        megapipe_pause_accepting();
+    } else {
+        megapipe_reject(me, id);
     }
-    l->waiting[l->waiting_count++] = id;
-    megapipe_pause_accepting();
 }
 
 static void megapipe_new_conn(LIBEVENT_THREAD *me, conn *listener, int id) {
@@ -426,7 +399,7 @@ static void megapipe_new_conn(LIBEVENT_THREAD *me, conn *listener, int id) {
 }
 
 static void megapipe_accepted(LIBEVENT_THREAD *me, struct megapipe_listener *l, int id) {
-    if (!megapipe_is_full() && l->waiting_count == 0) {
+    if (!megapipe_is_full() && l->waiting.count == 0) {
         megapipe_new_conn(me, l->c, id);
     } else if (settings.maxconns_fast) {
         megapipe_reject(me, id);
@@ -438,11 +411,10 @@ static void megapipe_accepted(LIBEVENT_THREAD *me, struct megapipe_listener *l, 
 /* There may be room again: in the order in which they came. */
 static void megapipe_admit_waiting(LIBEVENT_THREAD *me, struct megapipe_listener *l) {
     size_t admitted = 0;
-    while (admitted < l->waiting_count && !megapipe_is_full())
-        megapipe_new_conn(me, l->c, l->waiting[admitted++]);
-    l->waiting_count -= admitted;
-    memmove(l->waiting, l->waiting + admitted, l->waiting_count * sizeof(*l->waiting));
-    if (l->waiting_count > 0)
+    while (admitted < l->waiting.count && !megapipe_is_full())
+        megapipe_new_conn(me, l->c, l->waiting.ids[admitted++]);
+    megapipe_waiting_drop(&l->waiting, admitted);
+    if (l->waiting.count > 0)
         megapipe_pause_accepting();
 }
 
@@ -465,7 +437,7 @@ static void megapipe_accept_failed(struct megapipe_listener *l, int error) {
 static void megapipe_accept_worker(LIBEVENT_THREAD *me, conn *unused) {
     uint32_t count = __atomic_load_n(&accepting, __ATOMIC_ACQUIRE) ? MP_ACCEPT_ALL : 0;
     for (struct megapipe_listener *l = me->megapipe->listeners; l != NULL; l = l->next) {
-        if (count > 0 && l->waiting_count > 0)
+        if (count > 0 && l->waiting.count > 0)
             megapipe_admit_waiting(me, l);
         int res = mp_accept(l->handle, count, settings.megapipe_lwsocket);
         if (res != 0)
@@ -487,53 +459,31 @@ void megapipe_conn_gone(void) {
         accept_new_conns(true);
 }
 
-static void megapipe_listen_fd(LIBEVENT_THREAD *me, conn *listener, int fd, const cpu_set_t *cpus) {
+/* In each worker, for a new listening socket. */
+static void megapipe_listen_worker(LIBEVENT_THREAD *me, conn *listener) {
     struct megapipe_listener *l = calloc(1, sizeof(*l));
     if (l == NULL) {
         perror("Failed to allocate memory for a listening socket");
         exit(EXIT_FAILURE);
     }
     l->c = listener;
-    int res = mp_register(me->megapipe->channel, fd, l, cpus, &l->handle);
-    if (res == 0)
-        res = mp_accept(l->handle, MP_ACCEPT_ALL, settings.megapipe_lwsocket);
-    if (res == -EOPNOTSUPP) {
-        fprintf(stderr, "This kernel can't steer connections to the CPU that has received them"
-                " (needs Linux 6.2 or a 6.1 stable release): add -o no_megapipe_partition\n");
-        exit(EXIT_FAILURE);
-    } else if (res != 0) {
-        fprintf(stderr, "Can't accept connections in a worker thread: %s\n", strerror(-res));
-        exit(EXIT_FAILURE);
-    }
-    l->next = me->megapipe->listeners;
-    me->megapipe->listeners = l;
-}
-
-/* In each worker: accept from a new listening socket, or from our part of it. */
-static void megapipe_listen_worker(LIBEVENT_THREAD *me, conn *listener) {
-    if (settings.megapipe_partition && IS_TCP(listener->transport)) {
-        cpu_set_t cpus;
-        megapipe_owned_cpus(me - get_worker_thread(0), &cpus);
-        if (CPU_COUNT(&cpus) > 0)
-            megapipe_listen_fd(me, listener, listener->sfd, &cpus);
+    l->handle = megapipe_listen_part(me, listener->sfd, IS_TCP(listener->transport), l);
+    if (l->handle != NULL) {
+        l->next = me->megapipe->listeners;
+        me->megapipe->listeners = l;
     } else {
-        megapipe_listen_fd(me, listener, listener->sfd, NULL);
+        free(l);
     }
-    sem_post(&listening);
+    megapipe_worker_listens();
 }
 
 /* From the main thread: returns when all workers accept. */
 void megapipe_listen(conn *listener) {
-    sem_init(&listening, 0, 0);
+    megapipe_workers_begin();
     for (int i = 0; i < settings.num_threads; i++) {
         thread_call(get_worker_thread(i), megapipe_listen_worker, listener);
     }
-    for (int i = 0; i < settings.num_threads; i++) {
-        while (sem_wait(&listening) != 0) {
-            /* a signal */
-        }
-    }
-    sem_destroy(&listening);
+    megapipe_await_workers();
 }
 
 /* A UDP socket has come to its worker. */
@@ -609,38 +559,16 @@ static void megapipe_event(LIBEVENT_THREAD *me, const struct mp_event *ev) {
         thread_process_queue(me, ev->result > 0 ? t->notified : 0);
         if (!t->stopping)
             megapipe_wait_notify(t);
-    } else if (ev->cookie != &rejected) {
+    } else if (ev->cookie != &megapipe_rejected) {
         megapipe_conn_event(ev->cookie, ev);
     }
 }
 
-static void megapipe_channel_failed(int error) {
-    fprintf(stderr, "Can't make a MegaPipe channel with engine \"%s\": %s\n",
-            settings.megapipe_engine, strerror(error));
-    exit(EXIT_FAILURE);
-}
-
 /* In the worker thread, before its loop. */
 void megapipe_thread_init(LIBEVENT_THREAD *me) {
-    struct mp_options options = {
-        .engine = settings.megapipe_engine,
-        .batch = settings.megapipe_batch,
-        .max_lwsockets = megapipe_max_lwsockets(),
-        .moderation_us = settings.megapipe_moderation_us,
-    };
-    struct megapipe_thread *t = calloc(1, sizeof(*t));
-    if (t == NULL) {
-        megapipe_channel_failed(ENOMEM);
-    }
-    TAILQ_INIT(&t->yielded);
-    me->megapipe = t;
-    int res = mp_create(&options, &t->channel);
-    if (res == 0)
-        res = mp_register(t->channel, me->notify_event_fd, me, NULL, &t->notify);
-    if (res != 0)
-        megapipe_channel_failed(-res);
-    t->engine = mp_engine_name(t->channel);
-    megapipe_wait_notify(t);
+    me->megapipe = megapipe_thread_new(me, me->notify_event_fd);
+    TAILQ_INIT(&me->megapipe->yielded);
+    megapipe_wait_notify(me->megapipe);
 }
 
 void megapipe_loop(LIBEVENT_THREAD *me) {

@@ -14,8 +14,7 @@
 #ifndef MC_MEGAPIPE_H
 #define MC_MEGAPIPE_H
 
-#include <sched.h>
-#include <megapipe.h>
+#include "mc_megapipe_shared.h"
 #include "queue.h"
 
 struct megapipe_udp;
@@ -67,16 +66,6 @@ struct megapipe_conn {
     struct megapipe_udp *udp;
 };
 
-/* Options (mc_megapipe_config.c). */
-void megapipe_environment(int *argc, char ***argv);
-int megapipe_read_config(char *subopts);
-int megapipe_check_config(void);
-const char *megapipe_conflict(void);
-void megapipe_usage(void);
-int megapipe_max_lwsockets(void);
-bool megapipe_raise_files(void);
-void megapipe_owned_cpus(int id, cpu_set_t *cpus);
-
 /* Numbers of connections begin where those of fds end. */
 int megapipe_conn_numbers(int first);
 
@@ -110,8 +99,5 @@ bool megapipe_may_process(conn *c, const char *line, size_t len);
 bool megapipe_may_stat(conn *c, const char *key, size_t len);
 int megapipe_fd(const conn *c);
 int megapipe_getsockname(const conn *c, struct sockaddr *addr, socklen_t *len);
-
-/* "stats megapipe" (mc_megapipe_stats.c). */
-void megapipe_stats(ADD_STAT add_stats, void *c);
 
 #endif

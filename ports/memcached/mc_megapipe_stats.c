@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 
-
 static double mean(uint64_t sum, uint64_t n) {
     return n > 0 ? (double)sum / n : 0;
 }

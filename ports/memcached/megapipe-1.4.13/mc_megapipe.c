@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
-#include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,11 +29,7 @@ struct megapipe_listener {
     struct megapipe_listener *next;
 };
 
-/* The cookie of connections that are turned away: their events mean nothing. */
-static char rejected;
-
 static int paused_workers; /* by STATS_LOCK */
-static sem_t listening;
 
 /* What of memcached MegaPipe can't be used with: in this version, nothing. */
 const char *megapipe_conflict(void) {
@@ -259,30 +254,10 @@ static void megapipe_go_on(struct megapipe_thread *t) {
 
 /* Came in the same batch as the last that there was room for. */
 static bool megapipe_wait_for_room(struct megapipe_thread *t, int id) {
-    if (t->waiting_count == t->waiting_size) {
-        size_t size = t->waiting_size ? t->waiting_size * 2 : 16;
-        int *waiting = realloc(t->waiting, size * sizeof(*waiting));
-        if (waiting == NULL)
-            return false;
-        t->waiting = waiting;
-        t->waiting_size = size;
-    }
-    t->waiting[t->waiting_count++] = id;
+    if (!megapipe_waiting_add(&t->waiting, id))
+        return false;
     megapipe_pause(t);
     return true;
-}
-
-static void megapipe_reject(LIBEVENT_THREAD *me, int id) {
-    static const char str[] = "ERROR Too many open connections\r\n";
-    struct mp_handle *handle;
-
-    STATS_LOCK();
-    stats.rejected_conns++;
-    STATS_UNLOCK();
-    if (mp_register(me->megapipe->channel, id, &rejected, NULL, &handle) == 0) {
-        mp_write(handle, str, sizeof(str) - 1);
-        mp_close(handle);
-    }
 }
 
 static void megapipe_new_conn(LIBEVENT_THREAD *me, int id) {
@@ -299,7 +274,7 @@ static void megapipe_new_conn(LIBEVENT_THREAD *me, int id) {
 
 static void megapipe_accepted(LIBEVENT_THREAD *me, int id) {
     struct megapipe_thread *t = me->megapipe;
-    if (!megapipe_is_full() && t->waiting_count == 0) {
+    if (!megapipe_is_full() && t->waiting.count == 0) {
         megapipe_new_conn(me, id);
     } else if (settings.maxconns_fast || !megapipe_wait_for_room(t, id)) {
         megapipe_reject(me, id);
@@ -310,13 +285,11 @@ static void megapipe_accepted(LIBEVENT_THREAD *me, int id) {
 static void megapipe_admit_waiting(LIBEVENT_THREAD *me) {
     struct megapipe_thread *t = me->megapipe;
     size_t admitted = 0;
-    while (admitted < t->waiting_count && !megapipe_is_full()) {
-        megapipe_new_conn(me, t->waiting[admitted++]);
+    while (admitted < t->waiting.count && !megapipe_is_full()) {
+        megapipe_new_conn(me, t->waiting.ids[admitted++]);
     }
-    t->waiting_count -= admitted;
-    if (t->waiting_count > 0)
-        memmove(t->waiting, t->waiting + admitted, t->waiting_count * sizeof(*t->waiting));
-    if (t->waiting_count == 0)
+    megapipe_waiting_drop(&t->waiting, admitted);
+    if (t->waiting.count == 0)
         megapipe_go_on(t);
 }
 
@@ -331,53 +304,31 @@ static void megapipe_accept_failed(LIBEVENT_THREAD *me, struct megapipe_listener
     megapipe_accept(l, MP_ACCEPT_ALL);
 }
 
-static void megapipe_listen_fd(LIBEVENT_THREAD *me, int sfd, const cpu_set_t *cpus) {
+/* In each worker, for a new listening socket. */
+void megapipe_listen_worker(LIBEVENT_THREAD *me, int sfd, enum network_transport transport) {
     struct megapipe_listener *l = calloc(1, sizeof(*l));
     if (l == NULL) {
         perror("Failed to allocate memory for a listening socket");
         exit(EXIT_FAILURE);
     }
-    int res = mp_register(me->megapipe->channel, sfd, l, cpus, &l->handle);
-    if (res == 0)
-        res = mp_accept(l->handle, MP_ACCEPT_ALL, settings.megapipe_lwsocket);
-    if (res == -EOPNOTSUPP) {
-        fprintf(stderr, "This kernel can't steer connections to the CPU that has received them"
-                " (needs Linux 6.2 or a 6.1 stable release): add -o no_megapipe_partition\n");
-        exit(EXIT_FAILURE);
-    } else if (res != 0) {
-        fprintf(stderr, "Can't accept connections in a worker thread: %s\n", strerror(-res));
-        exit(EXIT_FAILURE);
-    }
-    l->next = me->megapipe->listeners;
-    me->megapipe->listeners = l;
-}
-
-/* In each worker: accept from a listening socket, or from our part of it. */
-void megapipe_listen_worker(LIBEVENT_THREAD *me, int sfd, enum network_transport transport) {
-    if (settings.megapipe_partition && transport == tcp_transport) {
-        cpu_set_t cpus;
-        megapipe_owned_cpus(me - get_worker_thread(0), &cpus);
-        if (CPU_COUNT(&cpus) > 0)
-            megapipe_listen_fd(me, sfd, &cpus);
+    l->handle = megapipe_listen_part(me, sfd, transport == tcp_transport, l);
+    if (l->handle != NULL) {
+        l->next = me->megapipe->listeners;
+        me->megapipe->listeners = l;
     } else {
-        megapipe_listen_fd(me, sfd, NULL);
+        free(l);
     }
-    sem_post(&listening);
+    megapipe_worker_listens();
 }
 
 /* From the main thread: returns when all workers accept. */
 void megapipe_listen(int sfd, enum network_transport transport) {
-    sem_init(&listening, 0, 0);
+    megapipe_workers_begin();
     for (int i = 0; i < settings.num_threads; i++) {
         /* hits all threads, because they take turns */
         dispatch_conn_new(sfd, conn_listening, EV_READ | EV_PERSIST, 1, transport);
     }
-    for (int i = 0; i < settings.num_threads; i++) {
-        while (sem_wait(&listening) != 0) {
-            /* a signal */
-        }
-    }
-    sem_destroy(&listening);
+    megapipe_await_workers();
 }
 
 /********************************** THREADS **********************************/
@@ -413,37 +364,16 @@ static void megapipe_event(LIBEVENT_THREAD *me, const struct mp_event *ev) {
     } else if (ev->cookie == me) {
         thread_notified(me);
         megapipe_wait_notify(me->megapipe);
-    } else if (ev->cookie != &rejected) {
+    } else if (ev->cookie != &megapipe_rejected) {
         megapipe_conn_event(ev->cookie, ev);
     }
 }
 
-static void megapipe_channel_failed(int error) {
-    fprintf(stderr, "Can't make a MegaPipe channel with engine \"%s\": %s\n",
-            settings.megapipe_engine, strerror(error));
-    exit(EXIT_FAILURE);
-}
-
 /* In the worker thread, before its loop. */
 void megapipe_thread_init(LIBEVENT_THREAD *me) {
-    struct mp_options options = {
-        .engine = settings.megapipe_engine,
-        .batch = settings.megapipe_batch,
-        .max_lwsockets = megapipe_max_lwsockets(),
-        .moderation_us = settings.megapipe_moderation_us,
-    };
-    struct megapipe_thread *t = calloc(1, sizeof(*t));
-    if (t == NULL) {
-        megapipe_channel_failed(ENOMEM);
-    }
+    struct megapipe_thread *t = megapipe_thread_new(me, me->notify_receive_fd);
     t->last_yielded = &t->yielded;
     me->megapipe = t;
-    int res = mp_create(&options, &t->channel);
-    if (res == 0)
-        res = mp_register(t->channel, me->notify_receive_fd, me, NULL, &t->notify);
-    if (res != 0)
-        megapipe_channel_failed(-res);
-    t->engine = mp_engine_name(t->channel);
     megapipe_wait_notify(t);
 }
 

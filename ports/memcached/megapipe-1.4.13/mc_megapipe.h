@@ -16,8 +16,7 @@
 #ifndef MC_MEGAPIPE_H
 #define MC_MEGAPIPE_H
 
-#include <sched.h>
-#include <megapipe.h>
+#include "mc_megapipe_shared.h"
 
 struct megapipe_listener;
 
@@ -28,9 +27,7 @@ struct megapipe_thread {
     struct mp_handle *notify;       /* the pipe that wakes the worker */
     struct megapipe_listener *listeners;
     bool paused;                    /* accepts nobody, until there is room */
-    int *waiting;                   /* accepted already when there was none */
-    size_t waiting_count;
-    size_t waiting_size;
+    struct megapipe_waiting waiting;
     conn *yielded;                  /* have more to do when others had a turn, */
     conn **last_yielded;            /* ... linked by conn->next */
     struct mp_stats stats;          /* copy for others; by LIBEVENT_THREAD's stats.mutex */
@@ -47,16 +44,6 @@ struct megapipe_conn {
     struct iovec in_iov;
     int nreqs;                /* requests left in this turn, while a response is sent */
 };
-
-/* Options (mc_megapipe_config.c). */
-void megapipe_environment(int *argc, char ***argv);
-int megapipe_read_config(char *subopts);
-int megapipe_check_config(void);
-const char *megapipe_conflict(void);
-void megapipe_usage(void);
-int megapipe_max_lwsockets(void);
-bool megapipe_raise_files(void);
-void megapipe_owned_cpus(int id, cpu_set_t *cpus);
 
 /* Worker threads. */
 void megapipe_thread_init(LIBEVENT_THREAD *me);
@@ -80,8 +67,5 @@ ssize_t megapipe_sent(conn *c);
 
 void megapipe_udp_start(conn *c);
 void megapipe_yield(conn *c);
-
-/* "stats megapipe" (mc_megapipe_stats.c). */
-void megapipe_stats(ADD_STAT add_stats, void *c);
 
 #endif
