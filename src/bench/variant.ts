@@ -87,7 +87,10 @@ export function accumulated(engine: EngineName): Variant[] {
 
 /** A variant from its id, as the command line gives it: `baseline`, `steered`, `uring`, `uring+P`, `epoll+PBL-FL`. */
 export function parseVariant(id: string): Variant {
-  if (id.endsWith(fineSuffix)) return fineGrained(parseVariant(id.slice(0, -fineSuffix.length)));
+  return id.endsWith(fineSuffix) ? fineGrained(parseForm(id.slice(0, -fineSuffix.length))) : parseForm(id);
+}
+
+function parseForm(id: string): Variant {
   const own = allStock.find((variant) => variant.id === id);
   if (own) return own;
   const [, engine, suffix = ''] = /^([a-z]+)(?:\+([A-Z]+))?$/.exec(id) ?? [];

@@ -8,19 +8,10 @@ import { baseline, fineGrained, parseVariant, whole } from '../../src/bench/vari
 import { lookOf } from '../../src/report/palette.js';
 import { variantSchema } from '../../src/results.js';
 import { megapipe } from '../megapipe.js';
+import { choices } from './choices.js';
 
 /** The paper's -FL: servers without a lock for the whole cache, which memcached 1.4.13 can be. */
 const old = findApplication('memcached', '1.4.13');
-const choices: PlanChoices = {
-  preset: 'quick',
-  engines: ['uring', 'epoll'],
-  topologies: undefined,
-  grid: {},
-  variants: undefined,
-  fineGrainedLocks: undefined,
-  samples: undefined,
-  durationMs: undefined,
-};
 const idsOf = (changes: Partial<PlanChoices>) =>
   makePlan(old, { ...choices, ...changes }).phases.map(({ variants }) => variants.map(({ id }) => id));
 
@@ -28,6 +19,7 @@ test('a variant is named for it at its end', () => {
   expect(parseVariant('baseline-FL')).toEqual(fineGrained(baseline));
   expect(parseVariant('epoll+PB-FL')).toMatchObject({ id: 'epoll+PB-FL', batch: 32, fineGrainedLocks: true });
   expect(() => parseVariant('uring-FL-FL+P')).toThrow('there is no variant');
+  expect(() => parseVariant('uring-FL-FL')).toThrow('there is no variant "uring-FL"');
 });
 
 test('results from before it had the usual locks', () => {

@@ -5,17 +5,7 @@ import { makePlan, ordersLeft, ordersOf, type PlanChoices, sampleKey } from '../
 import { accumulated, baseline, parseVariant, reuseport } from '../../src/bench/variant.js';
 import { type Phase, pointKey } from '../../src/results.js';
 import { allowedCpus } from '../../src/topology.js';
-
-const choices: PlanChoices = {
-  preset: 'quick',
-  engines: ['uring', 'epoll'],
-  topologies: undefined,
-  grid: {},
-  variants: undefined,
-  fineGrainedLocks: undefined,
-  samples: undefined,
-  durationMs: undefined,
-};
+import { choices } from './choices.js';
 
 const memcached = findApplication('memcached');
 const nginx = findApplication('nginx');
