@@ -11,11 +11,13 @@ function firstOfClients(): number {
   return Number.parseInt(readFileSync('/proc/sys/net/ipv4/ip_local_port_range', 'utf8'), 10);
 }
 
-/** Listen on a port, 0 being any, and stop; the port, or undefined where it is not free. */
+const used = new Set<number>();
+
+/** Listen on a port of all addresses, 0 being any, and stop; the port, or undefined where it is not free. */
 async function tryPort(wanted: number): Promise<number | undefined> {
   const probe = createServer();
   try {
-    await once(probe.listen(wanted, '127.0.0.1'), 'listening');
+    await once(probe.listen({ port: wanted, exclusive: true }), 'listening');
   } catch {
     return undefined;
   }
@@ -33,7 +35,9 @@ export async function freePort(): Promise<number> {
   const end = firstOfClients();
   for (let tries = 0; tries < 1000; tries++) {
     const port = await tryPort(end > 2 * lowest ? randomInt(lowest, end) : 0);
-    if (port) return port;
+    if (!port || used.has(port)) continue;
+    used.add(port);
+    return port;
   }
   throw new Error('no TCP port is free');
 }

@@ -1,9 +1,9 @@
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { get } from 'node:http';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
+import { freePort } from '../../src/bench/free-port.js';
 import { loadPort, serverBinary } from '../../src/port.js';
 
 export type StockNginx = {
@@ -32,16 +32,6 @@ export type Settings = {
   requestsPerConnection?: number;
   accessLog?: boolean;
 };
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const probe = createServer().on('error', reject);
-    probe.listen(0, '127.0.0.1', () => {
-      const address = probe.address();
-      probe.close(() => resolve(typeof address === 'object' && address ? address.port : 0));
-    });
-  });
-}
 
 function configuration(port: number, directory: string, root: string, settings: Settings): string {
   const user = process.getuid?.() === 0 ? 'user nobody nogroup;' : '';

@@ -1,9 +1,9 @@
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { onTestFailed, onTestFinished } from 'vitest';
+import { freePort } from '../../src/bench/free-port.js';
 import { serverBinary } from '../../src/port.js';
 import { loadPortVersion } from '../../src/port-version.js';
 import { type Connection, connect } from '../memcached/connection.js';
@@ -57,25 +57,9 @@ export type Nginx = Place & {
 /** How long anything may take before it is taken for hanging; no test is about this. */
 const patienceSeconds = 240;
 
-const usedPorts = new Set<number>();
-
-function canBind(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const server = createServer();
-    server.once('error', () => resolve(false));
-    server.listen({ port, host: '::', exclusive: true }, () => server.close(() => resolve(true)));
-  });
-}
-
-/** Ports below those that the kernel gives to clients, so that no client has one by chance. */
 async function freePorts(count: number): Promise<number[]> {
   const ports: number[] = [];
-  while (ports.length < count) {
-    const port = 10_240 + Math.floor(Math.random() * 22_000);
-    if (usedPorts.has(port)) continue;
-    usedPorts.add(port);
-    if (await canBind(port)) ports.push(port);
-  }
+  while (ports.length < count) ports.push(await freePort());
   return ports;
 }
 
