@@ -1,4 +1,5 @@
 import { UserError } from '../errors.js';
+import { loadPortVersion } from '../port-version.js';
 import type {
   Channels,
   EngineName,
@@ -143,11 +144,16 @@ export const applicationNames = Object.keys(applications);
 /** An application as the command line names it: the microbenchmark’s is an echo server. */
 export function findApplication(name: string, version?: string): Application {
   const application = applications[name];
-  if (application) return application(version);
-  throw new UserError(`there is no benchmark of "${name}"`, {
-    hint: `there is: ${applicationNames.join(', ')}`,
-    exitCode: 2,
-  });
+  if (!application) {
+    throw new UserError(`there is no benchmark of "${name}"`, {
+      hint: `there is: ${applicationNames.join(', ')}`,
+      exitCode: 2,
+    });
+  }
+  const found = application(version);
+  // Which versions there are, the port says.
+  if (version !== undefined) loadPortVersion(name, version);
+  return found;
 }
 
 function microAt(version?: string): Application {

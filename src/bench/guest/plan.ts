@@ -1,5 +1,4 @@
 import { UserError } from '../../errors.js';
-import { loadPortVersion } from '../../port-version.js';
 import type { EngineName, RequestsPerConnection, Variant } from '../../results.js';
 import { findApplication } from '../application.js';
 import { connections } from '../grid.js';
@@ -48,17 +47,11 @@ const presets = {
 /** Techniques are told apart on the engine that the guest is for. */
 const usual: Variant[] = [baseline, whole('uring'), ...accumulated('kernel')];
 
-/** What there is not is refused by name. */
-function checkVersion(subject: SubjectName, version: string | undefined): void {
-  if (version === undefined) return;
-  if (subject === 'echo') findApplication('micro', version);
-  else loadPortVersion(subject, version);
-}
-
 /** The preset with what the user chose. Every ratio is to the baseline of the same round, so it is always there. */
 export function makeGuestPlan(choices: GuestChoices): GuestPlan {
   const { preset, subject, version, variants, points, samples } = choices;
-  checkVersion(subject, version);
+  // There may be no such version.
+  findApplication(subject === 'echo' ? 'micro' : subject, version);
   const chosen = variants ?? usual;
   const foreign = chosen.find(
     ({ id, server, fineGrainedLocks }) => fineGrainedLocks || (server === 'baseline' && id !== baseline.id),
