@@ -23,10 +23,10 @@ export const memcachedAt = (version?: string): Application => ({
   workloads: ['memaslap'],
   varies: ['requestsPerConnection', 'cores', 'connections', 'rate'],
   commonArguments,
-  fineGrainedLocks: hasFineGrainedLocks(version),
-  stock: hasFineGrainedLocks(version) ? [baseline, fineGrained(baseline)] : [baseline],
+  fineGrainedLocks: isPapersMemcached(version),
+  stock: isPapersMemcached(version) ? [baseline, fineGrained(baseline)] : [baseline],
   defaultPort: 11211,
-  preset: (name, engines) => preset(name, engines, hasFineGrainedLocks(version)),
+  preset: (name, engines) => preset(name, engines, isPapersMemcached(version)),
   prepareContent: async () => ({ folder: '', parameters: {}, remove: () => undefined }),
   serverCommand: (variant, place) =>
     memcachedCommand(serverBinary(loadPortVersion('memcached', version), variant.server), variant, place),
@@ -40,8 +40,8 @@ export const memcachedAt = (version?: string): Application => ({
   readLoad,
 });
 
-/** Newer versions have no lock for the whole cache to do without. */
-const hasFineGrainedLocks = (version?: string) => version === '1.4.13';
+/** The paper's version. It has a lock for the whole cache that it can do without, and no thread for LRU lists. */
+export const isPapersMemcached = (version?: string) => version === '1.4.13';
 
 const statsWords = 'stats megapipe\r\nquit\r\n';
 const locksWords = 'stats locks\r\nquit\r\n';

@@ -9,7 +9,7 @@ import { makeTopology } from '../../topology.js';
 import type { Application } from '../application.js';
 import { echoCommand, echoGreeting } from '../echo-programs.js';
 import { freePort } from '../free-port.js';
-import { memcachedAt } from '../memcached.js';
+import { isPapersMemcached, memcachedAt } from '../memcached.js';
 import { nginxAt } from '../nginx.js';
 import { startChild } from '../process.js';
 import { checkIdentity } from '../sample.js';
@@ -48,7 +48,7 @@ const withoutLruThread = (memcached: Application): Application => ({
   ...memcached,
   serverCommand: (...place) => [
     ...memcached.serverCommand(...place),
-    ...(memcached.version === '1.4.13' ? [] : ['-o', 'no_lru_maintainer']),
+    ...(isPapersMemcached(memcached.version) ? [] : ['-o', 'no_lru_maintainer']),
   ],
 });
 
