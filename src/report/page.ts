@@ -38,11 +38,13 @@ function machineLine({ machine }: Results): Markup {
 function runArticle({ results, sections }: Reported, several: boolean): Markup {
   const { machine, samples } = results;
   const { application } = machine.workload;
+  const found = findings(sections);
+  const foundIn = (section: Section) => found.filter((finding) => finding.section === section);
   return html`<article id="${application}">
 ${several ? html`<h1>${application}</h1>` : ''}
 <p class="muted">${machine.plan.preset} run · ${samples.length} samples · ${application} ${machine.versions[application]}</p>
-${summarySection(results, sections)}
-${sections.map((section, index) => partSection(section, sections[index - 1]))}
+${summarySection(results, sections, found)}
+${sections.map((section, index) => partSection(section, sections[index - 1], foundIn(section)))}
 ${paperSection(machine, sections)}
 ${sampleTables(results)}
 ${machineSection(results)}
@@ -50,12 +52,10 @@ ${machineSection(results)}
 }
 
 /** Of each section the first sentences: the others are beside its figures. */
-function summarySection(results: Results, sections: Section[]): Markup {
-  const headlines = sections.flatMap((section) =>
-    findings([section])
-      .slice(0, 1)
-      .map((finding) => ({ ...finding, heading: `${sectionName(section)}: ${finding.heading}` })),
-  );
+function summarySection(results: Results, sections: Section[], found: Finding[]): Markup {
+  const headlines = found
+    .filter(({ section }, index) => section !== found[index - 1]?.section)
+    .map((finding) => ({ ...finding, heading: `${sectionName(finding.section)}: ${finding.heading}` }));
   return html`<section>
 <h2>What was found</h2>
 ${findingsGrid(headlines)}
@@ -64,8 +64,7 @@ ${bullets(caveats(results, sections))}
 </section>`;
 }
 
-function sectionFindings(section: Section): Markup | undefined {
-  const found = findings([section]);
+function sectionFindings(found: Finding[]): Markup | undefined {
   return found.length === 0
     ? undefined
     : html`<h3>What was found</h3>
@@ -83,7 +82,7 @@ function bullets(sentences: string[]): Markup {
 }
 
 /** A topology is described where it comes first. */
-function partSection(section: Section, before: Section | undefined): Markup {
+function partSection(section: Section, before: Section | undefined, found: Finding[]): Markup {
   const { topology, view } = section;
   const names = view.figures ?? usualFigures;
   const hosts =
@@ -96,7 +95,7 @@ ${hosts}
 ${alike(section)}
 ${legend(section)}
 <div class="figures">${figureSpecs.filter(({ name }) => names.includes(name)).map((spec) => figure(section, spec))}</div>
-${sectionFindings(section)}
+${sectionFindings(found)}
 <h3>All numbers</h3>
 ${resultTable(section)}
 ${techniqueTables(section)}
