@@ -23,12 +23,12 @@ static int mp_look_for_bytes(struct sock *sk)
 	/* of the other side's end, with its place in the sequence */
 	state = inet_sk_state_load(sk);
 	left = READ_ONCE(tp->rcv_nxt) - READ_ONCE(tp->copied_seq);
-	if (READ_ONCE(sk->sk_err))
+	if (READ_ONCE(sk->sk_err)) {
+		if (state != TCP_CLOSE || left || sock_flag(sk, SOCK_DONE))
+			return 1;
 		/* a reset: no byte comes any more, and no end came before */
-		return state == TCP_CLOSE && !left &&
-				       !sock_flag(sk, SOCK_DONE) ?
-			       sock_error(sk) :
-			       1;
+		return sock_error(sk);
+	}
 	if (state == TCP_ESTABLISHED && !left && !READ_ONCE(sk->sk_shutdown))
 		return -EAGAIN;
 	/* nothing but the end, which counts as one, or was read before */
