@@ -93,7 +93,7 @@ function preset(name: 'quick' | 'full', engines: EngineName[], withFine: boolean
   const { phases, ...times } =
     name === 'full'
       ? { phases: fullPhases(engines), durationMs: 1000, warmupMs: 300 }
-      : { phases: quickPhases(engines), durationMs: 700, warmupMs: 200 };
+      : { phases: quickPhases(engines), durationMs: 500, warmupMs: 200 };
   const fine = withFine ? [baseline, ...engines.slice(0, 1).map(whole)].map(fineGrained) : [];
   const [main, ...others] = phases;
   return { phases: [{ ...main, variants: [...main.variants, ...fine] }, ...others], ...times };

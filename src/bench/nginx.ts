@@ -60,7 +60,7 @@ const grid = (cores: Grid['cores'], own: readonly string[] = workloads) =>
 function preset(name: 'quick' | 'full', engines: EngineName[], stock: Stock): Preset {
   return name === 'full'
     ? { phases: fullPhases(engines, stock), durationMs: 800, warmupMs: 200 }
-    : { phases: quickPhases(engines, stock), durationMs: 600, warmupMs: 200 };
+    : { phases: quickPhases(engines, stock), durationMs: 500, warmupMs: 150 };
 }
 
 const about = 'workloads';
