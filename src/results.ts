@@ -29,7 +29,7 @@ const us = z.number().nonnegative();
 
 /** One way to run a server. */
 export const variantSchema = z.strictObject({
-  /** A way to do stock I/O (`baseline`, `reuseport`), or the engine and the techniques' letters: `uring+PBL`; and `-FL`. */
+  /** A way to do stock I/O (`baseline`, `reuseport`), or the engine and the techniques' letters: `uring+PBL`; and `-W50`, `-FL`. */
   id: z.string(),
   /** Stock I/O or MegaPipe. */
   server: z.enum(['baseline', 'megapipe']),
@@ -39,6 +39,8 @@ export const variantSchema = z.strictObject({
   techniques: z.array(techniqueName),
   /** Requests that the channel collects before it enters the kernel; 1 without batching, null for stock I/O. */
   batch: z.int().positive().nullable(),
+  /** How long the channel waits at most for a batch of completions, where they come in quick succession; 0: it doesn't. */
+  moderationUs: count.default(0),
   /** memcached without its lock for the whole cache: the paper's -FL. */
   fineGrainedLocks: z.boolean().default(false),
 });
@@ -184,6 +186,7 @@ const channels = z.strictObject({
   engine: engineName,
   techniques: z.array(techniqueName),
   batch: z.int().positive(),
+  moderationUs: count.default(0),
   /** Requests that the application asked of its channels: not the client's requests. */
   operations: count,
   crossings: count,

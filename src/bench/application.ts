@@ -50,11 +50,11 @@ export type LoadOutcome = {
 /** Says words to the server and resolves to all that it answers; the words must make it close the connection. */
 export type Ask = (words: string) => Promise<string>;
 
+/** How a server's channels work. */
+export type ChannelsKind = Pick<Channels, 'engine' | 'techniques' | 'batch' | 'moderationUs'>;
+
 /** What a server says it runs as: channels, or stock I/O, by the variant's id where it can tell which. */
-export type Identity =
-  | (Pick<Channels, 'engine' | 'techniques' | 'batch'> & { fineGrainedLocks?: boolean })
-  | { stock: string }
-  | null;
+export type Identity = (ChannelsKind & { fineGrainedLocks?: boolean }) | { stock: string } | null;
 
 /** A server that was started: its process, its workers, and its folders. */
 export type Started = { pid: number; workers: number; folders: ServerFolders };

@@ -1,7 +1,18 @@
-import type { EngineName } from '../results.js';
+import type { EngineName, Variant } from '../results.js';
 import type { Grid, PhaseSpec, Preset } from './application.js';
+import { sleepUs } from './echo-programs.js';
 import { gridOf } from './grid.js';
-import { accumulated, baseline, megapipe, raw, reuseport, sleep, steered, whole } from './variant.js';
+import {
+  accumulated,
+  baseline,
+  megapipe,
+  moderated,
+  raw,
+  reuseport,
+  sleep,
+  steered,
+  whole,
+} from './variant.js';
 
 /** The paper's defaults: 64 B a message, 10 transactions a connection, all cores. */
 const grid = (varied: Partial<Grid>) =>
@@ -54,11 +65,17 @@ function fullPhases(engines: EngineName[]): PhaseSpec[] {
     {
       about: 'requests a connection',
       topology: 'netns-3',
-      variants: [baseline, steered, ...all.slice(0, 1)],
+      // Clients have CPUs of their own, so that a server that keeps up with them wakes up a lot.
+      variants: [baseline, sleep, steered, ...all.slice(0, 1).flatMap(withWaiting)],
       grids: [grid({ requestsPerConnection: [1, 10, 'unlimited'] })],
       samples,
     },
   ];
+}
+
+/** It, and it with moderation, that waits as long as the rival that sleeps; who can't wait is alone. */
+function withWaiting(variant: Variant): Variant[] {
+  return variant.engine === 'epoll' ? [variant] : [variant, moderated(variant, sleepUs)];
 }
 
 function quickPhases([first]: EngineName[]): PhaseSpec[] {

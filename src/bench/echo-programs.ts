@@ -5,8 +5,8 @@ import type { ServerPlace } from './application.js';
 
 const program = (name: string) => join(buildDir, 'bench', name);
 
-/** How long the rival that sleeps does so, in microseconds: as long as libmegapipe waits for a batch at most. */
-const sleepUs = 50;
+/** How long the rival that sleeps does so, in microseconds: as the variants that wait for a batch do at most, like uring+PBL-W50. */
+export const sleepUs = 50;
 
 /** Bytes of a buffer unless the server is told of larger messages. */
 const usualBuffer = 4096;
@@ -33,20 +33,20 @@ export function echoCommand(
   const place = ['-t', String(workers), '-a', address, '-p', String(port), ...size];
   const rival = rivals[variant.id];
   if (rival) return [...rival.command, ...place];
-  const { engine, techniques, batch } = variant;
+  const { engine, techniques, batch, moderationUs } = variant;
   return [
     program('megapipe-echo'),
     ...place,
-    ...['-e', String(engine), '-b', String(batch)],
+    ...['-e', String(engine), '-b', String(batch), '-w', String(moderationUs)],
     ...(techniques.includes('lwsocket') ? [] : ['-L']),
     ...(techniques.includes('partition') ? [] : ['-P']),
   ];
 }
 
 /** What an echo server says when it listens: the variant that it is. */
-export function echoGreeting({ id, engine, techniques, batch }: Variant): string {
+export function echoGreeting({ id, engine, techniques, batch, moderationUs }: Variant): string {
   const state = (name: (typeof techniques)[number]) => (techniques.includes(name) ? 'on' : 'off');
   const rival = rivals[id];
   if (rival) return `listening: ${rival.runsAs}`;
-  return `listening: engine ${engine}, batch ${batch}, lwsocket ${state('lwsocket')}, partition ${state('partition')}`;
+  return `listening: engine ${engine}, batch ${batch}, lwsocket ${state('lwsocket')}, partition ${state('partition')}, moderation ${moderationUs} us`;
 }

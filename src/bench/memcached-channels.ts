@@ -22,6 +22,7 @@ export function readChannels(answer: string): Channels | null {
       name === 'batch' ? count(name) > 1 : stats.get(name) === 'yes',
     ),
     batch: count('batch'),
+    moderationUs: count('moderation_us'),
     operations: count('requests'),
     crossings: count('crossings'),
     largestBatch: count('batch_max'),

@@ -60,11 +60,12 @@ export function memcachedCommand(
   return [binary, ...user, ...place, ...commonArguments, ...locks, ...options];
 }
 
-function megapipeOptions({ engine, techniques, batch }: Variant): string {
+function megapipeOptions({ engine, techniques, batch, moderationUs }: Variant): string {
   return [
     'megapipe',
     `megapipe_engine=${engine}`,
     `megapipe_batch=${batch}`,
+    `megapipe_moderation_us=${moderationUs}`,
     ...(techniques.includes('lwsocket') ? [] : ['no_megapipe_lwsocket']),
     ...(techniques.includes('partition') ? [] : ['no_megapipe_partition']),
   ].join(',');

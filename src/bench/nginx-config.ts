@@ -44,13 +44,14 @@ export function nginxConfig(variant: Variant, place: ServerPlace, { content }: S
 /** Where `nginx -p` with this configuration, in this folder, writes what it has to say. */
 export const errorLog = (scratch: string) => join(scratch, 'error.log');
 
-function eventsOf({ server, engine, techniques, batch }: Variant): string[] {
+function eventsOf({ server, engine, techniques, batch, moderationUs }: Variant): string[] {
   if (server === 'baseline') return ['use epoll'];
   const state = (technique: (typeof techniques)[number]) => (techniques.includes(technique) ? 'on' : 'off');
   return [
     'use megapipe',
     `megapipe_engine ${engine}`,
     `megapipe_batch ${batch}`,
+    `megapipe_moderation_us ${moderationUs}`,
     `megapipe_lwsocket ${state('lwsocket')}`,
     `megapipe_partition ${state('partition')}`,
   ];

@@ -1,11 +1,11 @@
 import type { Channels, Point, SampleRecord, TopologyRecord, Variant } from '../results.js';
-import type { Application, Identity, Load } from './application.js';
+import type { Application, ChannelsKind, Identity, Load } from './application.js';
 import { cpusBetween } from './cpu-time.js';
 import type { Loaders } from './loaders.js';
 import { type Child, startChild } from './process.js';
 import { type RunningServer, type ServerContext, startServer } from './server.js';
 import { countSystemCalls, type SystemCallCounter } from './trace.js';
-import { baseline, fineGrained, megapipe } from './variant.js';
+import { baseline, fineGrained, megapipe, moderated } from './variant.js';
 import { checkProcesses, type Reading, watchWindow } from './window.js';
 
 /** One sample to take: one point of one variant, once. */
@@ -135,17 +135,19 @@ export function checkIdentity(variant: Variant, identity: Identity): void {
     if (ran === variant.id) return;
     throw new Error(`the server ran as ${ran}, not as ${variant.id}`);
   }
-  const ran = onChannels
-    ? inForm(megapipe(identity.engine, identity.techniques, identity.batch), identity)
-    : { id: identity?.stock ?? baseline.id, batch: null };
+  const ran = onChannels ? variantOf(identity) : { id: identity?.stock ?? baseline.id, batch: null };
   if (ran.id === variant.id && ran.batch === variant.batch) return;
   throw new Error(
     `the server ran as ${ran.id} (batch ${ran.batch}), not as ${variant.id} (batch ${variant.batch})`,
   );
 }
 
-function inForm(variant: Variant, { fineGrainedLocks }: { fineGrainedLocks?: boolean }): Variant {
-  return fineGrainedLocks ? fineGrained(variant) : variant;
+type OnChannels = Extract<Identity, ChannelsKind>;
+
+function variantOf({ engine, techniques, batch, moderationUs, fineGrainedLocks }: OnChannels): Variant {
+  const plain = megapipe(engine, techniques, batch);
+  const waiting = moderationUs > 0 ? moderated(plain, moderationUs) : plain;
+  return fineGrainedLocks ? fineGrained(waiting) : waiting;
 }
 
 function channelsBetween(before: Channels | null, after: Channels | null): Channels | null {

@@ -16,6 +16,7 @@ const stock = {
   engine: null,
   techniques: [],
   batch: null,
+  moderationUs: 0,
   fineGrainedLocks: false,
 };
 
@@ -56,8 +57,29 @@ export function megapipe(
     techniques: own.map(([, technique]) => technique),
     batch: techniques.includes('batch') ? batch : 1,
     reuseport: false,
+    moderationUs: 0,
     fineGrainedLocks: false,
   };
+}
+
+/** As libmegapipe has it. */
+const longestModerationUs = 10_000;
+
+function refuseToWait({ id, engine, techniques }: Variant, moderationUs: number): void {
+  const refuse = (why: string, hint: string): never => {
+    throw new UserError(`${id} can’t wait ${moderationUs} µs for a batch: ${why}`, { hint, exitCode: 2 });
+  };
+  if (engine === null) refuse('it has no channels', 'over stock I/O, "sleep" of micro waits for more events');
+  if (engine === 'epoll') refuse('engine epoll takes what is there', 'others wait, such as uring+PBL-W50');
+  if (!techniques.includes('batch')) refuse('it has no batches', 'give it a B, as in uring+PBL-W50');
+  if (!Number.isInteger(moderationUs) || moderationUs < 1 || moderationUs > longestModerationUs)
+    refuse('there is a limit', `it can wait from 1 to ${longestModerationUs} µs`);
+}
+
+/** The same with wake-up moderation: its channels wait so long at most for a batch of completions. Not all can. */
+export function moderated(variant: Variant, moderationUs: number): Variant {
+  refuseToWait(variant, moderationUs);
+  return { ...variant, id: `${variant.id}-W${moderationUs}`, moderationUs };
 }
 
 const fineSuffix = '-FL';
@@ -85,12 +107,20 @@ export function accumulated(engine: EngineName): Variant[] {
   );
 }
 
-/** A variant from its id, as the command line gives it: `baseline`, `steered`, `uring`, `uring+P`, `epoll+PBL-FL`. */
+/** A variant from its id, as the command line gives it: `baseline`, `steered`, `uring`, `uring+P`, `uring+PBL-W50-FL`. */
 export function parseVariant(id: string): Variant {
-  return id.endsWith(fineSuffix) ? fineGrained(parseForm(id.slice(0, -fineSuffix.length))) : parseForm(id);
+  return id.endsWith(fineSuffix)
+    ? fineGrained(parseWaiting(id.slice(0, -fineSuffix.length)))
+    : parseWaiting(id);
 }
 
-function parseForm(id: string): Variant {
+function parseWaiting(id: string): Variant {
+  const [, form, digits] = /^(.*)-W(\d+)$/.exec(id) ?? [];
+  if (form === undefined) return parsePlain(id);
+  return moderated(parsePlain(form), Number(digits));
+}
+
+function parsePlain(id: string): Variant {
   const own = allStock.find((variant) => variant.id === id);
   if (own) return own;
   const [, engine, suffix = ''] = /^([a-z]+)(?:\+([A-Z]+))?$/.exec(id) ?? [];

@@ -58,7 +58,7 @@ function benchCommand(): Command {
     .option('--engines <list>', `of ${engineName.options.join(', ')} (default: those that work here)`)
     .option(
       '--variants <list>',
-      'baseline, reuseport (nginx, micro), steered, sleep, raw (micro), or an engine with techniques: uring+PBL, epoll+P, uring; with -FL at its end without a lock for the whole cache (memcached 1.4.13)',
+      'baseline, reuseport (nginx, micro), steered, sleep, raw (micro), or an engine with techniques: uring+PBL, epoll+P, uring; with -W50 it waits up to 50 µs for a batch; with -FL at its end it is without a lock for the whole cache (memcached 1.4.13)',
     )
     .option('--requests-per-connection <list>', 'whole numbers, or unlimited; not of nginx')
     .option('--message-sizes <list>', 'in bytes; of micro')

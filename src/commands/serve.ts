@@ -1,7 +1,7 @@
 import { Argument, type Command, Option } from 'commander';
 import { type Application, applicationNames, findApplication } from '../bench/application.js';
 import { refuseFineGrained } from '../bench/plan.js';
-import { allStock, defaultBatch, fineGrained, megapipe, parseVariant } from '../bench/variant.js';
+import { allStock, defaultBatch, fineGrained, megapipe, moderated, parseVariant } from '../bench/variant.js';
 import { UserError } from '../errors.js';
 import { type EngineName, engineName, type TechniqueName, type Variant } from '../results.js';
 import { serveInForeground } from '../serve.js';
@@ -11,6 +11,7 @@ type ServeOptions = {
   variant: string;
   engine?: EngineName;
   batch?: string;
+  moderationUs?: string;
   lwsocket: boolean;
   partition: boolean;
   threads?: string;
@@ -42,6 +43,10 @@ export function addServeCommand(program: Command): void {
     .option(
       '--batch <n>',
       `requests collected for one entry of the kernel, 1 for no batching (default: ${defaultBatch})`,
+    )
+    .option(
+      '--moderation-us <n>',
+      'how long at most to wait for a batch of completions, in microseconds (default: not)',
     )
     .option('--no-lwsocket', 'accept connections as ordinary sockets')
     .option('--no-partition', 'one accept queue for all workers')
@@ -94,7 +99,8 @@ function chooseVariant({ name, stock }: Application, options: ServeOptions): Var
     ...(batch > 1 ? (['batch'] as const) : []),
     ...(options.lwsocket ? (['lwsocket'] as const) : []),
   ];
-  return megapipe(options.engine ?? 'uring', techniques, batch);
+  const plain = megapipe(options.engine ?? 'uring', techniques, batch);
+  return options.moderationUs === undefined ? plain : moderated(plain, Number(options.moderationUs));
 }
 
 function chooseForm(application: Application, variant: Variant, { fineGrainedLocks }: ServeOptions): Variant {
@@ -105,11 +111,12 @@ function chooseForm(application: Application, variant: Variant, { fineGrainedLoc
 
 function refuseChannelOptions(
   chosen: Variant,
-  { engine, batch, lwsocket, partition }: ServeOptions,
+  { engine, batch, moderationUs, lwsocket, partition }: ServeOptions,
 ): Variant {
   const given = {
     '--engine': engine,
     '--batch': batch,
+    '--moderation-us': moderationUs,
     '--no-lwsocket': !lwsocket,
     '--no-partition': !partition,
   };

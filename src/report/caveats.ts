@@ -1,8 +1,8 @@
 import { pointKey, type Results } from '../results.js';
-import { wholeVariants } from './findings.js';
 import { describeValues, formatRatio, formatShare, topologyTitle } from './format.js';
 import { coresWords, sameLoad } from './points.js';
 import type { Cell, Limit, Section } from './summary.js';
+import { wholeVariants } from './variants.js';
 import { decisiveCoverage } from './verdict.js';
 
 /** What a reader must know before believing the results; each only where it applies to this run. */

@@ -1,10 +1,10 @@
 import type { Point } from '../results.js';
-import { wholeVariants } from './findings.js';
 import { describeValues, formatPercent, formatRatio, listOf, topologyTitle } from './format.js';
 import { coresWords, pointWords } from './points.js';
 import type { Estimate } from './statistics.js';
 import type { Section } from './summary.js';
 import { accumulations, gainAt } from './techniques.js';
+import { isUsual, wholeVariants } from './variants.js';
 import { decisiveCoverage, verdictOf } from './verdict.js';
 
 /** What became of a claim here. Undecided: the samples don't tell. */
@@ -79,8 +79,7 @@ export function judgeClaims(application: string, sections: Section[]): Judged[] 
 const mostCores = ({ points }: Section) => Math.max(...points.map(({ cores }) => cores));
 
 /** The variant that claims are about: the first engine with all techniques. */
-const subjectOf = ({ variants }: Section) =>
-  wholeVariants(variants.filter(({ fineGrainedLocks }) => !fineGrainedLocks))[0];
+const subjectOf = ({ variants }: Section) => wholeVariants(variants.filter(isUsual))[0];
 
 type At = { point: Point; ratio: Estimate };
 

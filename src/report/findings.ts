@@ -3,6 +3,7 @@ import { describeValues, formatPercent, formatRatio } from './format.js';
 import { type Estimate, estimate } from './statistics.js';
 import { type Compared, pairedRatios, type Section } from './summary.js';
 import { accumulations, type Step } from './techniques.js';
+import { wholeVariants } from './variants.js';
 import { decisiveCoverage, type Verdict, verdictOf } from './verdict.js';
 
 /** Sentences under one heading: what a variant showed against a rival, or what the techniques added. */
@@ -53,17 +54,6 @@ function rivalriesAmong(variants: Variant[], view: Section['view']): Rivalry[] {
       first ? [{ variant: first, rival, metrics: view.metrics.slice(0, 2) }] : [],
     ),
   ];
-}
-
-/** Of each engine, the variant with the most techniques. */
-export function wholeVariants(variants: Variant[]): Variant[] {
-  const engines = new Set(variants.flatMap(({ engine }) => (engine ? [engine] : [])));
-  return [...engines].map(
-    (engine) =>
-      variants
-        .filter((variant) => variant.engine === engine)
-        .sort((a, b) => b.techniques.length - a.techniques.length)[0] as Variant,
-  );
 }
 
 const names: Record<Compared, string> = {

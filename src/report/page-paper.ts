@@ -1,6 +1,5 @@
 import type { MachineRecord } from '../results.js';
 import { type Judged, judgeClaims, type Outcome } from './claims.js';
-import { wholeVariants } from './findings.js';
 import { formatPercent, formatRatio, listOf, sectionName, withInterval } from './format.js';
 import { html, type Markup } from './markup.js';
 import { paperOn, paperTable2, paperTable3 } from './paper.js';
@@ -8,6 +7,7 @@ import { pointHeading, pointLabel, pointWords } from './points.js';
 import type { Estimate } from './statistics.js';
 import type { Section } from './summary.js';
 import { type Accumulation, accumulations, gainAt } from './techniques.js';
+import { wholeVariants } from './variants.js';
 
 /** The paper's own numbers on this application, as far as its words give them, beside ours. */
 export function paperSection(machine: MachineRecord, sections: Section[]): Markup | undefined {

@@ -17,7 +17,8 @@ const stock: Record<string, Look> = {
 export function lookOf(variant: Variant): Look {
   const look = plainLook(variant);
   // As the paper has them in its Figure 5.
-  return variant.fineGrainedLocks ? { ...look, symbol: 'times' } : look;
+  if (variant.fineGrainedLocks) return { ...look, symbol: 'times' };
+  return variant.moderationUs > 0 ? { ...look, symbol: 'square' } : look;
 }
 
 function plainLook({ id, server, engine, techniques }: Variant): Look {

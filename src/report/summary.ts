@@ -17,6 +17,7 @@ import {
 } from './metrics.js';
 import { type Placing, sortPoints } from './points.js';
 import { type Estimate, estimate } from './statistics.js';
+import { inOrder } from './variants.js';
 import { type View, type Viewed, viewsOf } from './views.js';
 
 /** All samples of one variant at one point of one topology. */
@@ -100,7 +101,7 @@ function summarizeView(
 ): Omit<Section, 'application'> {
   const keys = new Set(points.map(pointKey));
   const samples = ofTopology.filter(({ point }) => keys.has(pointKey(point)));
-  const variants = alongAxis(samples).sort(byId);
+  const variants = alongAxis(samples).sort(inOrder);
   const groups = groupBy(samples, ({ variant, point }) => `${variant.id} ${pointKey(point)}`);
   const at = (id: string, point: Point) => groups.get(`${id} ${pointKey(point)}`) ?? [];
   const rounds = (id: string, point: Point) => roundsOf(at(id, point), topology);
@@ -211,15 +212,6 @@ function limitOf(metrics: Metrics[], { sharesCpus }: TopologyRecord): Limit | un
   if (sharesCpus && client < saturatedIdle) return 'all CPUs';
   if (server < saturatedIdle) return 'server';
   return !sharesCpus && client < saturatedIdle ? 'client' : 'nothing';
-}
-
-/** Stock I/O first, the baseline before its rivals; then by engine, the one with fewer techniques first. */
-function byId(a: Variant, b: Variant): number {
-  const rank = ({ id, server, engine, techniques, fineGrainedLocks }: Variant) =>
-    server === 'baseline'
-      ? `0${id === 'baseline' ? 0 : 1}`
-      : `1${engine === 'kernel' ? 0 : engine === 'uring' ? 1 : 2}${techniques.length}${fineGrainedLocks ? 1 : 0}`;
-  return rank(a).localeCompare(rank(b));
 }
 
 function groupBy<T>(values: T[], key: (value: T) => string): Map<string, T[]> {

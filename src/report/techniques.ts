@@ -1,6 +1,7 @@
 import { type EngineName, type Point, pointKey, type TechniqueName, type Variant } from '../results.js';
 import { type Estimate, estimate } from './statistics.js';
 import type { Section } from './summary.js';
+import { isUsual } from './variants.js';
 
 /** One row of the paper's Table 3: what one more technique added, as a share of the baseline's throughput. */
 export type Step = {
@@ -29,7 +30,7 @@ export function accumulations(section: Section): Accumulation[] {
 
 /** The variants of an engine, each with one technique more than the one before it. */
 function chainOf({ variants }: Section, engine: EngineName): Variant[] {
-  const own = variants.filter((variant) => variant.engine === engine && !variant.fineGrainedLocks);
+  const own = variants.filter((variant) => variant.engine === engine && isUsual(variant));
   const byLength = [1, 2, 3].map((length) => own.find(({ techniques }) => techniques.length === length));
   const chain = byLength.filter((variant) => variant !== undefined);
   const nested = chain.every(

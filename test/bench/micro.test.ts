@@ -32,7 +32,8 @@ const noTracing = await whyNoTracing();
 describe('a run of the microbenchmark', () => {
   test('measures every rival, and libmegapipe with what its channels did', async () => {
     const rivals = ['baseline', 'reuseport', 'steered', 'sleep', ...(noUring ? [] : ['raw'])];
-    const variants = [...rivals, 'epoll+PBL', ...(noUring ? [] : ['uring+PBL'])].join(',');
+    const uring = noUring ? [] : ['uring+PBL', 'uring+PBL-W50'];
+    const variants = [...rivals, 'epoll+PBL', ...uring].join(',');
     const options = ['--topology', 'loopback', '--requests-per-connection', '10'];
     const { samples, stdout } = await measure([...options, '--variants', variants]);
     const timed = samples.filter(({ kind }) => kind === 'timed');
@@ -40,7 +41,10 @@ describe('a run of the microbenchmark', () => {
     for (const { measured, channels, variant } of timed) {
       expect(measured.requests).toBeGreaterThan(0);
       if (variant.server === 'baseline') expect(channels).toBeNull();
-      else expect(channels).toMatchObject({ engine: variant.engine, batch: 32 });
+      else {
+        const { engine, moderationUs } = variant;
+        expect(channels).toMatchObject({ engine, moderationUs, batch: 32 });
+      }
       // Of each message at least something received and something sent.
       if (channels) expect(channels.operations).toBeGreaterThan(measured.requests);
     }

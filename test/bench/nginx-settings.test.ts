@@ -34,7 +34,7 @@ describe('nginx’s configuration', () => {
 
   test('has MegaPipe’s engine and each technique as the variant has it', () => {
     const config = nginxConfig(megapipe('uring', ['batch', 'lwsocket'], 8), place, folders);
-    for (const directive of ['engine uring', 'batch 8', 'lwsocket on', 'partition off'])
+    for (const directive of ['engine uring', 'batch 8', 'lwsocket on', 'partition off', 'moderation_us 0'])
       expect(config).toContain(`megapipe_${directive};`);
     expect(configOf('epoll+P')).toContain('megapipe_batch 1;');
     expect(configOf('epoll+P')).toContain('megapipe_partition on;');
@@ -53,9 +53,12 @@ describe('nginx’s log', () => {
 
   test('tells what the server ran as', () => {
     expect(identify(notice('using the "epoll" event method'))).toBeNull();
-    expect(identify(logOf('megapipe: engine uring, batch 32, lwsocket on, partition off'))).toEqual({
+    expect(
+      identify(logOf('megapipe: engine uring, batch 32, lwsocket on, partition off, moderation 0 us')),
+    ).toEqual({
       engine: 'uring',
       batch: 32,
+      moderationUs: 0,
       techniques: ['batch', 'lwsocket'],
     });
   });
@@ -66,7 +69,9 @@ describe('nginx’s log', () => {
   });
 
   test('of something else than was asked for is told as that', () => {
-    const ran = identify(logOf('megapipe: engine epoll, batch 32, lwsocket on, partition on'));
+    const ran = identify(
+      logOf('megapipe: engine epoll, batch 32, lwsocket on, partition on, moderation 0 us'),
+    );
     expect(() => checkIdentity(whole('epoll'), ran)).not.toThrow();
     expect(() => checkIdentity(whole('uring'), ran)).toThrow('the server ran as epoll+PBL');
     expect(() => checkIdentity(whole('uring'), null)).toThrow('the server ran as baseline');

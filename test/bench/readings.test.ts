@@ -73,6 +73,7 @@ describe('a server’s word on its channels', () => {
       requests: '1000',
       crossings: '40',
       batch_max: '32',
+      moderation_us: '50',
       ...changes,
     })
       .map(([name, value]) => `STAT ${name} ${value}\r\n`)
@@ -83,6 +84,7 @@ describe('a server’s word on its channels', () => {
       engine: 'uring',
       techniques: ['partition', 'batch'],
       batch: 32,
+      moderationUs: 50,
       operations: 1000,
       crossings: 40,
       largestBatch: 32,

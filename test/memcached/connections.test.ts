@@ -87,7 +87,10 @@ describeEngines((engine, sanitize) => {
   });
 
   test('stats megapipe adds up', async () => {
-    const server = await start({ sanitize, args: [...megapipe(engine), '-t', '3'] });
+    const server = await start({
+      sanitize,
+      args: [...megapipe(engine, 'megapipe_moderation_us=20'), '-t', '3'],
+    });
     const connection = await server.connect();
     for (let i = 0; i < 100; i += 1) await connection.ask('version');
     const stats = await server.stats('megapipe');
@@ -99,6 +102,7 @@ describeEngines((engine, sanitize) => {
       engine,
       '0:engine': engine,
       '2:engine': engine,
+      moderation_us: '20',
       accepted: '2',
       lwsockets: '2',
     });

@@ -26,6 +26,7 @@ test.each([
   ['megapipe_batch abc;', /invalid number/],
   ['megapipe_batch 4097;', /the batch must be between 1/],
   ['megapipe_batch 1; megapipe_batch 2;', /is duplicate/],
+  ['megapipe_moderation_us 10001;', /the moderation must be between 0 \(off\) and 10000 microseconds/],
   ['megapipe_lwsocket maybe;', /invalid value "maybe"/],
   ['megapipe_partition maybe;', /invalid value "maybe"/],
   ['megapipe_buffers 1000 4k;', /power of two/],

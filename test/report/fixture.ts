@@ -166,6 +166,7 @@ export function recordsOf(shape: Shape): ResultRecord[] {
               engine: variant.engine,
               techniques: variant.techniques,
               batch: variant.batch as number,
+              moderationUs: variant.moderationUs,
               operations: requests * 2,
               crossings: Math.round(requests / (variant.batch === 1 ? 1 : 8)),
               largestBatch: variant.batch as number,

@@ -43,6 +43,7 @@
 typedef struct {
     ngx_uint_t                engine;
     ngx_int_t                 batch;
+    ngx_int_t                 moderation_us;
     ngx_flag_t                lwsocket;
     ngx_flag_t                partition;
     ngx_bufs_t                buffers;

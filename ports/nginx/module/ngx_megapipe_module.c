@@ -12,6 +12,8 @@ static ngx_int_t ngx_megapipe_init_module(ngx_cycle_t *cycle);
 static void *ngx_megapipe_create_conf(ngx_cycle_t *cycle);
 static char *ngx_megapipe_init_conf(ngx_cycle_t *cycle, void *conf);
 static char *ngx_megapipe_check_batch(ngx_conf_t *cf, void *post, void *data);
+static char *ngx_megapipe_check_moderation(ngx_conf_t *cf, void *post,
+    void *data);
 static char *ngx_megapipe_check_buffers(ngx_conf_t *cf, void *post,
     void *data);
 static char *ngx_megapipe_set_buffers(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -34,6 +36,9 @@ static ngx_conf_enum_t  ngx_megapipe_engines[] = {
 
 static ngx_conf_post_t  ngx_megapipe_batch_post = { ngx_megapipe_check_batch };
 
+static ngx_conf_post_t  ngx_megapipe_moderation_post =
+    { ngx_megapipe_check_moderation };
+
 
 static ngx_command_t  ngx_megapipe_commands[] = {
 
@@ -50,6 +55,13 @@ static ngx_command_t  ngx_megapipe_commands[] = {
       0,
       offsetof(ngx_megapipe_conf_t, batch),
       &ngx_megapipe_batch_post },
+
+    { ngx_string("megapipe_moderation_us"),
+      NGX_EVENT_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_num_slot,
+      0,
+      offsetof(ngx_megapipe_conf_t, moderation_us),
+      &ngx_megapipe_moderation_post },
 
     { ngx_string("megapipe_lwsocket"),
       NGX_EVENT_CONF|NGX_CONF_FLAG,
@@ -121,6 +133,7 @@ ngx_megapipe_create_channel(ngx_cycle_t *cycle, ngx_megapipe_conf_t *mcf)
 
     options.engine = (char *) ngx_megapipe_engines[mcf->engine].name.data;
     options.batch = mcf->batch;
+    options.moderation_us = mcf->moderation_us;
     options.accept_peer = 1;
     options.buffers = mcf->buffers.num;
     options.buffer_size = mcf->buffers.size;
@@ -139,9 +152,11 @@ ngx_megapipe_create_channel(ngx_cycle_t *cycle, ngx_megapipe_conf_t *mcf)
     }
 
     ngx_log_error(NGX_LOG_NOTICE, cycle->log, 0,
-                  "megapipe: engine %s, batch %i, lwsocket %s, partition %s",
+                  "megapipe: engine %s, batch %i, lwsocket %s, partition %s, "
+                  "moderation %i us",
                   mp_engine_name(ngx_megapipe.channel), mcf->batch,
-                  mcf->lwsocket ? "on" : "off", mcf->partition ? "on" : "off");
+                  mcf->lwsocket ? "on" : "off", mcf->partition ? "on" : "off",
+                  mcf->moderation_us);
 
     return NGX_OK;
 }
@@ -264,6 +279,7 @@ ngx_megapipe_create_conf(ngx_cycle_t *cycle)
 
     mcf->engine = NGX_CONF_UNSET_UINT;
     mcf->batch = NGX_CONF_UNSET;
+    mcf->moderation_us = NGX_CONF_UNSET;
     mcf->lwsocket = NGX_CONF_UNSET;
     mcf->partition = NGX_CONF_UNSET;
 
@@ -377,11 +393,13 @@ ngx_megapipe_init_conf(ngx_cycle_t *cycle, void *conf)
     }
 
     given = mcf->engine != NGX_CONF_UNSET_UINT || mcf->batch != NGX_CONF_UNSET
+            || mcf->moderation_us != NGX_CONF_UNSET
             || mcf->lwsocket != NGX_CONF_UNSET
             || mcf->partition != NGX_CONF_UNSET || mcf->buffers.num;
 
     ngx_conf_init_uint_value(mcf->engine, 0);
     ngx_conf_init_value(mcf->batch, MP_BATCH_DEFAULT);
+    ngx_conf_init_value(mcf->moderation_us, 0);
     ngx_conf_init_value(mcf->lwsocket, 1);
 
     if (mcf->buffers.num == 0) {
@@ -414,6 +432,22 @@ ngx_megapipe_check_batch(ngx_conf_t *cf, void *post, void *data)
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "the batch must be between 1 (off) and %d",
                            MP_BATCH_MAX);
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_megapipe_check_moderation(ngx_conf_t *cf, void *post, void *data)
+{
+    ngx_int_t *moderation_us = data;
+
+    if (*moderation_us < 0 || *moderation_us > MP_MODERATION_MAX) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "the moderation must be between 0 (off) and %d "
+                           "microseconds", MP_MODERATION_MAX);
         return NGX_CONF_ERROR;
     }
 

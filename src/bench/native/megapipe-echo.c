@@ -3,9 +3,11 @@
  * The echo server over libmegapipe, as its example "echo", with what measuring
  * needs besides.
  *
- *   megapipe-echo [-e ENGINE] [-b BATCH] [-L] [-P] [options of echo-server.h]
+ *   megapipe-echo [-e ENGINE] [-b BATCH] [-w MICROSECONDS] [-L] [-P]
+ *                 [options of echo-server.h]
  *
- * -L: connections are ordinary sockets; -P: one accept queue for all threads.
+ * -w: wake-up moderation; -L: connections are ordinary sockets; -P: one accept
+ * queue for all threads.
  * At SIGUSR1 it says what its channels have done so far; at SIGTERM or SIGINT
  * too, and ends.
  */
@@ -218,9 +220,9 @@ static void hear(struct worker *workers, int count)
 
 static void tell(void)
 {
-	printf("engine %s, batch %u, lwsocket %s, partition %s\n", engine,
-	       options.batch, is_lwsocket ? "on" : "off",
-	       is_partitioned ? "on" : "off");
+	printf("engine %s, batch %u, lwsocket %s, partition %s, moderation %u us\n",
+	       engine, options.batch, is_lwsocket ? "on" : "off",
+	       is_partitioned ? "on" : "off", options.moderation_us);
 }
 
 static void set(int option, const char *value)
@@ -229,6 +231,8 @@ static void set(int option, const char *value)
 		options.engine = value;
 	else if (option == 'b')
 		options.batch = (unsigned int)atoi(value);
+	else if (option == 'w')
+		options.moderation_us = (unsigned int)atoi(value);
 	else if (option == 'L')
 		is_lwsocket = false;
 	else if (option == 'P')
@@ -238,7 +242,7 @@ static void set(int option, const char *value)
 int main(int argc, char **argv)
 {
 	static const struct echo_server server = {
-		.options = "t:a:p:m:e:b:LP",
+		.options = "t:a:p:m:e:b:w:LP",
 		.set = set,
 		.serve = serve,
 		.tell = tell,
