@@ -24,15 +24,18 @@ function randomRequest(): { request: string; answer: RegExp } {
   return { request: `delete ${key}\r\n`, answer: /^(DELETED|NOT_FOUND)/ };
 }
 
-/** Requests of all kinds at random from several connections at a time; every answer is looked at. */
-export async function stress(server: Server, ms: number): Promise<void> {
-  const end = Date.now() + ms;
+/**
+ * So many requests of all kinds at random, from several connections at a time; every answer is looked at. At half of them
+ * all is flushed.
+ */
+export async function stress(server: Server, requests: number): Promise<void> {
+  const progress = { left: requests };
   const clients = Array.from({ length: connections }, async () => {
     const connection = await server.connect();
-    while (Date.now() < end) await askAtOnce(connection);
+    for (; progress.left > 0; progress.left -= requestsAtOnce) await askAtOnce(connection);
     connection.destroy();
   });
-  await Promise.all([...clients, lookOn(server, end)]);
+  await Promise.all([...clients, lookOn(server, progress)]);
 }
 
 async function askAtOnce(connection: Connection) {
@@ -46,13 +49,13 @@ async function askAtOnce(connection: Connection) {
 }
 
 /** What goes through whole lists meanwhile. */
-async function lookOn(server: Server, end: number) {
+async function lookOn(server: Server, progress: { left: number }) {
   const connection = await server.connect();
   const words = ['stats items', 'stats sizes', 'stats cachedump 10 0'];
-  const flushAt = (Date.now() + end) / 2;
-  for (let flushed = false; Date.now() < end; ) {
+  const half = progress.left / 2;
+  for (let flushed = false; progress.left > 0 || !flushed; ) {
     for (const line of words) await connection.ask(line, 'END\r\n');
-    if (!flushed && Date.now() > flushAt) {
+    if (!flushed && progress.left < half) {
       expect(await connection.ask('flush_all')).toBe('OK\r\n');
       flushed = true;
     }
