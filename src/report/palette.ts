@@ -18,7 +18,7 @@ export function lookOf(variant: Variant): Look {
   const look = plainLook(variant);
   // As the paper has them in its Figure 5.
   if (variant.fineGrainedLocks) return { ...look, symbol: 'times' };
-  return variant.moderationUs > 0 ? { ...look, symbol: 'square' } : look;
+  return variant.moderationUs > 0 ? { ...look, dash: '10 3', symbol: 'square' } : look;
 }
 
 function plainLook({ id, server, engine, techniques }: Variant): Look {
