@@ -27,6 +27,9 @@ export type RunOptions = Omit<GuestOptions, 'command' | 'stdin' | 'onStdout'> & 
 /** Programs that bring down so many guests are enough to know. */
 const mostGuests = 4;
 
+/** A program that hangs ends itself so long before it is ended, to say so. */
+const wordsSeconds = 30;
+
 const exitSkipped = 77;
 
 /**
@@ -61,6 +64,7 @@ async function runSome(programs: Program[], options: RunOptions, run: Run): Prom
       ...guest,
       // Else caches of one size are one, and nobody can tell whose objects are left.
       kernelOptions: ['slab_nomerge', ...kernelOptions],
+      environment: { MEGAPIPE_TEST_TIME_LIMIT_S: `${programLimit - wordsSeconds}` },
       command: ['sh', script, mark, `${programLimit}`],
       stdin: Readable.from(programs.map(listed)),
       onStdout: (chunk) => chunks.push(chunk),
