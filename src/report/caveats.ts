@@ -11,6 +11,7 @@ export function caveats(results: Results, all: Section[]): string[] {
   return [
     ...ending(results),
     ...failures(results),
+    ...emulated(results),
     ...sections.flatMap(busyMachine),
     ...results.skips.map(({ what, reason }) => `Not measured: ${what}: ${reason}.`),
     ...speedups(sections),
@@ -161,9 +162,18 @@ function busyMachine({ topology, cells }: Section): string[] {
   ];
 }
 
-function virtualMachine({ machine }: Results): string[] {
-  if (machine.virtualization === 'none' || machine.virtualization === 'unknown') return [];
+function virtualMachine({ machine: { virtualization } }: Results): string[] {
+  if (virtualization === 'none' || virtualization === 'unknown') return [];
+  return [`Measured inside a virtual machine or container (${virtualization}), whose host may be busy too.`];
+}
+
+/** Of what systemd-detect-virt calls hypervisors, qemu is the one that emulates: with KVM it is kvm. */
+const emulator = 'qemu';
+
+function emulated({ machine: { virtualization } }: Results): string[] {
+  if (!virtualization.split(', ').includes(emulator)) return [];
   return [
-    `Measured inside a virtual machine or container (${machine.virtualization}), whose host may be busy too.`,
+    'The machine was emulated, and an emulator executes instructions, not cycles: its times are no hardware’s, and ' +
+      'their ratios are more like ratios of instructions.',
   ];
 }

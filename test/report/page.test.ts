@@ -193,6 +193,17 @@ describe('the sentences', () => {
     expect(terminal).toContain('the server has one CPU, where partitioning has nothing to divide');
   });
 
+  test('say that times of an emulated machine are no hardware’s', async () => {
+    const said = async (virtualization: string) => {
+      const records = recordsOf(plainShape).map((record) =>
+        record.type === 'machine' ? { ...record, virtualization } : record,
+      );
+      return (await report(records)).terminal;
+    };
+    expect(await said('qemu, docker')).toContain('its times are no hardware’s');
+    expect(await said('kvm, docker')).not.toContain('emulated');
+  });
+
   test('say that a run did not come to its end', async () => {
     const records = recordsOf(plainShape).slice(0, -1);
     expect((await report(records)).terminal).toContain('The run died before its end');
