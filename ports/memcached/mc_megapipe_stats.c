@@ -89,8 +89,8 @@ void megapipe_stats(ADD_STAT add_stats, void *c) {
         APPEND_STAT("engine", "%s", get_worker_thread(0)->megapipe->engine);
         APPEND_STAT("partition", "%s", settings.megapipe_partition ? "yes" : "no");
         APPEND_STAT("batch", "%d", settings.megapipe_batch);
-        APPEND_STAT("moderation_us", "%d", settings.megapipe_moderation_us);
         APPEND_STAT("lwsocket", "%s", settings.megapipe_lwsocket ? "yes" : "no");
+        APPEND_STAT("moderation_us", "%d", settings.megapipe_moderation_us);
         append_channels(add_stats, c);
     }
     add_stats(NULL, 0, NULL, 0, c);
