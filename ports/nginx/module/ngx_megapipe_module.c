@@ -6,14 +6,22 @@
 #include <ngx_megapipe.h>
 
 
+/* of a number; the least one turns off what it is about */
+typedef struct {
+    ngx_conf_post_handler_pt  post_handler;
+    char                     *name;
+    ngx_int_t                 off;
+    ngx_int_t                 most;
+    char                     *unit;
+} ngx_megapipe_range_t;
+
+
 static ngx_int_t ngx_megapipe_init(ngx_cycle_t *cycle, ngx_msec_t timer);
 static void ngx_megapipe_done(ngx_cycle_t *cycle);
 static ngx_int_t ngx_megapipe_init_module(ngx_cycle_t *cycle);
 static void *ngx_megapipe_create_conf(ngx_cycle_t *cycle);
 static char *ngx_megapipe_init_conf(ngx_cycle_t *cycle, void *conf);
-static char *ngx_megapipe_check_batch(ngx_conf_t *cf, void *post, void *data);
-static char *ngx_megapipe_check_moderation(ngx_conf_t *cf, void *post,
-    void *data);
+static char *ngx_megapipe_check_range(ngx_conf_t *cf, void *post, void *data);
 static char *ngx_megapipe_check_buffers(ngx_conf_t *cf, void *post,
     void *data);
 static char *ngx_megapipe_set_buffers(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -34,10 +42,12 @@ static ngx_conf_enum_t  ngx_megapipe_engines[] = {
     { ngx_null_string, 0 }
 };
 
-static ngx_conf_post_t  ngx_megapipe_batch_post = { ngx_megapipe_check_batch };
+static ngx_megapipe_range_t  ngx_megapipe_batch_range =
+    { ngx_megapipe_check_range, "batch", 1, MP_BATCH_MAX, "" };
 
-static ngx_conf_post_t  ngx_megapipe_moderation_post =
-    { ngx_megapipe_check_moderation };
+static ngx_megapipe_range_t  ngx_megapipe_moderation_range =
+    { ngx_megapipe_check_range, "moderation", 0, MP_MODERATION_MAX,
+      " microseconds" };
 
 
 static ngx_command_t  ngx_megapipe_commands[] = {
@@ -54,14 +64,14 @@ static ngx_command_t  ngx_megapipe_commands[] = {
       ngx_conf_set_num_slot,
       0,
       offsetof(ngx_megapipe_conf_t, batch),
-      &ngx_megapipe_batch_post },
+      &ngx_megapipe_batch_range },
 
     { ngx_string("megapipe_moderation_us"),
       NGX_EVENT_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_num_slot,
       0,
       offsetof(ngx_megapipe_conf_t, moderation_us),
-      &ngx_megapipe_moderation_post },
+      &ngx_megapipe_moderation_range },
 
     { ngx_string("megapipe_lwsocket"),
       NGX_EVENT_CONF|NGX_CONF_FLAG,
@@ -424,30 +434,15 @@ ngx_megapipe_init_conf(ngx_cycle_t *cycle, void *conf)
 
 
 static char *
-ngx_megapipe_check_batch(ngx_conf_t *cf, void *post, void *data)
+ngx_megapipe_check_range(ngx_conf_t *cf, void *post, void *data)
 {
-    ngx_int_t *batch = data;
+    ngx_int_t             *value = data;
+    ngx_megapipe_range_t  *range = post;
 
-    if (*batch < 1 || *batch > MP_BATCH_MAX) {
+    if (*value < range->off || *value > range->most) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "the batch must be between 1 (off) and %d",
-                           MP_BATCH_MAX);
-        return NGX_CONF_ERROR;
-    }
-
-    return NGX_CONF_OK;
-}
-
-
-static char *
-ngx_megapipe_check_moderation(ngx_conf_t *cf, void *post, void *data)
-{
-    ngx_int_t *moderation_us = data;
-
-    if (*moderation_us < 0 || *moderation_us > MP_MODERATION_MAX) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "the moderation must be between 0 (off) and %d "
-                           "microseconds", MP_MODERATION_MAX);
+                           "the %s must be between %i (off) and %i%s",
+                           range->name, range->off, range->most, range->unit);
         return NGX_CONF_ERROR;
     }
 
