@@ -11,6 +11,7 @@ import {
   reuseport,
   sleep,
   steered,
+  waits,
   whole,
 } from './variant.js';
 
@@ -75,7 +76,7 @@ function fullPhases(engines: EngineName[]): PhaseSpec[] {
 
 /** It, and it with moderation, that waits as long as the rival that sleeps; who can't wait is alone. */
 function withWaiting(variant: Variant): Variant[] {
-  return variant.engine === 'epoll' ? [variant] : [variant, moderated(variant, sleepUs)];
+  return waits(variant.engine) ? [variant, moderated(variant, sleepUs)] : [variant];
 }
 
 function quickPhases([first]: EngineName[]): PhaseSpec[] {

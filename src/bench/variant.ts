@@ -63,16 +63,19 @@ export function megapipe(
 }
 
 /** As libmegapipe has it. */
-const longestModerationUs = 10_000;
+export const longestModerationUs = 10_000;
+
+/** Whether an engine can wait for a batch: epoll takes what is there. */
+export const waits = (engine: EngineName | null) => engine !== 'epoll';
 
 function refuseToWait({ id, engine, techniques }: Variant, moderationUs: number): void {
   const refuse = (why: string, hint: string): never => {
     throw new UserError(`${id} can’t wait ${moderationUs} µs for a batch: ${why}`, { hint, exitCode: 2 });
   };
   if (engine === null) refuse('it has no channels', 'over stock I/O, "sleep" of micro waits for more events');
-  if (engine === 'epoll') refuse('engine epoll takes what is there', 'others wait, such as uring+PBL-W50');
+  if (!waits(engine)) refuse('engine epoll takes what is there', 'others wait, such as uring+PBL-W50');
   if (!techniques.includes('batch')) refuse('it has no batches', 'give it a B, as in uring+PBL-W50');
-  if (!Number.isInteger(moderationUs) || moderationUs < 1 || moderationUs > longestModerationUs)
+  if (moderationUs < 1 || moderationUs > longestModerationUs)
     refuse('there is a limit', `it can wait from 1 to ${longestModerationUs} µs`);
 }
 

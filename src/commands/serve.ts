@@ -1,7 +1,15 @@
 import { Argument, type Command, Option } from 'commander';
 import { type Application, applicationNames, findApplication } from '../bench/application.js';
 import { refuseFineGrained } from '../bench/plan.js';
-import { allStock, defaultBatch, fineGrained, megapipe, moderated, parseVariant } from '../bench/variant.js';
+import {
+  allStock,
+  defaultBatch,
+  fineGrained,
+  longestModerationUs,
+  megapipe,
+  moderated,
+  parseVariant,
+} from '../bench/variant.js';
 import { UserError } from '../errors.js';
 import { type EngineName, engineName, type TechniqueName, type Variant } from '../results.js';
 import { serveInForeground } from '../serve.js';
@@ -100,7 +108,8 @@ function chooseVariant({ name, stock }: Application, options: ServeOptions): Var
     ...(options.lwsocket ? (['lwsocket'] as const) : []),
   ];
   const plain = megapipe(options.engine ?? 'uring', techniques, batch);
-  return options.moderationUs === undefined ? plain : moderated(plain, Number(options.moderationUs));
+  if (options.moderationUs === undefined) return plain;
+  return moderated(plain, wholeNumber('--moderation-us', options.moderationUs, 1, longestModerationUs));
 }
 
 function chooseForm(application: Application, variant: Variant, { fineGrainedLocks }: ServeOptions): Variant {

@@ -9,16 +9,17 @@ const techniqueLetters = 'P: partitioned accept queue; B: batched requests; L: l
 
 const fineWords = 'FL: fine-grained locks only, no lock for the whole cache';
 
-const waitingWords = 'W50: waits up to 50 µs for a batch of completions';
+const waitingWords = (us: number) => `W${us}: waits up to ${us} µs for a batch of completions`;
 
 /** What each line of the figures is. */
 export function legend(section: Section): Markup {
   const { variants } = section;
+  const waits = variants.map(({ moderationUs }) => moderationUs).filter((us) => us > 0);
   const published = figureSpecs.some(({ name }) => paperMarks(section, name).length > 0);
   const explained = [
     ...(variants.some(({ techniques }) => techniques.length > 0) ? [techniqueLetters] : []),
     ...(variants.some(({ fineGrainedLocks }) => fineGrainedLocks) ? [fineWords] : []),
-    ...(variants.some(({ moderationUs }) => moderationUs > 0) ? [waitingWords] : []),
+    ...[...new Set(waits)].map(waitingWords),
   ].join('; ');
   return html`<p class="legend">${variants.map((variant) => html`<span>${sample(variant)}${variant.id}</span>`)}${published ? paperSample : ''}</p>
 <p class="muted">${explained}</p>`;

@@ -2,11 +2,10 @@ import { engineName, type Variant } from '../results.js';
 
 /** Of each engine the variant with the most techniques, and of those that wait for a batch as well. */
 export function wholeVariants(variants: Variant[]): Variant[] {
-  const byTechniques = variants
-    .filter(({ engine }) => engine)
-    .sort((a, b) => b.techniques.length - a.techniques.length);
+  const onChannels = variants.filter(({ engine }) => engine);
+  const byTechniques = [...onChannels].sort((a, b) => b.techniques.length - a.techniques.length);
   const kindOf = ({ engine, moderationUs }: Variant) => `${engine} ${moderationUs}`;
-  const kinds = new Set(variants.filter(({ engine }) => engine).map(kindOf));
+  const kinds = new Set(onChannels.map(kindOf));
   return [...kinds].map((kind) => byTechniques.find((variant) => kindOf(variant) === kind) as Variant);
 }
 

@@ -56,15 +56,11 @@ describe('a variant that waits for a batch', () => {
   });
 });
 
-test('`serve` refuses what can’t wait', async () => {
-  const { exitCode, stderr } = await megapipe([
-    'serve',
-    'micro',
-    '--engine',
-    'epoll',
-    '--moderation-us',
-    '50',
-  ]);
+test.each([
+  [['--engine', 'epoll', '--moderation-us', '50'], 'engine epoll takes what is there'],
+  [['--moderation-us', 'soon'], '--moderation-us soon is not a whole number from 1 to 10000'],
+])('`serve` refuses %j', async (options, words) => {
+  const { exitCode, stderr } = await megapipe(['serve', 'micro', ...options]);
   expect(exitCode).toBe(2);
-  expect(stderr).toContain('engine epoll takes what is there');
+  expect(stderr).toContain(words);
 });
