@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <time.h>
 
 #include "engine.h"
 
@@ -177,6 +176,7 @@ static struct mp_channel *channel_new(const struct mp_options *options)
 	LIST_INIT(&ch->handles);
 	LIST_INIT(&ch->free_handles);
 	LIST_INIT(&ch->listeners);
+	TAILQ_INIT(&ch->timers);
 	return ch;
 }
 
@@ -341,22 +341,31 @@ MP__INLINE int dispatch_one(struct mp_channel *ch, struct mp_event *ev)
 	return 1;
 }
 
-static int64_t now_us(void)
+MP__RARELY static int fetch_timed(struct mp_channel *ch, int64_t timeout_us)
 {
-	struct timespec now;
+	int64_t first_us = mp__timers_left_us(ch);
+	bool is_first = timeout_us < 0 || first_us < timeout_us;
+	int ret = ch->engine->fetch(ch, is_first ? first_us : timeout_us);
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000000LL + now.tv_nsec / 1000;
+	mp__timers_run(ch);
+	return is_first && ret == -ETIME ? 0 : ret;
+}
+
+int mp__fetch(struct mp_channel *ch, int64_t timeout_us)
+{
+	if (TAILQ_EMPTY(&ch->timers))
+		return ch->engine->fetch(ch, timeout_us);
+	return fetch_timed(ch, timeout_us);
 }
 
 /* A fetch can bring nothing that is an event: then wait for the rest. */
 static int fetch_event(struct mp_channel *ch, int64_t timeout_us)
 {
-	int64_t deadline_us = timeout_us > 0 ? now_us() + timeout_us : 0;
+	int64_t deadline_us = timeout_us > 0 ? mp__now_us() + timeout_us : 0;
 	int ret;
 
 	for (;;) {
-		ret = ch->engine->fetch(ch, timeout_us);
+		ret = mp__fetch(ch, timeout_us);
 		if (!STAILQ_EMPTY(&ch->completed))
 			return 1;
 		if (ret == -ETIME || (!ret && !timeout_us))
@@ -364,7 +373,7 @@ static int fetch_event(struct mp_channel *ch, int64_t timeout_us)
 		if (ret)
 			return ret;
 		if (timeout_us > 0) {
-			timeout_us = deadline_us - now_us();
+			timeout_us = deadline_us - mp__now_us();
 			if (timeout_us < 0)
 				timeout_us = 0;
 		}

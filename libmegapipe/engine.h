@@ -32,6 +32,10 @@
 #define MP__RARELY __attribute__((noinline))
 #define MP__INLINE static inline __attribute__((always_inline))
 
+/* The object of which *pointer is that member. */
+#define MP__CONTAINER(pointer, type, member) \
+	((type *)((char *)(pointer)-offsetof(type, member)))
+
 struct mp__engine;
 struct mp__queue;
 
@@ -77,6 +81,21 @@ struct mp__lane {
 	struct mp__ops ops;
 	bool busy; /* the engine has the head */
 };
+
+/* --------------------------------------------------------------- timers */
+
+/*
+ * Something that the library has to do later, of its own accord. Zeroed but for
+ * expire(), it isn't set.
+ */
+struct mp__timer {
+	struct mp_channel *ch; /* where it is set; NULL: it isn't */
+	int64_t at_us;	       /* of CLOCK_MONOTONIC */
+	void (*expire)(struct mp__timer *timer); /* it isn't set any more */
+	TAILQ_ENTRY(mp__timer) link;
+};
+
+TAILQ_HEAD(mp__timers, mp__timer);
 
 /* -------------------------------------------------------------- handles */
 
@@ -259,6 +278,7 @@ struct mp_channel {
 	uint32_t lw_reserved;
 	bool is_direct; /* lwsockets are direct descriptors */
 	struct mp__buffers buffers;
+	struct mp__timers timers; /* the first to expire is first */
 	struct mp_stats stats;
 	void *priv; /* the engine's */
 };
@@ -299,7 +319,10 @@ struct mp__engine {
 	void (*close_slot)(struct mp_channel *ch, unsigned int slot);
 
 	int (*flush)(struct mp_channel *ch);
-	/* Flush, and wait for a completion: -ETIME, -EINTR or 0. */
+	/*
+	 * Flush, and wait for a completion: -ETIME, -EINTR or 0. Only
+	 * mp__fetch() calls it, which knows the timers.
+	 */
 	int (*fetch)(struct mp_channel *ch, int64_t timeout_us);
 
 	int (*buffers)(struct mp_channel *ch);
@@ -334,8 +357,21 @@ void mp__drop(struct mp__op *op);
 void mp__tell_feature(struct mp_engine_info *info, bool has, const char *name);
 void mp__account_flush(struct mp_channel *ch);
 void mp__account_fetch(struct mp_channel *ch, uint64_t count);
+/*
+ * The engine's fetch. Timers that expire meanwhile are run, and end the wait
+ * like a completion; -ETIME: timeout_us are over.
+ */
+int mp__fetch(struct mp_channel *ch, int64_t timeout_us);
 struct mp_handle *mp__handle_new(struct mp_channel *ch);
 void mp__handle_free(struct mp_handle *handle);
+
+/* timer.c */
+int64_t mp__now_us(void);
+void mp__timer_set(struct mp_channel *ch, struct mp__timer *timer,
+		   int64_t after_us);
+void mp__timer_cancel(struct mp__timer *timer);
+int64_t mp__timers_left_us(const struct mp_channel *ch);
+void mp__timers_run(struct mp_channel *ch);
 
 /* request.c */
 void mp__op_done(struct mp__op *op, ssize_t result);

@@ -29,6 +29,7 @@ struct epoll_engine {
 	struct watches ready;	/* have something to try */
 	struct watches starved; /* their readers want a buffer */
 	struct watches retries; /* no edge tells when to connect again */
+	struct mp__timer retry;
 	struct epoll_event events[EVENTS];
 };
 
@@ -36,6 +37,8 @@ static struct epoll_engine *engine_of(struct mp_channel *ch)
 {
 	return ch->priv;
 }
+
+static void retry_connects(struct mp__timer *timer);
 
 /* ----------------------------------------------------------- life cycle */
 
@@ -54,6 +57,7 @@ static int epoll_create_engine(struct mp_channel *ch)
 	TAILQ_INIT(&e->ready);
 	TAILQ_INIT(&e->starved);
 	TAILQ_INIT(&e->retries);
+	e->retry.expire = retry_connects;
 	e->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (e->epoll_fd < 0) {
 		free(e);
@@ -142,6 +146,8 @@ static void retry_later(struct mp_channel *ch, struct mp__watch *w)
 		return;
 	w->retrying = true;
 	TAILQ_INSERT_TAIL(&engine_of(ch)->retries, w, retry);
+	if (!engine_of(ch)->retry.ch)
+		mp__timer_set(ch, &engine_of(ch)->retry, RETRY_US);
 }
 
 static void stop_retrying(struct mp_channel *ch, struct mp__watch *w)
@@ -559,42 +565,35 @@ static void mark_ready(struct mp_channel *ch, const struct epoll_event *ev)
 }
 
 /* A UNIX socket's full backlog (AF_UNIX has no edge for it). */
-static void retry_connects(struct mp_channel *ch)
+static void retry_connects(struct mp__timer *timer)
 {
+	struct epoll_engine *e =
+		MP__CONTAINER(timer, struct epoll_engine, retry);
 	struct mp__watch *w;
 
-	while ((w = TAILQ_FIRST(&engine_of(ch)->retries))) {
-		stop_retrying(ch, w);
-		enqueue(ch, w);
+	while ((w = TAILQ_FIRST(&e->retries))) {
+		stop_retrying(w->handle->ch, w);
+		enqueue(w->handle->ch, w);
 	}
-}
-
-static int64_t shorter(int64_t a_us, int64_t b_us)
-{
-	return a_us < 0 || a_us > b_us ? b_us : a_us;
 }
 
 static int epoll_fetch(struct mp_channel *ch, int64_t timeout_us)
 {
 	struct epoll_engine *e = engine_of(ch);
 	uint64_t before = ch->stats.fetched;
-	bool is_idle, is_retrying;
+	bool is_idle;
 	int n;
 
 	epoll_flush(ch);
 	is_idle = STAILQ_EMPTY(&ch->completed) && TAILQ_EMPTY(&e->ready);
-	is_retrying = !TAILQ_EMPTY(&e->retries);
-	if (is_retrying)
-		timeout_us = shorter(timeout_us, RETRY_US);
 	n = wait_events(ch, is_idle ? timeout_us : 0);
-	retry_connects(ch);
 	for (int i = 0; i < n; i++)
 		mark_ready(ch, &e->events[i]);
 	run_ready(ch);
 	mp__account_fetch(ch, ch->stats.fetched - before);
 	if (n < 0)
 		return n;
-	return n || !is_idle || is_retrying ? 0 : -ETIME;
+	return n || !is_idle ? 0 : -ETIME;
 }
 
 /* --------------------------------------------------------------- buffers */

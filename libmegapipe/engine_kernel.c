@@ -49,6 +49,7 @@ struct kernel_engine {
 	struct megapipe_free *free;  /* buffers */
 	struct mp__handles starved;  /* want one */
 	struct mp__handles retrying; /* to connect */
+	struct mp__timer retry;
 	struct mp__moderation moderation;
 };
 
@@ -56,6 +57,8 @@ static struct kernel_engine *engine_of(struct mp_channel *ch)
 {
 	return ch->priv;
 }
+
+static void retry_connects(struct mp__timer *timer);
 
 /* ----------------------------------------------------------- life cycle */
 
@@ -138,6 +141,7 @@ static int kernel_create(struct mp_channel *ch)
 		return -ENOMEM;
 	TAILQ_INIT(&e->starved);
 	TAILQ_INIT(&e->retrying);
+	e->retry.expire = retry_connects;
 	e->max_commands = 2 * ch->options.batch + COMMANDS_MIN;
 	e->commands = calloc(e->max_commands, sizeof(*e->commands));
 	ret = e->commands ? set_up(ch, e) : -ENOMEM;
@@ -416,9 +420,12 @@ MP__RARELY static void begin_close(struct mp__op *op)
 
 static void retry_later(struct mp_handle *handle)
 {
+	struct kernel_engine *e = engine_of(handle->ch);
+
 	handle->in_module.is_retrying = true;
-	TAILQ_INSERT_TAIL(&engine_of(handle->ch)->retrying, handle,
-			  in_module.waiting);
+	TAILQ_INSERT_TAIL(&e->retrying, handle, in_module.waiting);
+	if (!e->retry.ch)
+		mp__timer_set(handle->ch, &e->retry, RETRY_US);
 }
 
 static void stop_retrying(struct mp_handle *handle)
@@ -464,9 +471,10 @@ MP__RARELY static void begin_connect(struct mp__op *op)
 	try_connect(op);
 }
 
-static void retry_connects(struct mp_channel *ch)
+static void retry_connects(struct mp__timer *timer)
 {
-	struct kernel_engine *e = engine_of(ch);
+	struct kernel_engine *e =
+		MP__CONTAINER(timer, struct kernel_engine, retry);
 	struct mp_handle *last = TAILQ_LAST(&e->retrying, mp__handles);
 	struct mp_handle *handle = NULL;
 
@@ -735,15 +743,12 @@ static bool feed(struct kernel_engine *e)
 static int fetch_some(struct mp_channel *ch, int64_t timeout_us)
 {
 	struct kernel_engine *e = engine_of(ch);
-	bool is_retrying = !TAILQ_EMPTY(&e->retrying);
 	struct megapipe_run wait = {
 		.max = ch->options.batch == 1 ? 1 : COMPLETIONS_MAX,
 	};
 	unsigned int n;
 	int ret;
 
-	if (is_retrying && (timeout_us < 0 || timeout_us > RETRY_US))
-		timeout_us = RETRY_US;
 	wait.timeout_ns = in_ns(timeout_us);
 	moderate(ch, &wait);
 	ret = run(ch, &wait);
@@ -752,8 +757,7 @@ static int fetch_some(struct mp_channel *ch, int64_t timeout_us)
 	if (wait.min)
 		mp__moderate(&e->moderation, n, ch->options.batch);
 	complete_all(ch);
-	retry_connects(ch);
-	return n || is_retrying ? 0 : ret;
+	return n ? 0 : ret;
 }
 
 /* Nobody sleeps while there are buffers and some wait for one. */

@@ -230,7 +230,7 @@ static void await_end(struct mp_handle *handle)
 	struct mp_channel *ch = handle->ch;
 
 	while (handle->in_flight)
-		if (ch->engine->fetch(ch, CANCEL_AGAIN_US) == -ETIME)
+		if (mp__fetch(ch, CANCEL_AGAIN_US) == -ETIME)
 			cancel_again(handle);
 }
 
@@ -323,7 +323,7 @@ static int settle(struct mp_handle *handle)
 
 	ch->engine->quiesce(handle);
 	while (handle->in_flight)
-		ch->engine->fetch(ch, -1);
+		mp__fetch(ch, -1);
 	if (ch->engine == &mp__engine_uring && handle->ahead.count)
 		return -EBUSY;
 	return 0;

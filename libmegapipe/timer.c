@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Timers of a channel: what the library itself has to do later. Few are set at
+ * a time, and mostly none: a sorted list. They expire within fetches of the
+ * channel's thread (channel.c).
+ */
+#define _GNU_SOURCE
+#include <time.h>
+
+#include "engine.h"
+
+int64_t mp__now_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000000LL + now.tv_nsec / 1000;
+}
+
+/* Later by one microsecond at least: never in the round that sets it. */
+void mp__timer_set(struct mp_channel *ch, struct mp__timer *timer,
+		   int64_t after_us)
+{
+	struct mp__timer *before;
+
+	mp__timer_cancel(timer);
+	timer->ch = ch;
+	timer->at_us = mp__now_us() + (after_us > 1 ? after_us : 1);
+	TAILQ_FOREACH_REVERSE(before, &ch->timers, mp__timers, link)
+	if (before->at_us <= timer->at_us)
+		break;
+	if (before)
+		TAILQ_INSERT_AFTER(&ch->timers, before, timer, link);
+	else
+		TAILQ_INSERT_HEAD(&ch->timers, timer, link);
+}
+
+void mp__timer_cancel(struct mp__timer *timer)
+{
+	if (!timer->ch)
+		return;
+	TAILQ_REMOVE(&timer->ch->timers, timer, link);
+	timer->ch = NULL;
+}
+
+/* Of a channel that has timers. */
+int64_t mp__timers_left_us(const struct mp_channel *ch)
+{
+	int64_t left_us = TAILQ_FIRST(&ch->timers)->at_us - mp__now_us();
+
+	return left_us > 0 ? left_us : 0;
+}
+
+/* What expire() does may set and cancel any timer. */
+void mp__timers_run(struct mp_channel *ch)
+{
+	int64_t now_us = mp__now_us();
+	struct mp__timer *timer;
+
+	while ((timer = TAILQ_FIRST(&ch->timers)) && timer->at_us <= now_us) {
+		mp__timer_cancel(timer);
+		timer->expire(timer);
+	}
+}
