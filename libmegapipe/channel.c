@@ -25,6 +25,13 @@ static const struct mp__engine *const engines[] = {
 
 #define NENGINES (sizeof(engines) / sizeof(engines[0]))
 
+/*
+ * What mp_options and mp_stats had in version 0.2, the first with a size. A
+ * member that is added later begins there or behind, not in the padding.
+ */
+#define OPTIONS_SIZE_0_2 sizeof(struct mp_options)
+#define STATS_SIZE_0_2 sizeof(struct mp_stats)
+
 /* Its address tells threads apart, without a system call. */
 _Thread_local char mp__thread_mark;
 
@@ -108,7 +115,33 @@ static void set_default(unsigned int *value, unsigned int standard)
 		*value = standard;
 }
 
-static int read_options(struct mp_options *o)
+static bool all_zero(const char *bytes, size_t size)
+{
+	for (size_t i = 0; i < size; i++)
+		if (bytes[i])
+			return false;
+	return true;
+}
+
+/* Of a caller that may know fewer members, or more. */
+static int copy_options(struct mp_options *to, const struct mp_options *from)
+{
+	size_t size = from->size;
+
+	if (size < OPTIONS_SIZE_0_2)
+		return -EINVAL;
+	if (size > sizeof(*to)) {
+		if (!all_zero((const char *)from + sizeof(*to),
+			      size - sizeof(*to)))
+			return -E2BIG;
+		size = sizeof(*to);
+	}
+	memcpy(to, from, size);
+	to->size = sizeof(*to);
+	return 0;
+}
+
+static int check_options(struct mp_options *o)
 {
 	struct rlimit files;
 
@@ -185,13 +218,14 @@ int mp_create(const struct mp_options *options, struct mp_channel **out)
 	struct mp_options checked = { 0 };
 	const struct mp__engine *engine = NULL;
 	struct mp_channel *ch;
-	int ret;
+	int ret = 0;
 
 	if (!out)
 		return -EINVAL;
 	if (options)
-		checked = *options;
-	ret = read_options(&checked);
+		ret = copy_options(&checked, options);
+	if (!ret)
+		ret = check_options(&checked);
 	if (ret)
 		return ret;
 	if (checked.engine && strcmp(checked.engine, "auto")) {
@@ -444,10 +478,18 @@ int mp_flush(struct mp_channel *ch)
 
 int mp_stats(const struct mp_channel *ch, struct mp_stats *stats)
 {
+	uint32_t size;
+
 	if (!ch || !stats)
 		return -EINVAL;
 	if (!mp__is_owner(ch))
 		return -EPERM;
-	*stats = ch->stats;
+	size = stats->size;
+	if (size < STATS_SIZE_0_2)
+		return -EINVAL;
+	memset(stats, 0, size);
+	memcpy(stats, &ch->stats,
+	       size < sizeof(*stats) ? size : sizeof(*stats));
+	stats->size = size;
 	return 0;
 }

@@ -85,7 +85,7 @@
 extern "C" {
 #endif
 
-#define MP_VERSION "0.1.0"
+#define MP_VERSION "0.2.0"
 
 /* Lightweight sockets are numbered from here (paper, section 4.1). */
 #define MP_LWSOCKET_BASE (1 << 30)
@@ -112,6 +112,15 @@ struct mp_handle;
  * Zero means the default. A member out of its range is -EINVAL.
  */
 struct mp_options {
+	/*
+	 * sizeof(struct mp_options), by which the library knows what the
+	 * caller was compiled with: later versions add members at the end. Of
+	 * a smaller structure the missing members are 0. One that is larger
+	 * than the library's is -E2BIG if it sets something that the library
+	 * doesn't know. 0, or less than version 0.2 has, is -EINVAL.
+	 */
+	uint32_t size;
+
 	/*
 	 * "kernel", "uring", "epoll", or NULL or "auto": the first of these
 	 * that works here. An engine asked for by name is never replaced by
@@ -421,6 +430,13 @@ int mp_getsockname(struct mp_handle *handle, struct sockaddr *addr,
 /* ----------------------------------------------------------- statistics */
 
 struct mp_stats {
+	/*
+	 * sizeof(struct mp_stats), set by the caller. So many bytes are filled;
+	 * members that the library doesn't know are 0. 0, or less than version
+	 * 0.2 has, is -EINVAL.
+	 */
+	uint32_t size;
+
 	uint64_t requests;	/* operations asked for */
 	uint64_t completions;	/* events dispatched */
 	uint64_t flushes;	/* times requests were pushed to the kernel */

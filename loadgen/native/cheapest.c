@@ -121,14 +121,16 @@ static double cpu_s(void)
 
 static void open_channel(const char *engine)
 {
-	const struct mp_options options = { .engine = engine, .buffers = 512 };
+	const struct mp_options options = { .size = sizeof(options),
+					    .engine = engine,
+					    .buffers = 512 };
 
 	check(mp_create(&options, &ch), "mp_create");
 }
 
 static double crossings(void)
 {
-	struct mp_stats stats;
+	struct mp_stats stats = { .size = sizeof(stats) };
 
 	check(mp_stats(ch, &stats), "mp_stats");
 	return (double)stats.crossings;

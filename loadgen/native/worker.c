@@ -135,6 +135,7 @@ static void read_usage(struct worker *w, struct usage *usage)
 	usage->user_us = timeval_us(ru.ru_utime);
 	usage->system_us = timeval_us(ru.ru_stime);
 	usage->waiting_ns = read_waiting_ns();
+	usage->stats.size = sizeof(usage->stats);
 	mp_stats(w->ch, &usage->stats);
 }
 
@@ -273,6 +274,7 @@ static int worker_channel(struct worker *w)
 {
 	uint32_t answer = clamp(w->plan->answer_size, BUFFER_MIN, BUFFER_MAX);
 	struct mp_options options = {
+		.size = sizeof(options),
 		.engine = w->plan->engine,
 		.batch = w->plan->batch,
 		.buffers = clamp(power_of_two(2 * w->n_conns), 64, 4096),

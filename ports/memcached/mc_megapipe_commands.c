@@ -72,7 +72,7 @@ static void megapipe_name_conns(LIBEVENT_THREAD *me) {
 
 /* In each worker, for a connection that waits in one of them. */
 static void megapipe_report_worker(LIBEVENT_THREAD *me, conn *requester) {
-    struct mp_stats stats;
+    struct mp_stats stats = { .size = sizeof(stats) };
     mp_stats(me->megapipe->channel, &stats);
     pthread_mutex_lock(&me->stats.mutex);
     me->megapipe->stats = stats;

@@ -20,6 +20,7 @@ static void megapipe_channel_failed(int error) {
 /* In the worker thread: its channel, which also watches what wakes the worker. */
 struct megapipe_thread *megapipe_thread_new(LIBEVENT_THREAD *me, int notify_fd) {
     struct mp_options options = {
+        .size = sizeof(options),
         .engine = settings.megapipe_engine,
         .batch = settings.megapipe_batch,
         .max_lwsockets = megapipe_max_lwsockets(),

@@ -5,7 +5,8 @@
 
 void test(void)
 {
-	struct mp_options options = { .engine = engine };
+	struct mp_options options = { .size = sizeof(options),
+				      .engine = engine };
 	struct mp_channel *ch = NULL;
 	int lowest = SYS(dup(0));
 

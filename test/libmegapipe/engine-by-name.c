@@ -7,7 +7,7 @@
 
 static void check_automatic(const char *name)
 {
-	struct mp_options options = { .engine = name };
+	struct mp_options options = { .size = sizeof(options), .engine = name };
 	struct mp_engine_info info;
 	struct mp_channel *ch;
 
@@ -19,7 +19,7 @@ static void check_automatic(const char *name)
 
 static void check_unknown(const char *name)
 {
-	struct mp_options options = { .engine = name };
+	struct mp_options options = { .size = sizeof(options), .engine = name };
 	struct mp_channel *untouched = (struct mp_channel *)&options,
 			  *ch = untouched;
 

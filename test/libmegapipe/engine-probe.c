@@ -9,7 +9,7 @@ static bool names_only(const char *text, size_t size)
 
 static void check_agreement(const char *name)
 {
-	struct mp_options options = { .engine = name };
+	struct mp_options options = { .size = sizeof(options), .engine = name };
 	struct mp_engine_info info;
 	struct mp_channel *ch;
 

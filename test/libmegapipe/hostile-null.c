@@ -11,7 +11,7 @@ static struct mp_channel *ch;
 
 static void check_channel_calls(int fd)
 {
-	struct mp_stats stats;
+	struct mp_stats stats = { .size = sizeof(stats) };
 	struct mp_event ev;
 	struct mp_handle *h;
 

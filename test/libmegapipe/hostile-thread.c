@@ -43,7 +43,7 @@ static void check_rest(void)
 	socklen_t len = sizeof(addr);
 	struct mp_handle *other = NULL;
 	struct mp_event ev;
-	struct mp_stats stats;
+	struct mp_stats stats = { .size = sizeof(stats) };
 	int value = 0;
 
 	CHECK_IS(mp_dispatch(ch, &ev, 0), -EPERM);

@@ -11,6 +11,7 @@ static void check(struct mp_options options, int result)
 			  *ch = untouched;
 	int fds = open_fds();
 
+	options.size = sizeof(options);
 	options.engine = engine;
 	CHECK_IS(mp_create(&options, &ch), result);
 	if (result == 0)

@@ -380,7 +380,7 @@ void megapipe_thread_init(LIBEVENT_THREAD *me) {
 /* Between two batches of completions: whatever else is due. */
 static void megapipe_between(LIBEVENT_THREAD *me) {
     struct megapipe_thread *t = me->megapipe;
-    struct mp_stats stats;
+    struct mp_stats stats = { .size = sizeof(stats) };
 
     megapipe_resume_yielded(t);
     if (t->paused && !megapipe_is_full())

@@ -141,6 +141,7 @@ ngx_megapipe_create_channel(ngx_cycle_t *cycle, ngx_megapipe_conf_t *mcf)
 
     ngx_memzero(&options, sizeof(struct mp_options));
 
+    options.size = sizeof(struct mp_options);
     options.engine = (char *) ngx_megapipe_engines[mcf->engine].name.data;
     options.batch = mcf->batch;
     options.moderation_us = mcf->moderation_us;
@@ -232,6 +233,7 @@ ngx_megapipe_done(ngx_cycle_t *cycle)
 
     ngx_megapipe_finish();
 
+    stats.size = sizeof(struct mp_stats);
     mp_stats(ngx_megapipe.channel, &stats);
 
     ngx_log_error(NGX_LOG_NOTICE, cycle->log, 0,

@@ -39,7 +39,10 @@ struct conn {
 	struct conn *next_spare;
 };
 
-static struct mp_options options = { .batch = MP_BATCH_DEFAULT };
+static struct mp_options options = {
+	.size = sizeof(options),
+	.batch = MP_BATCH_DEFAULT,
+};
 static bool is_lwsocket = true;
 static bool is_partitioned = true;
 static const char *engine; /* the channels' */
@@ -108,7 +111,7 @@ static void written(struct mp_channel *ch, struct conn *conn,
 
 static void tell_stats(const struct mp_channel *ch, int cpu)
 {
-	struct mp_stats stats;
+	struct mp_stats stats = { .size = sizeof(stats) };
 
 	mp_stats(ch, &stats);
 	printf("{\"cpu\":%d,\"engine\":\"%s\",\"accepted\":%" PRIu64

@@ -6,6 +6,7 @@ struct mp_channel *make_channel_with(struct mp_options options)
 {
 	struct mp_channel *ch = NULL;
 
+	options.size = sizeof(options);
 	options.engine = engine;
 	CHECK_IS(mp_create(&options, &ch), 0);
 	CHECK(ch != NULL);
@@ -28,7 +29,7 @@ struct mp_handle *make_handle(struct mp_channel *ch, int fd)
 
 struct mp_stats stats_of(const struct mp_channel *ch)
 {
-	struct mp_stats stats;
+	struct mp_stats stats = { .size = sizeof(stats) };
 
 	CHECK_IS(mp_stats(ch, &stats), 0);
 	return stats;
