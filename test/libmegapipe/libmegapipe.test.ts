@@ -15,7 +15,7 @@ const installedProgram = `
 #include <stdio.h>
 int main(void)
 {
-	struct mp_options options = { .engine = "epoll" };
+	struct mp_options options = { .size = sizeof(options), .engine = "epoll" };
 	struct mp_channel *ch;
 
 	if (mp_create(&options, &ch))
@@ -44,12 +44,13 @@ function declaredFunctions() {
   return [...code.matchAll(/\b(mp_\w+)\(/g)].map((match) => match[1] ?? '').sort();
 }
 
-/** Functions that a program can link to; each has a version behind an @. */
+/** Functions that a program can link to; those of a shared library have a version behind an @. */
 async function exportedFunctions(library: string) {
-  const { stdout } = await execa('nm', ['-D', '--defined-only', '--format=posix', library]);
+  const table = library.endsWith('.so') ? '-D' : '-g';
+  const { stdout } = await execa('nm', [table, '--defined-only', '--format=posix', library]);
   const symbols = stdout.split('\n').map((line) => line.split(' '));
   return symbols
-    .filter(([, type]) => type !== 'A')
+    .filter(([, type]) => /^[B-Z]$/.test(type ?? ''))
     .map(([name]) => name?.split('@')[0])
     .sort();
 }
@@ -99,23 +100,16 @@ describe('a random program of operations', () => {
 describe('libmegapipe as others use it', () => {
   const [{ libraryDir }] = builds;
 
-  test('exports the functions of megapipe.h, and nothing else', async () => {
-    const declared = declaredFunctions();
-    expect(declared).toContain('mp_dispatch');
-    expect(await exportedFunctions(join(libraryDir, 'libmegapipe.so'))).toEqual(declared);
-  });
-
-  test('defines no global symbol but mp_ and mp__ in the static library', async () => {
-    const { stdout } = await execa('nm', [
-      '-g',
-      '--defined-only',
-      '--format=posix',
-      join(libraryDir, 'libmegapipe.a'),
-    ]);
-    const symbols = stdout.split('\n').filter((line) => / [A-Z] /.test(line));
-    expect(symbols.length).toBeGreaterThan(20);
-    expect(symbols.filter((line) => !line.startsWith('mp_'))).toEqual([]);
-  });
+  for (const { build, libraryDir } of builds) {
+    test.for(['libmegapipe.so', 'libmegapipe.a'])(
+      `exports the functions of megapipe.h and nothing else, ${build} build, %s`,
+      async (library) => {
+        const declared = declaredFunctions();
+        expect(declared).toContain('mp_dispatch');
+        expect(await exportedFunctions(join(libraryDir, library))).toEqual(declared);
+      },
+    );
+  }
 
   test('has a header that C++ and strict C take', async () => {
     const warnings = ['-Wall', '-Wextra', '-Wpedantic', '-Werror', '-fsyntax-only'];
@@ -178,5 +172,10 @@ describe('libmegapipe as others use it', () => {
     const { stdout } = await execa('pkg-config', ['--modversion', 'megapipe'], { env });
     expect(stdout).toBe(version);
     expect(readdirSync(libraryDir)).toContain(`libmegapipe.so.${version}`);
+    const minor = /^0\.\d+|^\d+/.exec(version ?? '')?.[0];
+    const { stdout: dynamic } = await execa('readelf', ['-d', join(libraryDir, 'libmegapipe.so')]);
+    expect(dynamic).toContain(`soname: [libmegapipe.so.${minor}]`);
+    const { stdout: versions } = await execa('nm', ['-D', join(libraryDir, 'libmegapipe.so')]);
+    expect(versions).toMatch(/mp_create@@MEGAPIPE_(0\.\d+|\d+)$/m);
   });
 });
