@@ -49,7 +49,7 @@ export const builds: [Build, Build] = [
 
 /** Run make in a folder. */
 export async function make(dir: string, ...settings: string[]) {
-  await execa('make', ['-s', '-j2', '-C', dir, ...settings], { all: true });
+  await execa('make', ['-s', '-j2', '-C', dir, 'WERROR=1', ...settings], { all: true });
 }
 
 /** The library and all programs; those for guests are built at the same time, in the same place. */
