@@ -157,7 +157,7 @@ void mp__uring_named(struct mp__op *op, int result)
 bool mp__uring_has_options(struct mp__ring *ring)
 {
 	struct mp__wait wait = { .get = true, .wait_nr = 1, .timeout_us = -1 };
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), type;
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), type = 0;
 	struct io_uring_cqe cqe = { .res = -1 };
 	struct io_uring_sqe *sqe;
 	int ret;

@@ -151,13 +151,12 @@ struct io_uring_sqe *mp__ring_sqe(struct mp__ring *ring)
 	return sqe;
 }
 
-/* min_wait_usec took the place of a pad in 6.12. */
-static void fill_arg(struct io_uring_getevents_arg *arg,
+static void fill_arg(struct mp__getevents_arg *arg,
 		     struct __kernel_timespec *ts, const struct mp__wait *wait)
 {
 	memset(arg, 0, sizeof(*arg));
 	arg->sigmask_sz = _NSIG / 8;
-	arg->pad = wait->min_wait_us;
+	arg->min_wait_usec = wait->min_wait_us;
 	if (wait->timeout_us < 0)
 		return;
 	ts->tv_sec = wait->timeout_us / 1000000;
@@ -168,7 +167,7 @@ static void fill_arg(struct io_uring_getevents_arg *arg,
 int mp__ring_enter(struct mp__ring *ring, const struct mp__wait *wait)
 {
 	unsigned int flags = ring->enter_flags;
-	struct io_uring_getevents_arg arg;
+	struct mp__getevents_arg arg;
 	struct __kernel_timespec ts;
 	int ret;
 

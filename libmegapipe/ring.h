@@ -12,11 +12,22 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Newer than the headers of Linux 6.1. */
+/*
+ * What the headers of Linux 6.1 lack or name otherwise, under names of our own:
+ * the library compiles with those headers and with today's.
+ */
 #define MP__OP_FIXED_FD_INSTALL 54 /* 6.8 */
 #define MP__SOCKET_GETSOCKOPT 2	   /* 6.7 */
 #define MP__SOCKET_SETSOCKOPT 3
 #define MP__FEAT_MIN_TIMEOUT (1U << 15) /* 6.12 */
+
+/* struct io_uring_getevents_arg: min_wait_usec was a pad before 6.12. */
+struct mp__getevents_arg {
+	uint64_t sigmask;
+	uint32_t sigmask_sz;
+	uint32_t min_wait_usec;
+	uint64_t ts;
+};
 
 struct mp__ring {
 	int fd;

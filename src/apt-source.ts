@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { UserError } from './errors.js';
 import { buildDir } from './paths.js';
@@ -21,10 +21,10 @@ export async function downloadSource(
   to: string,
   release?: string,
 ): Promise<void> {
-  const options = await updateLists(release);
+  const options = await updateLists('deb-src', release);
   const revision = await findRevision(options, name, version);
   mkdirSync(dirname(to), { recursive: true });
-  const scratch = mkdtempSync(join(aptFolder(release), 'source-'));
+  const scratch = mkdtempSync(join(aptFolder('deb-src', release), 'source-'));
   try {
     const command = ['apt-get', ...options, 'source', '--download-only', '--tar-only', `${name}=${revision}`];
     await runTool(`fetch the source of ${name}`, command, { cwd: scratch });
@@ -38,7 +38,7 @@ export async function downloadSource(
 
 /** What a Debian release has of a source package now, as its signed index says. */
 export async function findOriginal(name: string, release: string): Promise<OriginalTarball> {
-  const options = await updateLists(release);
+  const options = await updateLists('deb-src', release);
   const revision = await findRevision(options, name);
   const command = ['apt-cache', ...options, 'showsrc', '--only-source', name];
   const stanzas = (await runTool(`look the source of ${name} up`, command)).split('\n\n');
@@ -49,26 +49,49 @@ export async function findOriginal(name: string, release: string): Promise<Origi
   return { version: revision.replace(/-[^-]*$/, ''), file, sha256 };
 }
 
-function aptFolder(release?: string): string {
-  return join(buildDir, release === undefined ? 'apt' : `apt-${release}`);
+/**
+ * Download a binary package as another Debian release has it, and unpack it into a folder without installing it.
+ */
+export async function unpackPackageOf(release: string, name: string, to: string): Promise<void> {
+  const options = await updateLists('deb', release);
+  const scratch = mkdtempSync(join(aptFolder('deb', release), 'package-'));
+  try {
+    await runTool(`download ${name} of ${release}`, ['apt-get', ...options, 'download', name], {
+      cwd: scratch,
+    });
+    const [archive = ''] = readdirSync(scratch);
+    await runTool(`unpack ${archive}`, ['dpkg-deb', '--extract', join(scratch, archive), to]);
+  } finally {
+    rmSync(scratch, { recursive: true, force: true });
+  }
+}
+
+/** Which packages a list is of: as apt's sources.list names them. */
+type ListOf = 'deb' | 'deb-src';
+
+function aptFolder(kind: ListOf, release?: string): string {
+  const parts = ['apt', ...(kind === 'deb' ? ['binary'] : []), ...(release === undefined ? [] : [release])];
+  return join(buildDir, parts.join('-'));
 }
 
 /** Options for apt's tools that make them use lists and mirrors of our own. */
-async function updateLists(release?: string): Promise<string[]> {
-  const apt = aptFolder(release);
+async function updateLists(kind: ListOf, release?: string): Promise<string[]> {
+  const apt = aptFolder(kind, release);
   const mirrors = await askForMirrors();
   mkdirSync(join(apt, 'lists/partial'), { recursive: true });
   mkdirSync(join(apt, 'cache/archives/partial'), { recursive: true });
   const wanted = release === undefined ? mirrors : mirrorsOf(release, mirrors);
-  const lines = new Set(wanted.map((m) => `deb-src ${m.trust}${m.uri} ${m.release} ${m.component}`));
+  const lines = new Set(wanted.map((m) => `${kind} ${m.trust}${m.uri} ${m.release} ${m.component}`));
   writeFileSync(join(apt, 'sources.list'), `${[...lines].join('\n')}\n`);
   const options = [
     ...['-o', `Dir::Etc::SourceList=${join(apt, 'sources.list')}`, '-o', 'Dir::Etc::SourceParts=/dev/null'],
     ...['-o', `Dir::State::Lists=${join(apt, 'lists')}`, '-o', `Dir::Cache=${join(apt, 'cache')}`],
     // Our files need not be readable by apt's own user.
     ...['-o', 'APT::Sandbox::User=root', '-o', 'Acquire::Languages=none', '-q'],
+    // What is installed here is no candidate for what another release has.
+    ...(kind === 'deb' ? ['-o', 'Dir::State::status=/dev/null'] : []),
   ];
-  await runTool('list the source packages', ['apt-get', ...options, 'update']);
+  await runTool('refresh the lists of packages', ['apt-get', ...options, 'update']);
   return options;
 }
 

@@ -175,7 +175,7 @@ struct megapipe_at {
 	__aligned_u64 vector; /* struct iovec * */
 	__u32 count;
 	__u32 reserved;
-	__aligned_s64 offset;
+	__s64 offset __attribute__((aligned(8)));
 };
 
 /* -------------------------------------------------------- completions */
@@ -188,8 +188,8 @@ struct megapipe_at {
 
 /* A completion, 40 bytes. */
 struct megapipe_completion {
-	__aligned_u64 cookie; /* the handle's */
-	__aligned_s64 result; /* or -errno */
+	__aligned_u64 cookie;			  /* the handle's */
+	__s64 result __attribute__((aligned(8))); /* or -errno */
 	__u8 op;
 	__u8 flags;
 	__be16 port;
@@ -268,7 +268,7 @@ struct megapipe_run {
 	__u32 max;
 	__u32 done;   /* out: commands carried out */
 	__u32 stored; /* out: completions */
-	__aligned_s64 timeout_ns;
+	__s64 timeout_ns __attribute__((aligned(8)));
 	__u32 min;
 	__u32 min_wait_ns;
 };
