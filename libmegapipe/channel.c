@@ -87,6 +87,7 @@ struct mp_handle *mp__handle_new(struct mp_channel *ch)
 	STAILQ_INIT(&handle->rd.ops);
 	STAILQ_INIT(&handle->wr.ops);
 	STAILQ_INIT(&handle->poll.ops);
+	STAILQ_INIT(&handle->completed);
 	LIST_INSERT_HEAD(&ch->handles, handle, link);
 	ch->stats.handles++;
 	return handle;
@@ -204,7 +205,7 @@ static struct mp_channel *channel_new(const struct mp_options *options)
 		return NULL;
 	ch->options = *options;
 	ch->owner = &mp__thread_mark;
-	STAILQ_INIT(&ch->completed);
+	TAILQ_INIT(&ch->completed);
 	SLIST_INIT(&ch->free_ops);
 	LIST_INIT(&ch->handles);
 	LIST_INIT(&ch->free_handles);
@@ -364,9 +365,11 @@ MP__INLINE void fill_event(struct mp__op *op, struct mp_event *ev)
 
 MP__INLINE int dispatch_one(struct mp_channel *ch, struct mp_event *ev)
 {
-	struct mp__op *op = STAILQ_FIRST(&ch->completed);
+	struct mp__op *op = TAILQ_FIRST(&ch->completed);
 
-	STAILQ_REMOVE_HEAD(&ch->completed, link);
+	/* the oldest of all is its handle's oldest, too */
+	TAILQ_REMOVE(&ch->completed, op, in_channel);
+	STAILQ_REMOVE_HEAD(&op->handle->completed, link);
 	fill_event(op, ev);
 	if (op->cmd == MP_CLOSE)
 		mp__handle_free(op->handle);
@@ -400,7 +403,7 @@ static int fetch_event(struct mp_channel *ch, int64_t timeout_us)
 
 	for (;;) {
 		ret = mp__fetch(ch, timeout_us);
-		if (!STAILQ_EMPTY(&ch->completed))
+		if (!TAILQ_EMPTY(&ch->completed))
 			return 1;
 		if (ret == -ETIME || (!ret && !timeout_us))
 			return 0;
@@ -429,7 +432,7 @@ int mp_dispatch(struct mp_channel *ch, struct mp_event *ev, int64_t timeout_us)
 		return -EINVAL;
 	if (!mp__is_owner(ch))
 		return -EPERM;
-	if (STAILQ_EMPTY(&ch->completed))
+	if (TAILQ_EMPTY(&ch->completed))
 		return fetch_and_dispatch(ch, ev, timeout_us);
 	return dispatch_one(ch, ev);
 }
@@ -440,7 +443,7 @@ int mp_pending(const struct mp_channel *ch)
 		return -EINVAL;
 	if (!mp__is_owner(ch))
 		return -EPERM;
-	return !STAILQ_EMPTY(&ch->completed);
+	return !TAILQ_EMPTY(&ch->completed);
 }
 
 /* The engine pushes what was collected. */

@@ -43,9 +43,12 @@ struct mp__queue;
 
 struct mp__op {
 	union {
-		STAILQ_ENTRY(mp__op) link; /* in a lane, completed or early */
+		STAILQ_ENTRY(mp__op)
+		link; /* in a lane, early, or completed
+		       * ones of its handle */
 		SLIST_ENTRY(mp__op) free_link;
 	};
+	TAILQ_ENTRY(mp__op) in_channel; /* among all that are completed */
 	struct mp_handle *handle;
 	enum mp_command cmd;
 	uint32_t buffer; /* MP_RECV: the buffer that was filled */
@@ -205,6 +208,7 @@ struct mp_handle {
 	struct mp__lane wr;
 	struct mp__lane poll; /* at most one, till it is dispatched: */
 	bool is_polling;
+	struct mp__ops completed; /* not dispatched yet, oldest first */
 	struct mp__listener *listener;
 	union {
 		struct mp__watch watch;
@@ -264,7 +268,7 @@ struct mp_channel {
 	struct mp_options options; /* as in force */
 	unsigned int unflushed;	   /* requests not pushed yet */
 	unsigned int unhurried;	   /* likewise, that no peer waits for */
-	struct mp__ops completed;
+	TAILQ_HEAD(mp__completed, mp__op) completed;
 	struct sockaddr_storage peer; /* of the MP_ACCEPT dispatched last */
 	SLIST_HEAD(, mp__op) free_ops;
 	void *chunks; /* memory of ops and handles */
@@ -485,7 +489,8 @@ MP__INLINE void mp__deliver(struct mp__op *op)
 		return;
 	}
 	handle->ch->stats.fetched++;
-	STAILQ_INSERT_TAIL(&handle->ch->completed, op, link);
+	STAILQ_INSERT_TAIL(&handle->completed, op, link);
+	TAILQ_INSERT_TAIL(&handle->ch->completed, op, in_channel);
 }
 
 /* After each request: push when the threshold is reached. */

@@ -585,7 +585,7 @@ static int epoll_fetch(struct mp_channel *ch, int64_t timeout_us)
 	int n;
 
 	epoll_flush(ch);
-	is_idle = STAILQ_EMPTY(&ch->completed) && TAILQ_EMPTY(&e->ready);
+	is_idle = TAILQ_EMPTY(&ch->completed) && TAILQ_EMPTY(&e->ready);
 	n = wait_events(ch, is_idle ? timeout_us : 0);
 	for (int i = 0; i < n; i++)
 		mark_ready(ch, &e->events[i]);

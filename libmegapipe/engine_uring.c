@@ -595,7 +595,7 @@ static bool reap_memory(struct mp_channel *ch)
 	}
 	if (!mp__uring_reap(ch, UINT32_MAX))
 		return false;
-	if (STAILQ_EMPTY(&ch->completed)) {
+	if (TAILQ_EMPTY(&ch->completed)) {
 		poll_kernel(ch);
 		mp__uring_reap(ch, UINT32_MAX);
 	}

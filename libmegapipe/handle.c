@@ -194,14 +194,11 @@ int mp_handle_id(const struct mp_handle *handle)
 
 static void drop_completed(struct mp_handle *handle)
 {
-	struct mp_channel *ch = handle->ch;
-	struct mp__op *op, *next;
+	struct mp__op *op;
 
-	for (op = STAILQ_FIRST(&ch->completed); op; op = next) {
-		next = STAILQ_NEXT(op, link);
-		if (op->handle != handle)
-			continue;
-		STAILQ_REMOVE(&ch->completed, op, mp__op, link);
+	while ((op = STAILQ_FIRST(&handle->completed))) {
+		STAILQ_REMOVE_HEAD(&handle->completed, link);
+		TAILQ_REMOVE(&handle->ch->completed, op, in_channel);
 		if (op->cmd == MP_ACCEPT && op->result >= 0)
 			mp__accepted_discard(op);
 		else
@@ -292,17 +289,7 @@ int mp_unregister(struct mp_handle *handle)
 static bool is_idle(const struct mp_handle *handle)
 {
 	return STAILQ_EMPTY(&handle->rd.ops) && STAILQ_EMPTY(&handle->wr.ops) &&
-	       !handle->is_polling;
-}
-
-static bool has_completed(const struct mp_handle *handle)
-{
-	const struct mp__op *op;
-
-	STAILQ_FOREACH (op, &handle->ch->completed, link)
-		if (op->handle == handle)
-			return true;
-	return false;
+	       !handle->is_polling && STAILQ_EMPTY(&handle->completed);
 }
 
 /* An fd of one's own for the handle's file. */
@@ -335,7 +322,7 @@ int mp_lwsocket_to_fd(struct mp_handle *handle)
 
 	if (ret)
 		return ret;
-	if (handle->listener || !is_idle(handle) || has_completed(handle))
+	if (handle->listener || !is_idle(handle))
 		return -EBUSY;
 	ret = settle(handle);
 	if (ret)
