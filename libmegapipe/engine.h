@@ -116,15 +116,19 @@ enum mp__state {
 	MP__DROPPING, /* no event may come any more */
 };
 
-/* Engine epoll: a file's place in the epoll set. */
+/*
+ * Engine epoll: a file's place in the epoll set. A handle has one, which its
+ * accept queue shares if that is of the same fd; clones have their own.
+ */
 struct mp__watch {
 	struct mp_handle *handle;
-	struct mp__queue *queue; /* an accept queue, or NULL: the handle itself
-				  */
-	bool added;
-	bool readable; /* worth a try */
+	struct mp__queue *queue; /* an accept queue of this fd, or NULL */
+	uint32_t place;		 /* what its events are marked with, or 0 */
+	uint32_t round;		 /* when it came into the ready list */
+	bool readable;		 /* worth a try */
 	bool writable;
 	bool hung_up;  /* no further edge will come: always try */
+	bool urgent;   /* reads may end before urgent data: likewise */
 	bool queued;   /* has something to try */
 	bool starved;  /* its reader waits for a buffer */
 	bool retrying; /* its connect waits for a better time */
@@ -155,6 +159,7 @@ struct mp__link {
 	bool is_known;	  /* the module has it */
 	bool is_starved;  /* the reader waits for a buffer */
 	bool is_retrying; /* the connect waits for a better time */
+	uint32_t round;	  /* when it came to wait for that */
 	TAILQ_ENTRY(mp_handle) waiting;
 };
 
@@ -201,6 +206,7 @@ struct mp_handle {
 	int slot; /* lwsocket, or -1 */
 	enum mp__kind kind;
 	enum mp__state state;
+	bool is_tcp;
 	bool connecting;
 	unsigned int in_flight; /* what the engine still holds */
 	uint32_t undelivered;	/* MP_ACCEPT events not dispatched yet */
@@ -237,6 +243,7 @@ struct mp__lwsocket {
 	struct mp_handle *handle; /* likewise: whose completions these are */
 	uint8_t state;
 	uint8_t kind;
+	bool is_tcp;
 	uint8_t family;
 	uint32_t next_free;
 };

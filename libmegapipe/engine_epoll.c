@@ -7,6 +7,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,12 +25,24 @@
 
 TAILQ_HEAD(watches, mp__watch);
 
+/* Who is watched by this number: an event of who was before him is void. */
+struct place {
+	struct mp__watch *watch; /* or NULL: free */
+	uint32_t generation;
+	uint32_t next_free;
+};
+
 struct epoll_engine {
 	int epoll_fd;
+	bool is_coarse;		/* waits in milliseconds: no epoll_pwait2() */
+	uint32_t round;		/* of trying what is ready */
 	struct watches ready;	/* have something to try */
 	struct watches starved; /* their readers want a buffer */
 	struct watches retries; /* no edge tells when to connect again */
 	struct mp__timer retry;
+	struct place *places; /* from 1 on */
+	uint32_t nplaces;
+	uint32_t free_place; /* or 0 */
 	struct epoll_event events[EVENTS];
 };
 
@@ -72,6 +85,7 @@ static void epoll_destroy(struct mp_channel *ch)
 	struct epoll_engine *e = engine_of(ch);
 
 	close(e->epoll_fd);
+	free(e->places);
 	free(e);
 }
 
@@ -114,6 +128,7 @@ static void enqueue(struct mp_channel *ch, struct mp__watch *w)
 	if (w->queued)
 		return;
 	w->queued = true;
+	w->round = engine_of(ch)->round;
 	TAILQ_INSERT_TAIL(&engine_of(ch)->ready, w, ready);
 }
 
@@ -157,27 +172,83 @@ static void stop_retrying(struct mp_channel *ch, struct mp__watch *w)
 	w->retrying = false;
 }
 
+static bool add_places(struct epoll_engine *e)
+{
+	uint32_t count = e->nplaces ? 2 * e->nplaces : 64;
+	struct place *grown = reallocarray(e->places, count, sizeof(*grown));
+
+	if (!grown)
+		return false;
+	e->places = grown;
+	memset(grown + e->nplaces, 0, (count - e->nplaces) * sizeof(*grown));
+	for (uint32_t i = count - 1; i >= e->nplaces && i; i--) {
+		grown[i].next_free = e->free_place;
+		e->free_place = i;
+	}
+	e->nplaces = count;
+	return true;
+}
+
+static bool take_place(struct epoll_engine *e, struct mp__watch *w)
+{
+	if (!e->free_place && !add_places(e))
+		return false;
+	w->place = e->free_place;
+	e->free_place = e->places[w->place].next_free;
+	e->places[w->place].watch = w;
+	return true;
+}
+
+static void leave_place(struct epoll_engine *e, struct mp__watch *w)
+{
+	struct place *place = &e->places[w->place];
+
+	place->watch = NULL;
+	place->generation++;
+	place->next_free = e->free_place;
+	e->free_place = w->place;
+	w->place = 0;
+}
+
+static struct mp__watch *watch_of(struct mp__queue *q)
+{
+	return q->is_clone ? &q->watch : &q->handle->watch;
+}
+
 static int watched_fd(const struct mp__watch *w)
 {
 	return w->queue ? w->queue->fd : w->handle->fd;
 }
 
-/* Only what would block is watched at all. */
-static int watch(struct mp_channel *ch, struct mp__watch *w)
+/*
+ * The open file may be there already by the same number, if somebody has closed
+ * that under an earlier handle.
+ */
+MP__RARELY static int begin_watching(struct mp_channel *ch, struct mp__watch *w)
 {
+	struct epoll_engine *e = engine_of(ch);
 	struct epoll_event ev = {
-		.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
-		.data.ptr = w,
+		.events = EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP | EPOLLET,
 	};
+	int fd = watched_fd(w), error;
 
-	if (w->added)
-		return 0;
+	if (!take_place(e, w))
+		return -ENOMEM;
+	ev.data.u64 = (uint64_t)e->places[w->place].generation << 32 | w->place;
 	ch->stats.crossings++;
-	if (epoll_ctl(engine_of(ch)->epoll_fd, EPOLL_CTL_ADD, watched_fd(w),
-		      &ev))
-		return -errno;
-	w->added = true;
-	return 0;
+	if (!epoll_ctl(e->epoll_fd, EPOLL_CTL_ADD, fd, &ev) ||
+	    (errno == EEXIST &&
+	     !epoll_ctl(e->epoll_fd, EPOLL_CTL_MOD, fd, &ev)))
+		return 0;
+	error = -errno;
+	leave_place(e, w);
+	return error;
+}
+
+/* Only what would block is watched at all. */
+MP__INLINE int watch(struct mp_channel *ch, struct mp__watch *w)
+{
+	return MP__LIKELY(w->place) ? 0 : begin_watching(ch, w);
 }
 
 static void unwatch(struct mp_channel *ch, struct mp__watch *w)
@@ -185,20 +256,22 @@ static void unwatch(struct mp_channel *ch, struct mp__watch *w)
 	dequeue(ch, w);
 	unstarve(ch, w);
 	stop_retrying(ch, w);
-	if (!w->added)
+	if (!w->place)
 		return;
-	w->added = false;
+	leave_place(engine_of(ch), w);
 	ch->stats.crossings++;
 	epoll_ctl(engine_of(ch)->epoll_fd, EPOLL_CTL_DEL, watched_fd(w), NULL);
 }
 
 static void epoll_detach(struct mp_handle *handle)
 {
+	struct mp__listener *l = handle->listener;
+
 	unwatch(handle->ch, &handle->watch);
-	for (unsigned int i = 0;
-	     handle->listener && i < handle->listener->nqueues; i++)
-		if (handle->listener->queues[i].watch.handle)
-			unwatch(handle->ch, &handle->listener->queues[i].watch);
+	handle->watch.queue = NULL;
+	for (unsigned int i = 0; l && i < l->nqueues; i++)
+		if (l->queues[i].watch.handle)
+			unwatch(handle->ch, &l->queues[i].watch);
 }
 
 /* ---------------------------------------------------------- operations */
@@ -327,15 +400,20 @@ static ssize_t attempt(struct mp__op *op)
 	return ret < 0 ? -errno : ret;
 }
 
-/* A short read has emptied a stream: the next edge tells when there is more. */
-static bool has_drained(const struct mp__op *op, ssize_t n)
+/*
+ * A short read has emptied a TCP socket: the next edge tells when there is
+ * more. UNIX sockets end a read behind descriptors that came along, TCP before
+ * urgent data.
+ */
+static bool has_drained(const struct mp__watch *w, const struct mp__op *op,
+			ssize_t n)
 {
 	size_t asked = op->cmd == MP_RECV ?
 			       op->handle->ch->options.buffer_size :
 			       op->iov->iov_len;
 
-	return op->handle->kind == MP__STREAM && n > 0 && op->iovcnt <= 1 &&
-	       op->cmd != MP_RECVMSG && (size_t)n < asked;
+	return w->handle->is_tcp && !w->hung_up && !w->urgent && n > 0 &&
+	       op->iovcnt <= 1 && op->cmd != MP_RECVMSG && (size_t)n < asked;
 }
 
 static void run_read(struct mp__watch *w, struct mp__op *op)
@@ -356,7 +434,7 @@ static void run_read(struct mp__watch *w, struct mp__op *op)
 			mp__op_done(op, n);
 		return;
 	}
-	if (has_drained(op, n) && !w->hung_up)
+	if (has_drained(w, op, n))
 		w->readable = false;
 	mp__op_done(op, n);
 }
@@ -403,7 +481,7 @@ static int accept_one(struct mp__queue *q)
 		       SOCK_CLOEXEC);
 }
 
-static void run_accept(struct mp__watch *w)
+MP__RARELY static void run_accept(struct mp__watch *w)
 {
 	struct mp__queue *q = w->queue;
 	struct mp_channel *ch = w->handle->ch;
@@ -435,9 +513,10 @@ static void run(struct mp__watch *w)
 {
 	struct mp_handle *handle = w->handle;
 
-	if (w->queue) {
+	if (MP__UNLIKELY(w->queue)) {
 		run_accept(w);
-		return;
+		if (w->queue->is_clone)
+			return;
 	}
 	if (handle->rd.busy)
 		run_read(w, STAILQ_FIRST(&handle->rd.ops));
@@ -462,15 +541,18 @@ static void epoll_cancel(struct mp__op *op)
 static void epoll_accept(struct mp__queue *q)
 {
 	struct mp_channel *ch = q->handle->ch;
+	struct mp__watch *w = watch_of(q);
 
-	if (!q->watch.handle) {
-		watch_init(&q->watch, q->handle, q);
+	if (!w->queue) {
+		if (q->is_clone)
+			watch_init(w, q->handle, q);
+		w->queue = q;
 		make_nonblocking(ch, q->fd);
 	}
 	if (q->draining)
-		q->watch.readable = true;
+		w->readable = true;
 	ch->unflushed++;
-	enqueue(ch, &q->watch);
+	enqueue(ch, w);
 }
 
 static void epoll_accept_stop(struct mp__queue *q)
@@ -491,15 +573,17 @@ static void epoll_quiesce(struct mp_handle *handle)
 
 /* ------------------------------------------------------ flush and fetch */
 
+/*
+ * Who comes back into the list waits for the next round. Nothing but the list
+ * is remembered from one to the next: each of them may make others go.
+ */
 static void run_ready(struct mp_channel *ch)
 {
 	struct epoll_engine *e = engine_of(ch);
-	struct mp__watch *last = TAILQ_LAST(&e->ready, watches);
-	struct mp__watch *w = NULL;
+	uint32_t round = ++e->round;
+	struct mp__watch *w;
 
-	/* Who comes back into the line waits for the next round. */
-	while (last && w != last) {
-		w = TAILQ_FIRST(&e->ready);
+	while ((w = TAILQ_FIRST(&e->ready)) && w->round != round) {
 		dequeue(ch, w);
 		run(w);
 	}
@@ -528,35 +612,76 @@ static int epoll_flush(struct mp_channel *ch)
 	return 0;
 }
 
-static int wait_events(struct mp_channel *ch, int64_t timeout_us)
+static int wait_finely(struct epoll_engine *e, int max, int64_t timeout_us)
 {
-	struct epoll_engine *e = engine_of(ch);
-	int max = ch->options.batch == 1 ? 1 : EVENTS, n;
+#ifdef SYS_epoll_pwait2
 	struct timespec ts = {
 		.tv_sec = timeout_us / 1000000,
 		.tv_nsec = timeout_us % 1000000 * 1000,
 	};
 
-	ch->stats.crossings++;
-#ifdef SYS_epoll_pwait2
-	n = syscall(SYS_epoll_pwait2, e->epoll_fd, e->events, max,
-		    timeout_us < 0 ? NULL : &ts, NULL, (size_t)0);
-	if (n >= 0 || errno != ENOSYS)
-		return n < 0 ? -errno : n;
+	return syscall(SYS_epoll_pwait2, e->epoll_fd, e->events, max,
+		       timeout_us < 0 ? NULL : &ts, NULL, (size_t)0);
+#else
+	(void)e;
+	(void)max;
+	(void)timeout_us;
+	errno = ENOSYS;
+	return -1;
 #endif
-	(void)ts;
-	n = epoll_wait(e->epoll_fd, e->events, max,
-		       timeout_us < 0 ? -1 : (int)((timeout_us + 999) / 1000));
+}
+
+static int wait_coarsely(struct epoll_engine *e, int max, int64_t timeout_us)
+{
+	int64_t ms = timeout_us < 0 ? -1 : (timeout_us + 999) / 1000;
+
+	return epoll_wait(e->epoll_fd, e->events, max,
+			  ms > INT_MAX ? INT_MAX : ms);
+}
+
+/* Older kernels don't have it, and seccomp filters don't know it. */
+static bool is_refused(int error)
+{
+	return error == ENOSYS || error == EPERM;
+}
+
+static int wait_events(struct mp_channel *ch, int64_t timeout_us)
+{
+	struct epoll_engine *e = engine_of(ch);
+	int max = ch->options.batch == 1 ? 1 : EVENTS, n = -1;
+
+	if (!e->is_coarse) {
+		ch->stats.crossings++;
+		n = wait_finely(e, max, timeout_us);
+		e->is_coarse = n < 0 && is_refused(errno);
+	}
+	if (e->is_coarse) {
+		ch->stats.crossings++;
+		n = wait_coarsely(e, max, timeout_us);
+	}
 	return n < 0 ? -errno : n;
+}
+
+/* Who was watched before may be gone, and its open file still be there. */
+static struct mp__watch *whose(const struct epoll_engine *e,
+			       const struct epoll_event *ev)
+{
+	const struct place *place = &e->places[(uint32_t)ev->data.u64];
+
+	return place->generation == ev->data.u64 >> 32 ? place->watch : NULL;
 }
 
 static void mark_ready(struct mp_channel *ch, const struct epoll_event *ev)
 {
-	struct mp__watch *w = ev->data.ptr;
+	struct mp__watch *w = whose(engine_of(ch), ev);
 	uint32_t gone = EPOLLERR | EPOLLHUP;
 
+	if (!w)
+		return;
 	if (ev->events & (gone | EPOLLRDHUP))
 		w->hung_up = true;
+	if (ev->events & EPOLLPRI)
+		w->urgent = true;
 	if (ev->events & (EPOLLIN | EPOLLRDHUP | gone))
 		w->readable = true;
 	if (ev->events & (EPOLLOUT | gone))

@@ -50,6 +50,7 @@ struct kernel_engine {
 	struct mp__handles starved;  /* want one */
 	struct mp__handles retrying; /* to connect */
 	struct mp__timer retry;
+	uint32_t round; /* of retrying */
 	struct mp__moderation moderation;
 };
 
@@ -423,6 +424,7 @@ static void retry_later(struct mp_handle *handle)
 	struct kernel_engine *e = engine_of(handle->ch);
 
 	handle->in_module.is_retrying = true;
+	handle->in_module.round = e->round;
 	TAILQ_INSERT_TAIL(&e->retrying, handle, in_module.waiting);
 	if (!e->retry.ch)
 		mp__timer_set(handle->ch, &e->retry, RETRY_US);
@@ -471,16 +473,19 @@ MP__RARELY static void begin_connect(struct mp__op *op)
 	try_connect(op);
 }
 
+/*
+ * Who comes back into the list waits for the next round. Nobody is remembered
+ * from one to the next: each may make others go.
+ */
 static void retry_connects(struct mp__timer *timer)
 {
 	struct kernel_engine *e =
 		MP__CONTAINER(timer, struct kernel_engine, retry);
-	struct mp_handle *last = TAILQ_LAST(&e->retrying, mp__handles);
-	struct mp_handle *handle = NULL;
+	uint32_t round = ++e->round;
+	struct mp_handle *handle;
 
-	/* Who comes back into the line waits for the next round. */
-	while (last && handle != last) {
-		handle = TAILQ_FIRST(&e->retrying);
+	while ((handle = TAILQ_FIRST(&e->retrying)) &&
+	       handle->in_module.round != round) {
 		stop_retrying(handle);
 		try_connect(STAILQ_FIRST(&handle->wr.ops));
 	}

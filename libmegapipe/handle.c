@@ -6,6 +6,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -69,24 +70,40 @@ void mp__handle_end(struct mp_handle *handle)
 	unmap(handle);
 }
 
-static int kind_of(int fd, enum mp__kind *kind)
+static int number_of(int fd, int option)
+{
+	int number;
+	socklen_t len = sizeof(number);
+
+	return getsockopt(fd, SOL_SOCKET, option, &number, &len) ? -errno :
+								   number;
+}
+
+/* Most are TCP: one call tells. */
+static int find_kind(struct mp_handle *handle, int fd)
 {
 	struct stat st;
-	int type;
-	socklen_t len = sizeof(type);
+	int number = number_of(fd, SO_PROTOCOL);
 
-	if (!getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len)) {
-		*kind = type == SOCK_STREAM ? MP__STREAM : MP__MESSAGES;
+	handle->is_tcp = number == IPPROTO_TCP;
+	handle->kind = MP__STREAM;
+	if (handle->is_tcp)
 		return 0;
+	if (number >= 0) {
+		number = number_of(fd, SO_TYPE);
+		if (number != SOCK_STREAM)
+			handle->kind = MP__MESSAGES;
+		return number < 0 ? number : 0;
 	}
-	if (errno != ENOTSOCK)
-		return -errno;
+	if (number != -ENOTSOCK)
+		return number;
 	if (fstat(fd, &st))
 		return -errno;
 	if (S_ISDIR(st.st_mode))
 		return -EISDIR;
-	*kind = S_ISREG(st.st_mode) || S_ISBLK(st.st_mode) ? MP__DISK :
-							     MP__POLLABLE;
+	handle->kind = S_ISREG(st.st_mode) || S_ISBLK(st.st_mode) ?
+			       MP__DISK :
+			       MP__POLLABLE;
 	return 0;
 }
 
@@ -99,7 +116,7 @@ static int bind_fd(struct mp_handle *handle, int fd)
 
 	if (fd < 0)
 		return -EBADF;
-	ret = kind_of(fd, &handle->kind);
+	ret = find_kind(handle, fd);
 	if (ret)
 		return ret;
 	ret = by_fd_reserve(ch, fd);
@@ -127,6 +144,7 @@ static int bind_lwsocket(struct mp_handle *handle, int id)
 	handle->slot = slot;
 	handle->fd = lw->fd;
 	handle->kind = lw->kind;
+	handle->is_tcp = lw->is_tcp;
 	return 0;
 }
 

@@ -36,6 +36,7 @@ static void account(struct mp_handle *listener, unsigned int slot, int fd)
 
 	lw->fd = fd;
 	lw->kind = listener->kind;
+	lw->is_tcp = listener->is_tcp;
 	lw->family = listener->listener->family;
 	lw->state = MP__LW_ACCEPTED;
 	ch->stats.lwsockets++;
