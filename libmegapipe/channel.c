@@ -378,50 +378,48 @@ MP__INLINE int dispatch_one(struct mp_channel *ch, struct mp_event *ev)
 	return 1;
 }
 
-MP__RARELY static int fetch_timed(struct mp_channel *ch, int64_t timeout_us)
+MP__RARELY static int fetch_timed(struct mp_channel *ch, int64_t deadline_us)
 {
-	int64_t first_us = mp__timers_left_us(ch);
-	bool is_first = timeout_us < 0 || first_us < timeout_us;
-	int ret = ch->engine->fetch(ch, is_first ? first_us : timeout_us);
+	int64_t first_us = TAILQ_FIRST(&ch->timers)->at_us;
+	bool is_first = deadline_us < 0 || first_us < deadline_us;
+	int ret = ch->engine->fetch(ch, is_first ? first_us : deadline_us);
 
 	mp__timers_run(ch);
 	return is_first && ret == -ETIME ? 0 : ret;
 }
 
-int mp__fetch(struct mp_channel *ch, int64_t timeout_us)
+int mp__fetch(struct mp_channel *ch, int64_t deadline_us)
 {
 	if (TAILQ_EMPTY(&ch->timers))
-		return ch->engine->fetch(ch, timeout_us);
-	return fetch_timed(ch, timeout_us);
+		return ch->engine->fetch(ch, deadline_us);
+	return fetch_timed(ch, deadline_us);
 }
 
 /* A fetch can bring nothing that is an event: then wait for the rest. */
-static int fetch_event(struct mp_channel *ch, int64_t timeout_us)
+static int fetch_event(struct mp_channel *ch, int64_t deadline_us)
 {
-	int64_t deadline_us = timeout_us > 0 ? mp__now_us() + timeout_us : 0;
 	int ret;
 
-	for (;;) {
-		ret = mp__fetch(ch, timeout_us);
-		if (!TAILQ_EMPTY(&ch->completed))
-			return 1;
-		if (ret == -ETIME || (!ret && !timeout_us))
-			return 0;
-		if (ret)
-			return ret;
-		if (timeout_us > 0) {
-			timeout_us = deadline_us - mp__now_us();
-			if (timeout_us < 0)
-				timeout_us = 0;
-		}
-	}
+	do
+		ret = mp__fetch(ch, deadline_us);
+	while (!ret && TAILQ_EMPTY(&ch->completed) && mp__left_us(deadline_us));
+	if (!TAILQ_EMPTY(&ch->completed))
+		return 1;
+	return ret == -ETIME ? 0 : ret;
+}
+
+static int64_t deadline_of(int64_t timeout_us)
+{
+	if (timeout_us <= 0)
+		return timeout_us;
+	return timeout_us > LONGEST_US ? -1 : mp__now_us() + timeout_us;
 }
 
 MP__RARELY static int fetch_and_dispatch(struct mp_channel *ch,
 					 struct mp_event *ev,
 					 int64_t timeout_us)
 {
-	int ret = fetch_event(ch, timeout_us > LONGEST_US ? -1 : timeout_us);
+	int ret = fetch_event(ch, deadline_of(timeout_us));
 
 	return ret <= 0 ? ret : dispatch_one(ch, ev);
 }

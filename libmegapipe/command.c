@@ -17,7 +17,7 @@
 static int await_command(struct mp_channel *ch, const struct mp__command *c)
 {
 	struct mp__wait none = { 0 };
-	struct mp__wait wait = { .get = true, .wait_nr = 1, .timeout_us = -1 };
+	struct mp__wait wait = { .get = true, .wait_nr = 1, .deadline_us = -1 };
 
 	mp__uring_enter(ch, &none);
 	mp__uring_reap(ch, UINT32_MAX);
@@ -156,7 +156,7 @@ void mp__uring_named(struct mp__op *op, int result)
 /* Linux 6.7, unless somebody forbids commands: it is tried out. */
 bool mp__uring_has_options(struct mp__ring *ring)
 {
-	struct mp__wait wait = { .get = true, .wait_nr = 1, .timeout_us = -1 };
+	struct mp__wait wait = { .get = true, .wait_nr = 1, .deadline_us = -1 };
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), type = 0;
 	struct io_uring_cqe cqe = { .res = -1 };
 	struct io_uring_sqe *sqe;
@@ -173,7 +173,7 @@ bool mp__uring_has_options(struct mp__ring *ring)
 		       sizeof(type));
 	do {
 		ret = mp__ring_enter(ring, &wait);
-	} while (!mp__ring_take(ring, &cqe) && (ret >= 0 || ret == -EINTR));
+	} while (!mp__ring_take(ring, &cqe) && (!ret || ret == -EINTR));
 	close(fd);
 	return cqe.res == sizeof(type) && type == SOCK_STREAM;
 }

@@ -288,6 +288,7 @@ struct mp_channel {
 	uint32_t lw_free; /* head of the free list; hidden fds only */
 	uint32_t lw_reserved;
 	bool is_direct; /* lwsockets are direct descriptors */
+	bool is_urgent; /* waits are not moderated: a caller waits with us */
 	struct mp__buffers buffers;
 	struct mp__timers timers; /* the first to expire is first */
 	struct mp_stats stats;
@@ -331,10 +332,10 @@ struct mp__engine {
 
 	int (*flush)(struct mp_channel *ch);
 	/*
-	 * Flush, and wait for a completion: -ETIME, -EINTR or 0. Only
-	 * mp__fetch() calls it, which knows the timers.
+	 * Flush, and wait for a completion until the deadline: -ETIME, -EINTR
+	 * or 0. Only mp__fetch() calls it, which knows the timers.
 	 */
-	int (*fetch)(struct mp_channel *ch, int64_t timeout_us);
+	int (*fetch)(struct mp_channel *ch, int64_t deadline_us);
 
 	int (*buffers)(struct mp_channel *ch);
 	void (*release)(struct mp_channel *ch, uint32_t buffer);
@@ -370,9 +371,9 @@ void mp__account_flush(struct mp_channel *ch);
 void mp__account_fetch(struct mp_channel *ch, uint64_t count);
 /*
  * The engine's fetch. Timers that expire meanwhile are run, and end the wait
- * like a completion; -ETIME: timeout_us are over.
+ * like a completion; -ETIME: the deadline is over.
  */
-int mp__fetch(struct mp_channel *ch, int64_t timeout_us);
+int mp__fetch(struct mp_channel *ch, int64_t deadline_us);
 struct mp_handle *mp__handle_new(struct mp_channel *ch);
 void mp__handle_free(struct mp_handle *handle);
 
@@ -381,7 +382,11 @@ int64_t mp__now_us(void);
 void mp__timer_set(struct mp_channel *ch, struct mp__timer *timer,
 		   int64_t after_us);
 void mp__timer_cancel(struct mp__timer *timer);
-int64_t mp__timers_left_us(const struct mp_channel *ch);
+/*
+ * How long until a deadline, a time of CLOCK_MONOTONIC. 0 is one that is over,
+ * -1 one that never comes: they are left as they are.
+ */
+int64_t mp__left_us(int64_t deadline_us);
 void mp__timers_run(struct mp_channel *ch);
 
 /* request.c */

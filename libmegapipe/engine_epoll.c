@@ -702,7 +702,7 @@ static void retry_connects(struct mp__timer *timer)
 	}
 }
 
-static int epoll_fetch(struct mp_channel *ch, int64_t timeout_us)
+static int epoll_fetch(struct mp_channel *ch, int64_t deadline_us)
 {
 	struct epoll_engine *e = engine_of(ch);
 	uint64_t before = ch->stats.fetched;
@@ -711,7 +711,7 @@ static int epoll_fetch(struct mp_channel *ch, int64_t timeout_us)
 
 	epoll_flush(ch);
 	is_idle = TAILQ_EMPTY(&ch->completed) && TAILQ_EMPTY(&e->ready);
-	n = wait_events(ch, is_idle ? timeout_us : 0);
+	n = wait_events(ch, is_idle ? mp__left_us(deadline_us) : 0);
 	for (int i = 0; i < n; i++)
 		mark_ready(ch, &e->events[i]);
 	run_ready(ch);

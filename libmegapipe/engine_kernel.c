@@ -705,7 +705,7 @@ static void moderate(struct mp_channel *ch, struct megapipe_run *wait)
 	struct kernel_engine *e = engine_of(ch);
 	uint32_t moderation_us = ch->options.moderation_us;
 
-	if (!moderation_us || !wait->timeout_ns)
+	if (!moderation_us || ch->is_urgent || !wait->timeout_ns)
 		return;
 	wait->min = mp__moderation_target(&e->moderation);
 	if (wait->min > wait->max)
@@ -745,7 +745,7 @@ static bool feed(struct kernel_engine *e)
 	return is_any;
 }
 
-static int fetch_some(struct mp_channel *ch, int64_t timeout_us)
+static int fetch_some(struct mp_channel *ch, int64_t deadline_us)
 {
 	struct kernel_engine *e = engine_of(ch);
 	struct megapipe_run wait = {
@@ -754,7 +754,7 @@ static int fetch_some(struct mp_channel *ch, int64_t timeout_us)
 	unsigned int n;
 	int ret;
 
-	wait.timeout_ns = in_ns(timeout_us);
+	wait.timeout_ns = in_ns(mp__left_us(deadline_us));
 	moderate(ch, &wait);
 	ret = run(ch, &wait);
 	n = e->stored;
@@ -766,13 +766,13 @@ static int fetch_some(struct mp_channel *ch, int64_t timeout_us)
 }
 
 /* Nobody sleeps while there are buffers and some wait for one. */
-static int kernel_fetch(struct mp_channel *ch, int64_t timeout_us)
+static int kernel_fetch(struct mp_channel *ch, int64_t deadline_us)
 {
 	struct kernel_engine *e = engine_of(ch);
 	int ret;
 
 	do
-		ret = fetch_some(ch, is_hungry(e) ? 0 : timeout_us);
+		ret = fetch_some(ch, is_hungry(e) ? 0 : deadline_us);
 	while (!e->stored && feed(e));
 	return ret;
 }

@@ -135,13 +135,13 @@ static int uring_flush(struct mp_channel *ch)
 	struct mp__wait wait = { 0 };
 
 	while (mp__ring_pending(&u->ring)) {
-		int ret = mp__uring_enter(ch, &wait);
+		int why = mp__uring_enter(ch, &wait);
 
-		if (ret < 0 && ret != -EINTR && ret != -EAGAIN && ret != -EBUSY)
-			return ret;
-		wait.get = ret == -EBUSY || ret == -EAGAIN;
+		wait.get = why == -EBUSY || why == -EAGAIN;
 		if (wait.get)
 			mp__uring_reap(ch, UINT32_MAX);
+		else if (why && why != -EINTR)
+			return why;
 	}
 	return 0;
 }
@@ -546,38 +546,43 @@ unsigned int mp__uring_reap(struct mp_channel *ch, unsigned int max)
 	return n;
 }
 
-static int poll_kernel(struct mp_channel *ch)
+static bool is_moderated(const struct mp_channel *ch, int64_t deadline_us)
 {
-	struct mp__wait wait = { .get = true };
-
-	return mp__uring_enter(ch, &wait);
+	return ch->options.moderation_us && !ch->is_urgent && deadline_us;
 }
 
 /* Before 6.12 the wait for a batch and the wait for anything are two calls. */
-static int wait_moderated(struct mp_channel *ch, int64_t timeout_us)
+static int wait_moderated(struct mp_channel *ch, int64_t deadline_us)
 {
 	struct mp__uring *u = mp__uring(ch);
 	uint32_t moderation_us = ch->options.moderation_us;
-	struct mp__wait wait = { .get = true, .timeout_us = timeout_us };
+	int64_t soon_us = mp__now_us() + moderation_us;
+	struct mp__wait wait = { .get = true, .deadline_us = deadline_us };
 	int ret;
 
-	wait.wait_nr = moderation_us ? mp__moderation_target(&u->moderation) :
-				       1;
-	if (wait.wait_nr == 1 ||
-	    (timeout_us >= 0 && timeout_us <= moderation_us)) {
+	wait.wait_nr = mp__moderation_target(&u->moderation);
+	if (deadline_us > 0 && deadline_us <= soon_us)
 		wait.wait_nr = 1;
-		return mp__uring_enter(ch, &wait);
-	}
-	if (u->ring.features & MP__FEAT_MIN_TIMEOUT) {
+	if (u->ring.features & MP__FEAT_MIN_TIMEOUT && wait.wait_nr > 1)
 		wait.min_wait_us = moderation_us;
-		return mp__uring_enter(ch, &wait);
-	}
-	wait.timeout_us = moderation_us;
+	else if (wait.wait_nr > 1)
+		wait.deadline_us = soon_us;
 	ret = mp__uring_enter(ch, &wait);
-	if (ret != -ETIME || mp__ring_ready(&u->ring))
+	if (ret != -ETIME || wait.deadline_us == deadline_us)
 		return ret;
 	wait.wait_nr = 1;
-	wait.timeout_us = timeout_us < 0 ? -1 : timeout_us - moderation_us;
+	wait.deadline_us = deadline_us;
+	return mp__uring_enter(ch, &wait);
+}
+
+static int wait_plainly(struct mp_channel *ch, int64_t deadline_us)
+{
+	struct mp__wait wait = {
+		.get = true,
+		.wait_nr = deadline_us ? 1 : 0,
+		.deadline_us = deadline_us,
+	};
+
 	return mp__uring_enter(ch, &wait);
 }
 
@@ -596,33 +601,35 @@ static bool reap_memory(struct mp_channel *ch)
 	if (!mp__uring_reap(ch, UINT32_MAX))
 		return false;
 	if (TAILQ_EMPTY(&ch->completed)) {
-		poll_kernel(ch);
+		wait_plainly(ch, 0);
 		mp__uring_reap(ch, UINT32_MAX);
 	}
 	return true;
 }
 
-/* Returns how many were reaped; *error is the kernel's. */
-static unsigned int fetch_some(struct mp_channel *ch, int64_t timeout_us,
-			       int *error)
+/* Returns how many were reaped; *why the wait came back. */
+static unsigned int fetch_some(struct mp_channel *ch, int64_t deadline_us,
+			       int *why)
 {
-	struct mp__uring *u = mp__uring(ch);
 	/* One completion a crossing is what an unbatched API would do. */
 	unsigned int max = ch->options.batch == 1 ? 1 : UINT32_MAX;
 	unsigned int n;
 
-	*error = timeout_us ? wait_moderated(ch, timeout_us) : poll_kernel(ch);
+	if (!is_moderated(ch, deadline_us)) {
+		*why = wait_plainly(ch, deadline_us);
+		return mp__uring_reap(ch, max);
+	}
+	*why = wait_moderated(ch, deadline_us);
 	n = mp__uring_reap(ch, max);
-	if (timeout_us && ch->options.moderation_us)
-		mp__moderate(&u->moderation, n, ch->options.batch);
+	mp__moderate(&mp__uring(ch)->moderation, n, ch->options.batch);
 	return n;
 }
 
-static int uring_fetch(struct mp_channel *ch, int64_t timeout_us)
+static int uring_fetch(struct mp_channel *ch, int64_t deadline_us)
 {
 	struct mp__uring *u = mp__uring(ch);
 	unsigned int n;
-	int ret;
+	int why;
 
 	if (reap_memory(ch))
 		return 0;
@@ -631,11 +638,9 @@ static int uring_fetch(struct mp_channel *ch, int64_t timeout_us)
 		ch->stats.overflows++;
 	/* Nobody sleeps while there are buffers and some wait for one. */
 	do
-		n = fetch_some(ch, mp__is_hungry(ch) ? 0 : timeout_us, &ret);
+		n = fetch_some(ch, mp__is_hungry(ch) ? 0 : deadline_us, &why);
 	while (!n && mp__feed(ch));
-	if (n || ret == -EBUSY || ret == -EAGAIN)
-		return 0;
-	return ret < 0 ? ret : 0;
+	return n || why == -EBUSY || why == -EAGAIN ? 0 : why;
 }
 
 const struct mp__engine mp__engine_uring = {

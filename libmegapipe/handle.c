@@ -244,9 +244,11 @@ static void await_end(struct mp_handle *handle)
 {
 	struct mp_channel *ch = handle->ch;
 
+	ch->is_urgent = true;
 	while (handle->in_flight)
-		if (mp__fetch(ch, CANCEL_AGAIN_US) == -ETIME)
+		if (mp__fetch(ch, mp__now_us() + CANCEL_AGAIN_US) == -ETIME)
 			cancel_again(handle);
+	ch->is_urgent = false;
 }
 
 /* End all that is in flight, and wait for it. */
@@ -327,8 +329,10 @@ static int settle(struct mp_handle *handle)
 	struct mp_channel *ch = handle->ch;
 
 	ch->engine->quiesce(handle);
+	ch->is_urgent = true;
 	while (handle->in_flight)
 		mp__fetch(ch, -1);
+	ch->is_urgent = false;
 	if (ch->engine == &mp__engine_uring && handle->ahead.count)
 		return -EBUSY;
 	return 0;

@@ -9,6 +9,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "engine.h"
 #include "ring.h"
 
 /*
@@ -154,14 +155,29 @@ struct io_uring_sqe *mp__ring_sqe(struct mp__ring *ring)
 static void fill_arg(struct mp__getevents_arg *arg,
 		     struct __kernel_timespec *ts, const struct mp__wait *wait)
 {
+	int64_t left_us = mp__left_us(wait->deadline_us);
+
 	memset(arg, 0, sizeof(*arg));
 	arg->sigmask_sz = _NSIG / 8;
 	arg->min_wait_usec = wait->min_wait_us;
-	if (wait->timeout_us < 0)
+	if (left_us < 0)
 		return;
-	ts->tv_sec = wait->timeout_us / 1000000;
-	ts->tv_nsec = wait->timeout_us % 1000000 * 1000;
+	ts->tv_sec = left_us / 1000000;
+	ts->tv_nsec = left_us % 1000000 * 1000;
 	arg->ts = (uintptr_t)ts;
+}
+
+/*
+ * Of a call that has submitted something the kernel tells how much, and not
+ * what ended the wait. Without a completion that was the deadline, if it is
+ * over, or else a signal; unless it was short of memory for the next entry:
+ * then it didn't wait.
+ */
+static int why_back(const struct mp__ring *ring, const struct mp__wait *wait)
+{
+	if (!wait->wait_nr || mp__ring_ready(ring) || mp__ring_pending(ring))
+		return 0;
+	return mp__left_us(wait->deadline_us) ? -EINTR : -ETIME;
 }
 
 int mp__ring_enter(struct mp__ring *ring, const struct mp__wait *wait)
@@ -179,5 +195,7 @@ int mp__ring_enter(struct mp__ring *ring, const struct mp__wait *wait)
 	ret = syscall(SYS_io_uring_enter, ring->enter_fd,
 		      mp__ring_pending(ring), wait->wait_nr, flags,
 		      wait->get ? &arg : NULL, wait->get ? sizeof(arg) : 0);
-	return ret < 0 ? -errno : ret;
+	if (ret > 0)
+		return why_back(ring, wait);
+	return ret < 0 ? -errno : 0;
 }

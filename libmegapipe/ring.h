@@ -70,14 +70,19 @@ static inline unsigned int mp__ring_pending(const struct mp__ring *ring)
 }
 
 /*
- * One system call: submit all, and, with get, run what the kernel has put
- * off and wait for wait_nr completions, at most timeout_us (-1: for ever).
+ * One system call: submit what is pending, and, with get, run what the kernel
+ * has put off and wait for wait_nr completions until the deadline.
  * min_wait_us: with fewer than wait_nr by then, one is enough.
+ *
+ * Returns why it came back: -EINTR and -ETIME if a signal or the deadline ended
+ * the wait and there is no completion, whatever was submitted; -EAGAIN and
+ * -EBUSY if the kernel takes no entries now; 0; another error is for good. What
+ * was submitted, mp__ring_pending() tells.
  */
 struct mp__wait {
 	bool get;
 	unsigned int wait_nr;
-	int64_t timeout_us;
+	int64_t deadline_us; /* see mp__left_us() */
 	uint32_t min_wait_us;
 };
 

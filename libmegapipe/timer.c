@@ -43,11 +43,13 @@ void mp__timer_cancel(struct mp__timer *timer)
 	timer->ch = NULL;
 }
 
-/* Of a channel that has timers. */
-int64_t mp__timers_left_us(const struct mp_channel *ch)
+int64_t mp__left_us(int64_t deadline_us)
 {
-	int64_t left_us = TAILQ_FIRST(&ch->timers)->at_us - mp__now_us();
+	int64_t left_us;
 
+	if (deadline_us <= 0)
+		return deadline_us;
+	left_us = deadline_us - mp__now_us();
 	return left_us > 0 ? left_us : 0;
 }
 
