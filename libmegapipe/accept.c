@@ -371,7 +371,7 @@ static int single_queue(struct mp_handle *handle)
 {
 	struct mp__listener *l = handle->listener;
 
-	l->queues = calloc(1, sizeof(*l->queues));
+	l->queues = mp__tagged_new(sizeof(*l->queues));
 	if (!l->queues)
 		return -ENOMEM;
 	mp__queue_add(handle, handle->fd, mp__backlog(handle->fd));

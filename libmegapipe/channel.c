@@ -37,14 +37,24 @@ _Thread_local char mp__thread_mark;
 
 struct chunk {
 	struct chunk *next;
-	max_align_t objects[];
+	MP__TAGGED char objects[];
 };
 
 /* -------------------------------------------------------------- memory */
 
+/* Zeroed; for free(). */
+void *mp__tagged_new(size_t size)
+{
+	size_t whole = (size + MP__TAGGED_ALIGN - 1) / MP__TAGGED_ALIGN *
+		       MP__TAGGED_ALIGN;
+	void *memory = aligned_alloc(MP__TAGGED_ALIGN, whole);
+
+	return memory ? memset(memory, 0, whole) : NULL;
+}
+
 static void *chunk_new(struct mp_channel *ch, size_t size)
 {
-	struct chunk *chunk = calloc(1, sizeof(*chunk) + size);
+	struct chunk *chunk = mp__tagged_new(sizeof(*chunk) + size);
 
 	if (!chunk)
 		return NULL;

@@ -36,13 +36,20 @@
 #define MP__CONTAINER(pointer, type, member) \
 	((type *)((char *)(pointer)-offsetof(type, member)))
 
+/*
+ * Objects that engine uring names to the kernel by address: what alignment
+ * leaves free of it tells which kind of object it is.
+ */
+#define MP__TAGGED_ALIGN 16
+#define MP__TAGGED _Alignas(MP__TAGGED_ALIGN)
+
 struct mp__engine;
 struct mp__queue;
 
 /* ----------------------------------------------------------- operations */
 
 struct mp__op {
-	union {
+	MP__TAGGED union {
 		STAILQ_ENTRY(mp__op)
 		link; /* in a lane, early, or completed
 		       * ones of its handle */
@@ -165,7 +172,7 @@ struct mp__link {
 
 /* One accept queue: the listening socket itself, or a clone for one CPU. */
 struct mp__queue {
-	struct mp_handle *handle;
+	MP__TAGGED struct mp_handle *handle;
 	int fd;
 	bool is_clone;
 	bool is_own;	/* no other handle accepts from it */
@@ -199,7 +206,7 @@ struct mp__listener {
 };
 
 struct mp_handle {
-	struct mp_channel *ch;
+	MP__TAGGED struct mp_channel *ch;
 	void *cookie;
 	int id;	  /* what the caller knows it by */
 	int fd;	  /* -1: a direct descriptor */
@@ -362,6 +369,7 @@ extern const struct mp__engine mp__engine_kernel;
 /* -------------------------------------------------- channel to engine */
 
 /* channel.c */
+void *mp__tagged_new(size_t size);
 extern _Thread_local char mp__thread_mark;
 bool mp__ops_grow(struct mp_channel *ch);
 void mp__op_free_heap(struct mp__op *op);

@@ -388,7 +388,7 @@ int mp__partition(struct mp_handle *handle, const cpu_set_t *cpu_mask)
 		return ret;
 	l->group = group;
 	l->claim = cpus;
-	l->queues = calloc(CPU_COUNT(&cpus) + 1, sizeof(*l->queues));
+	l->queues = mp__tagged_new((CPU_COUNT(&cpus) + 1) * sizeof(*l->queues));
 	ret = l->queues ? spawn(handle, &cpus) : -ENOMEM;
 	if (ret) {
 		mp__partition_end(l);

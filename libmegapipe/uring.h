@@ -40,7 +40,7 @@ enum mp__tag {
 	MP__TAG_COMMAND,
 	MP__TAG_PEER,	/* struct mp__op, an accepted connection's */
 	MP__TAG_ENDING, /* struct mp_handle, the cancel of its receive */
-	MP__TAG_MASK = 7,
+	MP__TAG_MASK = MP__TAGGED_ALIGN - 1,
 };
 
 struct io_uring_sqe *mp__uring_sqe(struct mp_channel *ch, void *object,
@@ -54,9 +54,18 @@ int mp__uring_enter(struct mp_channel *ch, const struct mp__wait *wait);
 
 /* command.c */
 struct mp__command {
-	bool is_done;
+	MP__TAGGED bool is_done;
 	int result;
 };
+
+#define MP__IS_TAGGABLE(type)                              \
+	_Static_assert(_Alignof(type) > (int)MP__TAG_MASK, \
+		       "its address has no room for a tag")
+
+MP__IS_TAGGABLE(struct mp__op);
+MP__IS_TAGGABLE(struct mp_handle);
+MP__IS_TAGGABLE(struct mp__queue);
+MP__IS_TAGGABLE(struct mp__command);
 
 int mp__uring_install_fd(struct mp_channel *ch, unsigned int slot);
 bool mp__uring_has_options(struct mp__ring *ring);

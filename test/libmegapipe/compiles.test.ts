@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { unpackPackageOf } from '../../src/apt-source.js';
 import { root } from '../../src/paths.js';
 import { testUnless } from '../skip.js';
+import { exitSkipped, make } from './builds.js';
 
 const library = join(root, 'libmegapipe');
 const sources = readdirSync(library)
@@ -61,4 +62,21 @@ describe('libmegapipe compiles with', () => {
     const { failed } = execaSync(compiler, ['--version'], { reject: false });
     testUnless(failed ? `no ${compiler} is installed` : undefined)(compiler, () => check(compiler));
   }
+});
+
+describe('libmegapipe without optimisation', () => {
+  // The compiler then lays a stack out otherwise: what the kernel gets the address of must be aligned by itself.
+  test('asks for the options of sockets without an fd', async ({ skip }) => {
+    const built = join(scratch, 'plain');
+    const program = join(scratch, 'programs/lwsocket-options');
+    await make(library, `O=${built}`, 'CFLAGS=-O0 -g');
+    await make(join(root, 'test/libmegapipe'), `O=${join(scratch, 'programs')}`, `LIBRARY=${built}`, program);
+    const { exitCode, all, stdout } = await execa(program, ['uring'], {
+      reject: false,
+      all: true,
+      timeout: 60_000,
+    });
+    if (exitCode === exitSkipped) skip(stdout.trimEnd().split('\n').at(-1));
+    expect(exitCode, all).toBe(0);
+  });
 });
