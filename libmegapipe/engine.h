@@ -23,6 +23,12 @@
 
 #define MP__IOV_INLINE 8
 #define MP__NO_BUFFER UINT32_MAX
+/* What must hold, looked at where the sanitizers are built in. */
+#ifdef __SANITIZE_ADDRESS__
+#define MP__ASSERT(x) ((x) ? (void)0 : abort())
+#else
+#define MP__ASSERT(x) ((void)0)
+#endif
 #define MP__LIKELY(x) __builtin_expect(!!(x), 1)
 #define MP__UNLIKELY(x) __builtin_expect(!!(x), 0)
 /*
@@ -66,7 +72,6 @@ struct mp__op {
 	bool canceled;	    /* the engine was asked to end it */
 	bool polled;	    /* waits for readiness, then is tried again */
 	bool early;	    /* MP_ACCEPT: nobody asks for it */
-	bool submitted;	    /* uring: the kernel has it */
 	bool at_position;   /* uring: offset is the position, and moves it */
 	socklen_t addr_len; /* MP_CONNECT; MP_ACCEPT: the peer's, or 0 */
 	size_t size;	    /* MP_READ, MP_WRITE: bytes of iov at first */
@@ -144,19 +149,27 @@ struct mp__watch {
 	TAILQ_ENTRY(mp__watch) retry;
 };
 
-/* Engine uring: a multishot receive, and what it brought too early. */
+/* Engine uring: who receives for a handle. receive.c has the transitions. */
+enum mp__receiving {
+	MP__RX_IDLE,	/* nobody */
+	MP__RX_SINGLE,	/* the read at the lane's head, which the kernel has */
+	MP__RX_ARMED,	/* a multishot receive */
+	MP__RX_ENDING,	/* ... which was asked to end */
+	MP__RX_CLOSED,	/* ... and MP_CLOSE is over, but for that end */
+	MP__RX_STARVED, /* nobody: the reader waits for a buffer */
+	MP__RX_OVER,	/* nobody: the end is known, and due to the reader */
+	MP__RX_STATES,
+};
+
+/* ... and what a multishot receive has brought too early. */
 struct mp__ahead {
+	enum mp__receiving state;
 	uint32_t first; /* buffers kept, chained by mp__buffer.next */
 	uint32_t last;
 	uint32_t count;
-	uint32_t skip; /* bytes of the first that are taken already */
-	bool armed;    /* the kernel has a receive for this handle */
-	bool ending;   /* ... and was asked to end it */
-	bool starved;  /* the reader waits for a buffer */
-	bool closed;   /* MP_CLOSE is over, and waits for its end */
-	int close_result;
-	bool has_final;
-	int final; /* what ended it, due when the buffers are taken */
+	uint32_t skip;	  /* bytes of the first that are taken already */
+	int close_result; /* MP__RX_CLOSED */
+	int final;	  /* MP__RX_OVER: due when the buffers are taken */
 	TAILQ_ENTRY(mp_handle) starving;
 };
 

@@ -348,7 +348,6 @@ void mp__uring_submit_op(struct mp__op *op)
 	struct io_uring_sqe *sqe =
 		mp__uring_sqe(op->handle->ch, op, MP__TAG_OP);
 
-	op->submitted = true;
 	take_position(op);
 	mp__uring_target(sqe, op->handle);
 	prepare(sqe, op);
@@ -372,8 +371,7 @@ static void uring_start(struct mp__op *op)
 {
 	struct mp_handle *handle = op->handle;
 
-	if (handle->kind == MP__STREAM &&
-	    mp__lane_of(handle, op->cmd) == &handle->rd)
+	if (mp__lane_of(handle, op->cmd) == &handle->rd)
 		mp__ahead_read(op);
 	else
 		mp__uring_submit_op(op);
@@ -398,18 +396,24 @@ static void poll_first(struct mp__op *op)
 	bool is_read = mp__lane_of(op->handle, op->cmd) == &op->handle->rd;
 
 	op->polled = true;
-	op->submitted = true;
 	mp__uring_target(sqe, op->handle);
 	sqe->opcode = IORING_OP_POLL_ADD;
 	sqe->poll32_events = is_read ? POLLIN | POLLRDHUP : POLLOUT;
 }
 
+/* What the kernel had of it is over. */
+MP__INLINE void op_done(struct mp__op *op, ssize_t result)
+{
+	if (mp__lane_of(op->handle, op->cmd) == &op->handle->rd)
+		mp__ahead_single_done(op->handle);
+	mp__op_done(op, result);
+}
+
 static void op_polled(struct mp__op *op, int result)
 {
 	op->polled = false;
-	op->submitted = false;
 	if (result < 0 || op->canceled)
-		mp__op_done(op, op->canceled ? -ECANCELED : result);
+		op_done(op, op->canceled ? -ECANCELED : result);
 	else
 		mp__uring_submit_op(op);
 }
@@ -430,7 +434,6 @@ static void take_buffer(struct mp__op *op, int result, unsigned int flags)
 
 static void op_completed(struct mp__op *op, int result, unsigned int flags)
 {
-	op->submitted = false;
 	if (op->cmd == MP_CLOSE) {
 		if (!mp__ahead_close(op, result))
 			mp__op_done(op, result);
@@ -456,7 +459,7 @@ static void op_completed(struct mp__op *op, int result, unsigned int flags)
 		}
 		/* fall through */
 	default:
-		mp__op_done(op, result);
+		op_done(op, result);
 	}
 }
 

@@ -16,6 +16,35 @@
 /* Buffers kept for a handle that doesn't ask: then TCP's window has to do. */
 #define AHEAD_MAX 8
 
+/* ---------------------------------------------------------------- states */
+
+#define TO(state) (1U << MP__RX_##state)
+
+static const uint8_t transitions[MP__RX_STATES] = {
+	[MP__RX_IDLE] = TO(SINGLE) | TO(ARMED),
+	[MP__RX_SINGLE] = TO(IDLE) | TO(STARVED),
+	[MP__RX_ARMED] = TO(ENDING) | TO(IDLE) | TO(STARVED) | TO(OVER),
+	[MP__RX_ENDING] = TO(CLOSED) | TO(IDLE) | TO(STARVED) | TO(OVER),
+	[MP__RX_CLOSED] = TO(IDLE),
+	[MP__RX_STARVED] = TO(IDLE),
+	[MP__RX_OVER] = TO(IDLE),
+};
+
+static void enter(struct mp_handle *handle, enum mp__receiving state)
+{
+	MP__ASSERT(transitions[handle->ahead.state] & 1U << state);
+	(void)transitions;
+	handle->ahead.state = state;
+}
+
+/* The kernel has a multishot receive of this handle. */
+static bool has_multishot(const struct mp_handle *handle)
+{
+	return handle->ahead.state == MP__RX_ARMED ||
+	       handle->ahead.state == MP__RX_ENDING ||
+	       handle->ahead.state == MP__RX_CLOSED;
+}
+
 /* --------------------------------------------------------------- buffers */
 
 static void provide(struct mp_channel *ch, uint32_t buffer)
@@ -69,7 +98,7 @@ void mp__starve(struct mp_handle *handle)
 	struct mp__uring *u = mp__uring(handle->ch);
 
 	handle->ch->stats.buffer_waits++;
-	handle->ahead.starved = true;
+	enter(handle, MP__RX_STARVED);
 	TAILQ_INSERT_TAIL(&u->starved, handle, ahead.starving);
 }
 
@@ -77,9 +106,9 @@ static void unstarve(struct mp_handle *handle)
 {
 	struct mp__uring *u = mp__uring(handle->ch);
 
-	if (!handle->ahead.starved)
+	if (handle->ahead.state != MP__RX_STARVED)
 		return;
-	handle->ahead.starved = false;
+	enter(handle, MP__RX_IDLE);
 	TAILQ_REMOVE(&u->starved, handle, ahead.starving);
 }
 
@@ -190,8 +219,7 @@ static void arm(struct mp_handle *handle)
 	sqe->ioprio = IORING_RECV_MULTISHOT;
 	sqe->flags |= IOSQE_BUFFER_SELECT;
 	sqe->buf_group = MP__BUFFER_GROUP;
-	handle->ahead.armed = true;
-	handle->ahead.ending = false;
+	enter(handle, MP__RX_ARMED);
 	handle->in_flight++;
 }
 
@@ -208,11 +236,9 @@ static void cancel(struct mp_handle *handle)
 
 void mp__ahead_stop(struct mp_handle *handle)
 {
-	struct mp__ahead *ahead = &handle->ahead;
-
-	if (!ahead->armed || ahead->ending)
+	if (handle->ahead.state != MP__RX_ARMED)
 		return;
-	ahead->ending = true;
+	enter(handle, MP__RX_ENDING);
 	cancel(handle);
 }
 
@@ -223,9 +249,10 @@ void mp__ahead_stop(struct mp_handle *handle)
  */
 void mp__ahead_ending(struct mp_handle *handle, int result)
 {
-	struct mp__ahead *ahead = &handle->ahead;
+	enum mp__receiving state = handle->ahead.state;
 
-	if (result == -ENOENT && ahead->armed && ahead->ending)
+	if (result == -ENOENT &&
+	    (state == MP__RX_ENDING || state == MP__RX_CLOSED))
 		cancel(handle);
 }
 
@@ -237,23 +264,19 @@ void mp__ahead_ending(struct mp_handle *handle, int result)
  */
 bool mp__ahead_can_close(const struct mp_handle *handle)
 {
-	const struct mp__op *reader = STAILQ_FIRST(&handle->rd.ops);
-	unsigned int reading = handle->rd.busy && !reader->submitted;
-
-	return handle->kind == MP__STREAM && !handle->listener &&
-	       handle->ahead.armed && handle->ahead.ending &&
-	       handle->in_flight == 1 + reading;
+	return handle->ahead.state == MP__RX_ENDING && !handle->listener &&
+	       handle->in_flight == 1U + handle->rd.busy;
 }
 
 /* True: the receive still has to end, then MP_CLOSE is done. */
 bool mp__ahead_close(struct mp__op *op, int result)
 {
-	struct mp__ahead *ahead = &op->handle->ahead;
+	struct mp_handle *handle = op->handle;
 
-	if (op->handle->kind != MP__STREAM || !ahead->armed)
+	if (handle->ahead.state != MP__RX_ENDING)
 		return false;
-	ahead->closed = true;
-	ahead->close_result = result;
+	enter(handle, MP__RX_CLOSED);
+	handle->ahead.close_result = result;
 	return true;
 }
 
@@ -318,42 +341,64 @@ static void serve_read(struct mp__op *op)
 
 static void serve_final(struct mp__op *op)
 {
-	op->handle->ahead.has_final = false;
+	enter(op->handle, MP__RX_IDLE);
 	mp__op_done(op, op->handle->ahead.final);
 }
 
-/* The operation at the head of the read lane of a stream socket. */
+/* Nothing is kept, and nobody receives: the kernel does this one. */
+static void begin(struct mp__op *op)
+{
+	if (op->cmd == MP_RECV && op->handle->kind == MP__STREAM) {
+		arm(op->handle);
+		return;
+	}
+	enter(op->handle, MP__RX_SINGLE);
+	mp__uring_submit_op(op);
+}
+
+static void proceed(struct mp__op *op)
+{
+	switch (op->handle->ahead.state) {
+	case MP__RX_IDLE:
+		begin(op);
+		break;
+	case MP__RX_ARMED:
+		if (op->cmd != MP_RECV)
+			mp__ahead_stop(op->handle);
+		break;
+	case MP__RX_OVER:
+		serve_final(op);
+		break;
+	default: /* what has to end before brings us here again */
+		MP__ASSERT(op->handle->ahead.state == MP__RX_ENDING ||
+			   op->handle->ahead.state == MP__RX_CLOSED);
+	}
+}
+
+/* The operation at the head of the read lane. */
 void mp__ahead_read(struct mp__op *op)
 {
-	struct mp_handle *handle = op->handle;
-	struct mp__ahead *ahead = &handle->ahead;
+	struct mp__ahead *ahead = &op->handle->ahead;
 
 	if (op->canceled)
 		mp__op_done(op, -ECANCELED);
-	else if (ahead->count && op->cmd == MP_RECV)
+	else if (!ahead->count)
+		proceed(op);
+	else if (op->cmd == MP_RECV)
 		serve_recv(op);
-	else if (ahead->count)
+	else
 		serve_read(op);
-	else if (ahead->has_final)
-		serve_final(op);
-	else if (ahead->armed && op->cmd != MP_RECV)
-		mp__ahead_stop(handle);
-	else if (!ahead->armed && op->cmd == MP_RECV)
-		arm(handle);
-	else if (!ahead->armed)
-		mp__uring_submit_op(op);
 }
 
 static void retry(struct mp_handle *handle)
 {
-	struct mp__op *op = STAILQ_FIRST(&handle->rd.ops);
+	if (handle->rd.busy && handle->ahead.state != MP__RX_SINGLE)
+		mp__ahead_read(STAILQ_FIRST(&handle->rd.ops));
+}
 
-	if (!handle->rd.busy || op->submitted)
-		return;
-	if (handle->kind == MP__STREAM)
-		mp__ahead_read(op);
-	else
-		mp__uring_submit_op(op);
+void mp__ahead_single_done(struct mp_handle *handle)
+{
+	enter(handle, MP__RX_IDLE);
 }
 
 /* True: the operation has nothing in the kernel that must be cancelled. */
@@ -361,9 +406,10 @@ bool mp__ahead_cancel(struct mp__op *op)
 {
 	struct mp_handle *handle = op->handle;
 
-	if (mp__lane_of(handle, op->cmd) != &handle->rd || op->submitted)
+	if (mp__lane_of(handle, op->cmd) != &handle->rd ||
+	    handle->ahead.state == MP__RX_SINGLE)
 		return false;
-	if (handle->ahead.armed) {
+	if (has_multishot(handle)) {
 		mp__ahead_stop(handle);
 	} else {
 		unstarve(handle);
@@ -393,43 +439,50 @@ static void received(struct mp_handle *handle, int len, uint32_t buffer)
 		mp__ahead_stop(handle);
 }
 
-/* Why a multishot receive has ended, if that is for the reader to know. */
-static void ended(struct mp_handle *handle, int result)
+static bool wants_buffer(const struct mp_handle *handle)
 {
-	struct mp__ahead *ahead = &handle->ahead;
+	const struct mp__op *op = STAILQ_FIRST(&handle->rd.ops);
 
-	ahead->armed = false;
-	ahead->ending = false;
+	return handle->rd.busy && op->cmd == MP_RECV && !op->canceled;
+}
+
+/* A multishot receive has ended: is that for the reader to know? */
+MP__RARELY static void ended(struct mp_handle *handle, int result)
+{
+	bool is_over;
+
 	handle->in_flight--;
-	if (result > 0 || result == -ECANCELED || result == -EINTR ||
-	    result == -EAGAIN)
-		return;
-	if (result == -ENOBUFS) {
-		if (!handle->ch->buffers.nprovided && handle->rd.busy &&
-		    !STAILQ_FIRST(&handle->rd.ops)->canceled)
-			mp__starve(handle);
-		return;
+	is_over = result <= 0 && result != -ECANCELED && result != -EINTR &&
+		  result != -EAGAIN && result != -ENOBUFS;
+	if (handle->ahead.state == MP__RX_CLOSED) {
+		enter(handle, MP__RX_IDLE);
+	} else if (is_over) {
+		enter(handle, MP__RX_OVER);
+		handle->ahead.final = result;
+	} else if (result == -ENOBUFS && !handle->ch->buffers.nprovided &&
+		   wants_buffer(handle)) {
+		mp__starve(handle);
+	} else {
+		enter(handle, MP__RX_IDLE);
 	}
-	ahead->has_final = true;
-	ahead->final = result;
 }
 
 void mp__ahead_received(struct mp_handle *handle, int result,
 			unsigned int flags)
 {
+	bool is_closed = handle->ahead.state == MP__RX_CLOSED;
+
 	if (!(flags & IORING_CQE_F_MORE))
 		ended(handle, result);
 	if (flags & IORING_CQE_F_BUFFER)
 		received(handle, result, flags >> IORING_CQE_BUFFER_SHIFT);
-	if (handle->ahead.armed)
+	if (has_multishot(handle))
 		return;
-	if (!handle->ahead.starved)
+	if (handle->ahead.state != MP__RX_STARVED)
 		retry(handle);
-	if (handle->ahead.closed) {
-		handle->ahead.closed = false;
+	if (is_closed)
 		mp__op_done(STAILQ_FIRST(&handle->wr.ops),
 			    handle->ahead.close_result);
-		return;
-	}
-	mp__lane_run(handle, &handle->wr);
+	else
+		mp__lane_run(handle, &handle->wr);
 }

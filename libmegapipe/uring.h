@@ -90,6 +90,7 @@ void mp__ahead_stop(struct mp_handle *handle);
 void mp__ahead_ending(struct mp_handle *handle, int result);
 bool mp__ahead_can_close(const struct mp_handle *handle);
 bool mp__ahead_close(struct mp__op *op, int result);
+void mp__ahead_single_done(struct mp_handle *handle);
 void mp__ahead_drop(struct mp_handle *handle);
 void mp__ahead_received(struct mp_handle *handle, int result,
 			unsigned int flags);
