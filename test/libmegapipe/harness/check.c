@@ -10,6 +10,7 @@
 
 const char *engine;
 const char *argument;
+char **arguments;
 
 _Noreturn void fail(const char *file, int line, const char *format, ...)
 {
@@ -77,6 +78,7 @@ int main(int argc, char **argv)
 	}
 	engine = argv[1];
 	argument = argv[2];
+	arguments = argv + 2;
 	signal(SIGALRM, out_of_time);
 	alarm(time_limit_s());
 	skip_missing_engine();

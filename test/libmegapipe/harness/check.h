@@ -24,6 +24,7 @@
 
 extern const char *engine;   /* under test, argv[1] */
 extern const char *argument; /* argv[2], or NULL */
+extern char **arguments;     /* from argv[2] on, to a NULL */
 
 void test(void);
 

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: MIT */
+/* A server's listening handles: opened, asked, stopped and closed again. */
+#include <fcntl.h>
+
+#include "storm.h"
+
+/* -------------------------------------------------------------- beginning */
+
+/* The CPUs of worker n of so many; none: there are more workers than CPUs. */
+static bool mask_of(unsigned int number, cpu_set_t *mask)
+{
+	int cpus[64], count = allowed_cpus(cpus, 64);
+	int workers = (int)plan.workers < count ? (int)plan.workers : count;
+
+	CPU_ZERO(mask);
+	for (int i = 0; i < count && (int)number < workers; i++)
+		if (i % workers == (int)number)
+			CPU_SET(cpus[i], mask);
+	return CPU_COUNT(mask) > 0;
+}
+
+/* Also what made faults bring. */
+static bool is_scarce(int error)
+{
+	return error == -EMFILE || error == -ENFILE || error == -ENOMEM ||
+	       error == -ENOBUFS;
+}
+
+static int register_ear(struct ear *e, int fd)
+{
+	cpu_set_t mask;
+
+	e->is_partitioned = plan.features & PARTITIONS &&
+			    one_in(&e->worker->dice, 2) &&
+			    mask_of(e->worker->number, &mask);
+	return mp_register(e->worker->ch, fd, e,
+			   e->is_partitioned ? &mask : NULL, &e->h);
+}
+
+static void want(struct ear *e)
+{
+	struct dice *dice = &e->worker->dice;
+	uint32_t count = MP_ACCEPT_ALL;
+
+	if (plan.features & PAUSES && one_in(dice, 2))
+		count = 1 + roll(dice, 5);
+	e->is_stopped = false;
+	e->wanted = count;
+	CHECK_IS(mp_accept(e->h, count, e->is_lwsocket), 0);
+}
+
+/* On failure for scarcity it is tried again later. */
+void open_ear(struct ear *e)
+{
+	int fd = fcntl(listener_fds[e->number], F_DUPFD_CLOEXEC, 0), ret;
+
+	e->h = NULL;
+	if (fd < 0) {
+		CHECK(is_scarce(-errno));
+		return;
+	}
+	ret = register_ear(e, fd);
+	if (ret) {
+		CHECK(is_scarce(ret) || ret == -EOPNOTSUPP);
+		SYS(close(fd));
+		e->h = NULL;
+		return;
+	}
+	e->fd = fd;
+	e->is_closing = false;
+	e->is_lwsocket = one_in(&e->worker->dice, 2);
+	want(e);
+}
+
+/* ----------------------------------------------------------------- events */
+
+static void on_accept(struct ear *e, const struct mp_event *ev)
+{
+	struct worker *w = e->worker;
+
+	if (ev->result < 0)
+		fail(__FILE__, __LINE__, "an accept is %zd", ev->result);
+	CHECK((ev->result >= MP_LWSOCKET_BASE) == e->is_lwsocket);
+	if (ev->accept.peer)
+		CHECK_IS(ev->accept.peer->sa_family, AF_INET);
+	w->accepted++;
+	if (e->wanted && e->wanted != MP_ACCEPT_ALL && --e->wanted == 0)
+		e->is_stopped = true;
+	else
+		CHECK(e->wanted || e->is_stopped || e->is_closing);
+	connection_begin(w, ev->result);
+}
+
+void on_ear(struct ear *e, const struct mp_event *ev)
+{
+	CHECK(e->h == ev->handle);
+	if (ev->cmd == MP_ACCEPT) {
+		on_accept(e, ev);
+		return;
+	}
+	CHECK_IS(ev->cmd, MP_CLOSE);
+	CHECK(e->is_closing);
+	CHECK_IS(ev->result, 0);
+	e->h = NULL;
+}
+
+/* ---------------------------------------------------------------- playing */
+
+static void close_ear(struct ear *e)
+{
+	if (!e->h || e->is_closing)
+		return;
+	if (one_in(&e->worker->dice, 2)) {
+		e->is_closing = true;
+		CHECK_IS(mp_close(e->h), 0);
+		return;
+	}
+	CHECK_IS(mp_unregister(e->h), 0);
+	SYS(close(e->fd));
+	e->h = NULL;
+}
+
+static void play(struct ear *e)
+{
+	struct dice *dice = &e->worker->dice;
+
+	if (!e->h) {
+		open_ear(e);
+	} else if (e->is_closing) {
+		return;
+	} else if (e->is_stopped) {
+		if (one_in(dice, 2))
+			want(e);
+	} else if (plan.features & REOPENS && one_in(dice, 100)) {
+		close_ear(e);
+	} else if (plan.features & PAUSES && one_in(dice, 100)) {
+		CHECK_IS(mp_accept(e->h, 0, false), 0);
+		e->is_stopped = true;
+		e->wanted = 0;
+	}
+}
+
+void play_with_ears(struct worker *w)
+{
+	for (unsigned int i = 0; i < plan.listeners; i++)
+		play(&w->ears[i]);
+}
+
+void close_ears(struct worker *w)
+{
+	for (unsigned int i = 0; i < plan.listeners; i++)
+		close_ear(&w->ears[i]);
+}
+
+bool are_ears_closed(const struct worker *w)
+{
+	for (unsigned int i = 0; i < plan.listeners; i++)
+		if (w->ears[i].h)
+			return false;
+	return true;
+}
+
+void ears_forget(struct worker *w)
+{
+	for (unsigned int i = 0; i < plan.listeners; i++)
+		if (w->ears[i].h && !w->ears[i].is_closing)
+			SYS(close(w->ears[i].fd));
+}
