@@ -161,12 +161,14 @@ static int number(struct mp_handle *handle, int result)
 	struct mp_channel *ch = handle->ch;
 	int slot, fd = result;
 
+	if (!handle->listener->is_lwsocket || !ch->is_direct)
+		mp__fd_own(fd);
 	if (!handle->listener->is_lwsocket)
 		return result;
 	slot = ch->is_direct ? mp__lwsocket_adopt(handle, result) :
 			       mp__lwsocket_hide(handle, result);
 	if (slot < 0 && !ch->is_direct)
-		close(fd);
+		mp__fd_close(ch, fd);
 	return slot < 0 ? slot : slot + MP_LWSOCKET_BASE;
 }
 
@@ -175,7 +177,7 @@ static void discard(struct mp_channel *ch, int id)
 	if (id >= MP_LWSOCKET_BASE)
 		mp__lwsocket_close(ch, id - MP_LWSOCKET_BASE);
 	else
-		close(id);
+		mp__fd_close(ch, id);
 }
 
 /* Nobody can be told of this connection any more. */

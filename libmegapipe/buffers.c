@@ -25,7 +25,7 @@ static int map_memory(struct mp__buffers *b, size_t size)
 	if (memory == MAP_FAILED)
 		return -ENOMEM;
 	b->memory = memory;
-	return 0;
+	return mp__not_in_child(memory, b->mapped);
 }
 
 static void point_into(struct mp_channel *ch, size_t stride)

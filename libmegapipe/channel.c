@@ -32,9 +32,6 @@ static const struct mp__engine *const engines[] = {
 #define OPTIONS_SIZE_0_2 sizeof(struct mp_options)
 #define STATS_SIZE_0_2 sizeof(struct mp_stats)
 
-/* Its address tells threads apart, without a system call. */
-_Thread_local char mp__thread_mark;
-
 struct chunk {
 	struct chunk *next;
 	MP__TAGGED char objects[];
@@ -214,7 +211,6 @@ static struct mp_channel *channel_new(const struct mp_options *options)
 	if (!ch)
 		return NULL;
 	ch->options = *options;
-	ch->owner = &mp__thread_mark;
 	TAILQ_INIT(&ch->completed);
 	SLIST_INIT(&ch->free_ops);
 	LIST_INIT(&ch->handles);
@@ -247,8 +243,16 @@ int mp_create(const struct mp_options *options, struct mp_channel **out)
 	ch = channel_new(&checked);
 	if (!ch)
 		return -ENOMEM;
-	ret = engine ? create_on(ch, engine) : create_on_any(ch);
+	ret = mp__fork_join(ch);
 	if (ret) {
+		free(ch);
+		return ret;
+	}
+	mp__fds_hold(ch);
+	ret = engine ? create_on(ch, engine) : create_on_any(ch);
+	mp__fds_let(ch);
+	if (ret) {
+		mp__fork_leave(ch);
 		free(ch);
 		return ret;
 	}
@@ -280,7 +284,10 @@ void mp_destroy(struct mp_channel *ch)
 		if (ch->lwsockets[i].state != MP__LW_FREE)
 			mp__lwsocket_close(ch, i);
 	ch->engine->flush(ch);
+	mp__fds_hold(ch);
 	ch->engine->destroy(ch);
+	mp__fds_let(ch);
+	mp__fork_leave(ch);
 	mp__buffers_destroy(ch);
 	free(ch->lwsockets);
 	free(ch->by_fd);
@@ -351,6 +358,8 @@ MP__RARELY static void tell_accepted(const struct mp__op *op,
 	ev->accept.peer_len = 0;
 	if (op->result < 0)
 		return;
+	if (op->result < MP_LWSOCKET_BASE)
+		mp__fd_disown(op->result);
 	ev->accept.pending = --op->handle->undelivered;
 	if (!op->addr_len)
 		return;

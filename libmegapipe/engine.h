@@ -12,6 +12,7 @@
 #define MP_ENGINE_H
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -291,7 +292,9 @@ struct mp__buffers {
 
 struct mp_channel {
 	const struct mp__engine *engine;
-	const void *owner;
+	uint64_t owner;		  /* mp__thread_id of that thread */
+	pthread_mutex_t fds_lock; /* see fork.c */
+	LIST_ENTRY(mp_channel) link;
 	struct mp_options options; /* as in force */
 	unsigned int unflushed;	   /* requests not pushed yet */
 	unsigned int unhurried;	   /* likewise, that no peer waits for */
@@ -371,6 +374,11 @@ struct mp__engine {
 			   socklen_t *len);
 	int (*getsockname)(struct mp_handle *handle, struct sockaddr *addr,
 			   socklen_t *len); /* or NULL */
+	/*
+	 * Tell the fds that only the queues between engine and kernel know:
+	 * accepted ones, and those that are to be closed. May be NULL.
+	 */
+	void (*each_queued)(struct mp_channel *ch, void (*tell)(int fd));
 	/* Of what was accepted; true: mp__accept_named() comes. */
 	bool (*name_peer)(struct mp__op *op);
 };
@@ -383,7 +391,6 @@ extern const struct mp__engine mp__engine_kernel;
 
 /* channel.c */
 void *mp__tagged_new(size_t size);
-extern _Thread_local char mp__thread_mark;
 bool mp__ops_grow(struct mp_channel *ch);
 void mp__op_free_heap(struct mp__op *op);
 void mp__drop(struct mp__op *op);
@@ -409,6 +416,17 @@ void mp__timer_cancel(struct mp__timer *timer);
  */
 int64_t mp__left_us(int64_t deadline_us);
 void mp__timers_run(struct mp_channel *ch);
+
+/* fork.c */
+extern _Thread_local uint64_t mp__thread_id; /* never the same again; 0: none */
+int mp__fork_join(struct mp_channel *ch);
+void mp__fork_leave(struct mp_channel *ch);
+void mp__fd_own(int fd);
+void mp__fd_disown(int fd);
+void mp__fds_hold(struct mp_channel *ch);
+void mp__fds_let(struct mp_channel *ch);
+int mp__fd_close(struct mp_channel *ch, int fd);
+int mp__not_in_child(void *memory, size_t size);
 
 /* request.c */
 void mp__op_done(struct mp__op *op, ssize_t result);
@@ -443,6 +461,8 @@ void mp__partition_end(struct mp__listener *listener);
 void mp__queue_add(struct mp_handle *handle, int fd, unsigned int backlog);
 unsigned int mp__backlog(int fd);
 bool mp__steering_works(void);
+enum mp__fork { MP__BEFORE_FORK, MP__IN_PARENT, MP__IN_CHILD };
+void mp__partition_fork(enum mp__fork when);
 
 /* buffers.c */
 int mp__buffers_create(struct mp_channel *ch);
@@ -458,7 +478,7 @@ static inline char *mp__buffer(const struct mp_channel *ch, uint32_t buffer)
 
 MP__INLINE bool mp__is_owner(const struct mp_channel *ch)
 {
-	return ch->owner == &mp__thread_mark;
+	return ch->owner == mp__thread_id;
 }
 
 MP__INLINE int mp__check(const struct mp_handle *handle)

@@ -76,6 +76,7 @@ static int epoll_create_engine(struct mp_channel *ch)
 		free(e);
 		return -errno;
 	}
+	mp__fd_own(e->epoll_fd);
 	ch->priv = e;
 	return 0;
 }
@@ -84,7 +85,7 @@ static void epoll_destroy(struct mp_channel *ch)
 {
 	struct epoll_engine *e = engine_of(ch);
 
-	close(e->epoll_fd);
+	mp__fd_close(ch, e->epoll_fd);
 	free(e->places);
 	free(e);
 }
@@ -382,7 +383,7 @@ static ssize_t call(struct mp__op *op)
 	case MP_CLOSE:
 		/* the open file may live on, in a child or as a duplicate */
 		epoll_detach(op->handle);
-		return close(fd);
+		return mp__fd_close(op->handle->ch, fd);
 	default:
 		errno = EINVAL;
 		return -1;
@@ -471,14 +472,24 @@ static void run_poll(struct mp__watch *w, struct mp__op *op)
 	mp__op_done(op, n);
 }
 
-/* The peer's name comes along for nothing. */
+/*
+ * The peer's name comes along for nothing. No point of cancellation, as
+ * mp__fd_close().
+ */
 static int accept_one(struct mp__queue *q)
 {
-	if (!q->handle->ch->options.accept_peer)
-		return accept4(q->fd, NULL, NULL, SOCK_CLOEXEC);
-	q->peer_len = sizeof(q->peer);
-	return accept4(q->fd, (struct sockaddr *)&q->peer, &q->peer_len,
-		       SOCK_CLOEXEC);
+	struct mp_channel *ch = q->handle->ch;
+	bool is_named = ch->options.accept_peer;
+	int fd;
+
+	q->peer_len = is_named ? sizeof(q->peer) : 0;
+	mp__fds_hold(ch);
+	fd = syscall(SYS_accept4, q->fd, is_named ? &q->peer : NULL,
+		     is_named ? &q->peer_len : NULL, SOCK_CLOEXEC);
+	if (fd >= 0)
+		mp__fd_own(fd);
+	mp__fds_let(ch);
+	return fd;
 }
 
 MP__RARELY static void run_accept(struct mp__watch *w)

@@ -130,6 +130,8 @@ static int set_up(struct mp_channel *ch, struct kernel_engine *e)
 		ret = -errno;
 	if (ret)
 		close(e->device);
+	else
+		mp__fd_own(e->device);
 	return ret;
 }
 
@@ -162,7 +164,7 @@ static void kernel_destroy(struct mp_channel *ch)
 	struct kernel_engine *e = engine_of(ch);
 
 	ioctl(e->device, MEGAPIPE_IOC_END);
-	close(e->device);
+	mp__fd_close(ch, e->device);
 	free(e->commands);
 	free(e->free);
 	free(e);
@@ -409,6 +411,8 @@ MP__RARELY static void begin_close(struct mp__op *op)
 	struct mp_handle *handle = op->handle;
 	unsigned int slot = handle->slot;
 
+	if (handle->fd >= 0)
+		mp__fd_disown(handle->fd);
 	submit_op(op);
 	handle->in_module.is_known = false;
 	if (handle->slot < 0)
@@ -877,6 +881,17 @@ static int kernel_getsockname(struct mp_handle *handle, struct sockaddr *addr,
 	return socket_call(handle, MEGAPIPE_GETSOCKNAME, 0, 0, addr, len);
 }
 
+/* Accepted ones are all taken out before we return to the caller. */
+static void kernel_each_queued(struct mp_channel *ch, void (*tell)(int fd))
+{
+	const struct kernel_engine *e = engine_of(ch);
+
+	for (unsigned int i = 0; i < e->ncommands; i++)
+		if (e->commands[i].op == MEGAPIPE_OP_CLOSE &&
+		    (int)e->commands[i].arg >= 0)
+			tell(e->commands[i].arg);
+}
+
 const struct mp__engine mp__engine_kernel = {
 	.name = "kernel",
 	.probe = kernel_probe,
@@ -902,4 +917,5 @@ const struct mp__engine mp__engine_kernel = {
 	.getsockopt = kernel_getsockopt,
 	.getpeername = kernel_getpeername,
 	.getsockname = kernel_getsockname,
+	.each_queued = kernel_each_queued,
 };

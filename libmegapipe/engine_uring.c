@@ -348,6 +348,8 @@ void mp__uring_submit_op(struct mp__op *op)
 	struct io_uring_sqe *sqe =
 		mp__uring_sqe(op->handle->ch, op, MP__TAG_OP);
 
+	if (op->cmd == MP_CLOSE && op->handle->fd >= 0)
+		mp__fd_disown(op->handle->fd);
 	take_position(op);
 	mp__uring_target(sqe, op->handle);
 	prepare(sqe, op);
@@ -646,6 +648,32 @@ static int uring_fetch(struct mp_channel *ch, int64_t deadline_us)
 	return n || why == -EBUSY || why == -EAGAIN ? 0 : why;
 }
 
+static bool is_accepted_fd(const struct io_uring_cqe *cqe)
+{
+	const struct mp__queue *q =
+		(void *)(uintptr_t)(cqe->user_data & ~MP__TAG_MASK);
+
+	return (cqe->user_data & MP__TAG_MASK) == MP__TAG_QUEUE &&
+	       cqe->res >= 0 &&
+	       !(q->handle->listener->is_lwsocket && q->handle->ch->is_direct);
+}
+
+static void uring_each_queued(struct mp_channel *ch, void (*tell)(int fd))
+{
+	const struct mp__ring *r = &mp__uring(ch)->ring;
+	unsigned int at;
+
+	for (at = *r->cq_head; at != *r->cq_tail; at++)
+		if (is_accepted_fd(&r->cqes[at & r->cq_mask]))
+			tell(r->cqes[at & r->cq_mask].res);
+	for (at = *r->sq_head; at != r->tail; at++) {
+		const struct io_uring_sqe *sqe = &r->sqes[at & r->sq_mask];
+
+		if (sqe->opcode == IORING_OP_CLOSE && !sqe->file_index)
+			tell(sqe->fd);
+	}
+}
+
 const struct mp__engine mp__engine_uring = {
 	.name = "uring",
 	.wakes_one = true,
@@ -670,5 +698,6 @@ const struct mp__engine mp__engine_uring = {
 	.setsockopt = mp__uring_setsockopt,
 	.getsockopt = mp__uring_getsockopt,
 	.getpeername = mp__uring_getpeername,
+	.each_queued = uring_each_queued,
 	.name_peer = mp__uring_name_peer,
 };

@@ -296,7 +296,7 @@ int mp_unregister(struct mp_handle *handle)
 	fd = handle->fd;
 	mp__handle_end(handle);
 	if (is_closing && fd >= 0)
-		close(fd);
+		mp__fd_close(ch, fd);
 	mp__handle_free(handle);
 	/* Its peer is to know now. */
 	if (is_lwsocket)
@@ -359,13 +359,20 @@ int mp_lwsocket_to_fd(struct mp_handle *handle)
 /* A direct descriptor borrows an fd for the length of a call. */
 static int borrow_fd(struct mp_handle *handle)
 {
-	int ret = mp__check(handle);
+	int fd, ret = mp__check(handle);
 
 	if (ret)
 		return ret;
 	if (!mp__is_socket(handle))
 		return -ENOTSOCK;
-	return handle->fd >= 0 ? handle->fd : install_fd(handle);
+	if (handle->fd >= 0)
+		return handle->fd;
+	mp__fds_hold(handle->ch);
+	fd = install_fd(handle);
+	if (fd >= 0)
+		mp__fd_own(fd);
+	mp__fds_let(handle->ch);
+	return fd;
 }
 
 static int give_back_fd(struct mp_handle *handle, int fd, int ret)
@@ -374,7 +381,7 @@ static int give_back_fd(struct mp_handle *handle, int fd, int ret)
 
 	handle->ch->stats.crossings++;
 	if (fd != handle->fd) {
-		close(fd);
+		mp__fd_close(handle->ch, fd);
 		handle->ch->stats.crossings++;
 	}
 	return error;

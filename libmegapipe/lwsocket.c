@@ -85,7 +85,7 @@ void mp__lwsocket_close(struct mp_channel *ch, unsigned int slot)
 	struct mp__lwsocket *lw = &ch->lwsockets[slot];
 
 	if (lw->fd >= 0) {
-		close(lw->fd);
+		mp__fd_close(ch, lw->fd);
 		ch->stats.crossings++;
 	} else {
 		ch->engine->close_slot(ch, slot);

@@ -44,7 +44,29 @@
  *   A channel belongs to the thread that created it: only that thread may
  *   use the channel and its handles. Different channels are independent. To
  *   wake a channel from elsewhere, write to an eventfd that is registered
- *   with it. A child process must not use a channel it inherited by fork().
+ *   with it. A thread destroys its channel before it ends: later nobody can,
+ *   and connections stay open until the process ends.
+ *
+ * fork()
+ *
+ *   The parent goes on as if nothing had happened, whatever is in flight. A
+ *   child has none of the parent's channels, whichever thread forked:
+ *     - Each call with one of them, or with a handle, is -EPERM and does
+ *       nothing; so does mp_destroy(). A child may make channels of its own.
+ *     - lwsockets, accept queues made for a cpu_mask, accepted descriptors
+ *       that no event has reported yet, files that mp_close() was asked to
+ *       close, and descriptors of the engine are closed in the child when
+ *       fork() returns. So a child delays no peer's end, and takes no
+ *       connections, even if it outlives the parent.
+ *     - Files registered by their fd, and accepted ones that were reported,
+ *       are the child's, too, as always with fork(): a file is closed when
+ *       both have closed it.
+ *     - The channels' buffers aren't mapped in the child (madvise(2),
+ *       MADV_DONTFORK). Copy what it needs of received bytes before.
+ *   That is done by pthread_atfork() handlers, which the first mp_create()
+ *   installs. They don't run for vfork(), posix_spawn(), _Fork() and clone():
+ *   such a child must call nothing of the library and soon execute a program
+ *   or end. All descriptors of the library are close-on-exec.
  *
  * Ownership of memory
  *

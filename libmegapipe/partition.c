@@ -177,6 +177,28 @@ static void unclaim(uint64_t group, const cpu_set_t *cpus)
 	pthread_mutex_unlock(&claims_lock);
 }
 
+static void forget_claims(void)
+{
+	struct claim *c;
+
+	while ((c = claims)) {
+		claims = c->next;
+		free(c);
+	}
+}
+
+/* The handles are the parent's, and so is the lock. */
+void mp__partition_fork(enum mp__fork when)
+{
+	if (when == MP__BEFORE_FORK) {
+		pthread_mutex_lock(&claims_lock);
+		return;
+	}
+	if (when == MP__IN_CHILD)
+		forget_claims();
+	pthread_mutex_unlock(&claims_lock);
+}
+
 /* --------------------------------------------------------------- clones */
 
 /* Of a listening socket, tcpi_sacked is the longest its queue may get. */
@@ -266,7 +288,8 @@ static void copy_options(int from, int to)
 	copy_buffer_size(from, to, SO_SNDBUF);
 }
 
-static int clone_of(int from, int cpu, unsigned int backlog)
+static int clone_of(struct mp_channel *ch, int from, int cpu,
+		    unsigned int backlog)
 {
 	struct sockaddr_storage addr;
 	socklen_t len = sizeof(addr);
@@ -277,7 +300,11 @@ static int clone_of(int from, int cpu, unsigned int backlog)
 	    getsockopt(from, SOL_SOCKET, SO_DOMAIN, &domain, &int_len) ||
 	    getsockopt(from, SOL_SOCKET, SO_PROTOCOL, &protocol, &int_len))
 		return -errno;
+	mp__fds_hold(ch);
 	fd = socket(domain, SOCK_STREAM | SOCK_CLOEXEC, protocol);
+	if (fd >= 0)
+		mp__fd_own(fd);
+	mp__fds_let(ch);
 	if (fd < 0)
 		return -errno;
 	copy_options(from, fd);
@@ -288,7 +315,7 @@ static int clone_of(int from, int cpu, unsigned int backlog)
 	    (bind(fd, (struct sockaddr *)&addr, len) || listen(fd, backlog)))
 		ret = -errno;
 	if (ret)
-		close(fd);
+		mp__fd_close(ch, fd);
 	return ret ? ret : fd;
 }
 
@@ -329,7 +356,7 @@ static int spawn(struct mp_handle *handle, const cpu_set_t *cpus)
 
 		if (!CPU_ISSET(cpu, cpus) || cpu == own)
 			continue;
-		fd = clone_of(handle->fd, cpu, backlog);
+		fd = clone_of(handle->ch, handle->fd, cpu, backlog);
 		if (fd < 0)
 			return fd;
 		mp__queue_add(handle, fd, backlog);
@@ -401,7 +428,7 @@ void mp__partition_end(struct mp__listener *l)
 {
 	for (unsigned int i = 0; i < l->nqueues; i++)
 		if (l->queues[i].is_clone)
-			close(l->queues[i].fd);
+			mp__fd_close(l->queues[i].handle->ch, l->queues[i].fd);
 	if (l->group)
 		unclaim(l->group, &l->claim);
 	l->group = 0;

@@ -80,7 +80,10 @@ int mp__uring_buffers(struct mp_channel *ch)
 	if (memory == MAP_FAILED)
 		return -ENOMEM;
 	reg.ring_addr = (uintptr_t)memory;
-	ret = mp__ring_register(&u->ring, IORING_REGISTER_PBUF_RING, &reg, 1);
+	ret = mp__not_in_child(memory, u->buf_ring_size);
+	if (!ret)
+		ret = mp__ring_register(&u->ring, IORING_REGISTER_PBUF_RING,
+					&reg, 1);
 	if (ret < 0) {
 		munmap(memory, u->buf_ring_size);
 		return ret;

@@ -411,6 +411,8 @@ int mp_close(struct mp_handle *handle)
 		return -ENOMEM;
 	handle->state = MP__CLOSING;
 	mp__by_fd_forget(handle);
+	if (handle->fd >= 0)
+		mp__fd_own(handle->fd);
 	mp__lane_cancel(handle, &handle->rd);
 	mp__lane_cancel(handle, &handle->poll);
 	if (handle->listener)

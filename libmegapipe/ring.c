@@ -24,6 +24,12 @@
 	(IORING_FEAT_SINGLE_MMAP | IORING_FEAT_NODROP | IORING_FEAT_EXT_ARG | \
 	 IORING_FEAT_CQE_SKIP)
 
+static void unmap_rings(struct mp__ring *ring)
+{
+	munmap(ring->sqes, ring->sqes_size);
+	munmap(ring->rings, ring->rings_size);
+}
+
 static int map_rings(struct mp__ring *ring, const struct io_uring_params *p)
 {
 	size_t sq = p->sq_off.array + p->sq_entries * sizeof(unsigned int);
@@ -42,6 +48,12 @@ static int map_rings(struct mp__ring *ring, const struct io_uring_params *p)
 	if (ring->sqes == MAP_FAILED) {
 		munmap(ring->rings, ring->rings_size);
 		return -errno;
+	}
+	/* As a mapping of the ring it would keep it open. */
+	if (mp__not_in_child(ring->rings, ring->rings_size) ||
+	    mp__not_in_child(ring->sqes, ring->sqes_size)) {
+		unmap_rings(ring);
+		return -ENOMEM;
 	}
 	return 0;
 }
@@ -93,10 +105,12 @@ int mp__ring_create(struct mp__ring *ring, unsigned int requests,
 	ring->fd = syscall(SYS_io_uring_setup, requests, &p);
 	if (ring->fd < 0)
 		return errno == EINVAL ? -ENOSYS : -errno;
+	mp__fd_own(ring->fd);
 	ret = (p.features & NEEDED_FEATURES) == NEEDED_FEATURES ?
 		      map_rings(ring, &p) :
 		      -ENOSYS;
 	if (ret) {
+		mp__fd_disown(ring->fd);
 		close(ring->fd);
 		return ret;
 	}
@@ -112,8 +126,8 @@ void mp__ring_destroy(struct mp__ring *ring)
 
 	if (ring->enter_flags)
 		mp__ring_register(ring, IORING_UNREGISTER_RING_FDS, &self, 1);
-	munmap(ring->sqes, ring->sqes_size);
-	munmap(ring->rings, ring->rings_size);
+	unmap_rings(ring);
+	mp__fd_disown(ring->fd);
 	close(ring->fd);
 }
 

@@ -3,24 +3,12 @@
  * A forked child that stays keeps the files open: after the parent has closed
  * or unregistered its handles, nothing of those files reaches the channel.
  */
-#include <signal.h>
-#include <sys/wait.h>
-
 #include "check.h"
 
 #define PAIRS 40
 
 static int pairs[PAIRS][2];
 static char room[PAIRS][8];
-
-static pid_t staying_child(void)
-{
-	pid_t child = SYS(fork());
-
-	while (child == 0)
-		pause();
-	return child;
-}
 
 static void leave(struct mp_channel *ch, struct mp_handle *h, bool by_close)
 {
@@ -52,7 +40,6 @@ void test(void)
 		send_all(pairs[i][1], "hello", 5);
 	EXPECT(ch, handles[PAIRS - 1], MP_READ, 5);
 	EXPECT_NONE(ch);
-	SYS(kill(child, SIGKILL));
-	SYS(waitpid(child, NULL, 0));
+	end_child(child);
 	mp_destroy(ch);
 }

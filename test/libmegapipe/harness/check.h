@@ -136,6 +136,11 @@ void check_filled(const void *data, size_t size, uint64_t place);
 
 /* A fresh directory that goes when the program ends. */
 const char *scratch_directory(void);
+/* A child that keeps what it has inherited, till it is ended or we are. */
+pid_t staying_child(void);
+void end_child(pid_t child);
+/* What it checks must hold: for a child that ends by _exit(0). */
+void child_passes(pid_t child);
 /* Entries of /proc/self/fd. */
 int open_fds(void);
 /* Raise or lower the soft RLIMIT_NOFILE; false: not allowed. */

@@ -6,7 +6,10 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <signal.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <time.h>
 
 #include "check.h"
@@ -194,6 +197,31 @@ const char *scratch_directory(void)
 		atexit(remove_scratch);
 	}
 	return scratch;
+}
+
+pid_t staying_child(void)
+{
+	pid_t child = SYS(fork());
+
+	if (child == 0)
+		SYS(prctl(PR_SET_PDEATHSIG, SIGKILL));
+	while (child == 0)
+		pause();
+	return child;
+}
+
+void end_child(pid_t child)
+{
+	SYS(kill(child, SIGKILL));
+	SYS(waitpid(child, NULL, 0));
+}
+
+void child_passes(pid_t child)
+{
+	int status;
+
+	SYS(waitpid(child, &status, 0));
+	CHECK_IS(status, 0);
 }
 
 int open_fds(void)
