@@ -247,6 +247,13 @@ static noinline bool mp_disk_lane(struct mp_handle *h, int nr)
 	return lane->state == MP_WORKING || mp_tell_done(h, nr);
 }
 
+/* A write that comes before its cancel in the order of commands. */
+static bool mp_is_untried_write(const struct mp_handle *h, int nr)
+{
+	return nr == MP_WRITING && h->lanes[nr].state == MP_NEW &&
+	       h->kind != MEGAPIPE_KIND_DISK;
+}
+
 /* False: it isn't over with the lane, for want of room or of time. */
 static bool mp_look_at_lane(struct mp_handle *h, int nr, __poll_t events)
 {
@@ -258,7 +265,7 @@ static bool mp_look_at_lane(struct mp_handle *h, int nr, __poll_t events)
 		return true;
 	if (state == MP_DONE)
 		return mp_tell_done(h, nr);
-	if (lane->canceled)
+	if (lane->canceled && !mp_is_untried_write(h, nr))
 		return mp_cancel_lane(h, nr);
 	if (state == MP_WAITING && !(events & mp_lane_events(h, nr)))
 		return true;
@@ -266,7 +273,10 @@ static bool mp_look_at_lane(struct mp_handle *h, int nr, __poll_t events)
 		return mp_accept_lane(h);
 	if (h->kind == MEGAPIPE_KIND_DISK)
 		return mp_disk_lane(h, nr);
-	return mp_try_lane(h, nr);
+	if (!mp_try_lane(h, nr))
+		return false;
+	return !lane->canceled || lane->state != MP_WAITING ||
+	       mp_cancel_lane(h, nr);
 }
 
 /* When all its operations have ended, the file goes, then the handle. */

@@ -73,6 +73,7 @@ struct mp__op {
 	bool canceled;	    /* the engine was asked to end it */
 	bool polled;	    /* waits for readiness, then is tried again */
 	bool early;	    /* MP_ACCEPT: nobody asks for it */
+	bool is_partial;    /* MP_WRITE: some of it is enough */
 	bool at_position;   /* uring: offset is the position, and moves it */
 	socklen_t addr_len; /* MP_CONNECT; MP_ACCEPT: the peer's, or 0 */
 	size_t size;	    /* MP_READ, MP_WRITE: bytes of iov at first */
@@ -127,6 +128,13 @@ enum mp__state {
 	MP__OPEN,
 	MP__CLOSING,  /* mp_close() was called */
 	MP__DROPPING, /* no event may come any more */
+};
+
+/* How long writes may take when the handle closes. */
+enum mp__bound {
+	MP__UNBOUNDED,
+	MP__AT_ONCE, /* each is tried once */
+	MP__BOUNDED, /* till the deadline, then the connection is reset */
 };
 
 /*
@@ -236,6 +244,11 @@ struct mp_handle {
 	struct mp__lane poll; /* at most one, till it is dispatched: */
 	bool is_polling;
 	struct mp__ops completed; /* not dispatched yet, oldest first */
+	/* MP__CLOSING (close.c) */
+	enum mp__bound bound;
+	bool is_given_up;	   /* the deadline was over before the writes */
+	struct mp__timer deadline; /* then: when to cancel again */
+	const struct mp__op *waited; /* MP__AT_ONCE: the write that was tried */
 	struct mp__listener *listener;
 	union {
 		struct mp__watch watch;
@@ -434,8 +447,14 @@ void mp__lane_run(struct mp_handle *handle, struct mp__lane *lane);
 void mp__lane_cancel(struct mp_handle *handle, struct mp__lane *lane);
 
 /* handle.c */
+#define MP__CANCEL_AGAIN_US 10000
 void mp__handle_end(struct mp_handle *handle);
 void mp__by_fd_forget(struct mp_handle *handle);
+void mp__cancel_again(struct mp_handle *handle);
+void mp__reset_at_close(struct mp_handle *handle);
+
+/* close.c */
+ssize_t mp__close_result(const struct mp_handle *handle, ssize_t result);
 
 /* accept.c */
 int mp__listener_new(struct mp_handle *handle, const cpu_set_t *cpu_mask);

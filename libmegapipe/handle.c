@@ -64,6 +64,7 @@ static void unmap(struct mp_handle *handle)
 /* Nothing is in flight, and the file is closed or goes back to the caller. */
 void mp__handle_end(struct mp_handle *handle)
 {
+	mp__timer_cancel(&handle->deadline);
 	handle->ch->engine->detach(handle);
 	if (handle->listener)
 		mp__listener_free(handle);
@@ -228,16 +229,16 @@ static void drop_completed(struct mp_handle *handle)
  * A request that the kernel is about to try again is not found by the cancel,
  * and may wait for long after it: so it is asked for again from time to time.
  */
-#define CANCEL_AGAIN_US 10000
-
-static void cancel_again(struct mp_handle *handle)
+void mp__cancel_again(struct mp_handle *handle)
 {
 	struct mp__lane *lanes[] = { &handle->rd, &handle->wr, &handle->poll };
 
-	for (size_t i = 0; i < sizeof(lanes) / sizeof(*lanes); i++)
-		if (lanes[i]->busy)
-			handle->ch->engine->cancel(
-				STAILQ_FIRST(&lanes[i]->ops));
+	for (size_t i = 0; i < sizeof(lanes) / sizeof(*lanes); i++) {
+		struct mp__op *op = STAILQ_FIRST(&lanes[i]->ops);
+
+		if (lanes[i]->busy && op->canceled)
+			handle->ch->engine->cancel(op);
+	}
 }
 
 static void await_end(struct mp_handle *handle)
@@ -246,8 +247,8 @@ static void await_end(struct mp_handle *handle)
 
 	ch->is_urgent = true;
 	while (handle->in_flight)
-		if (mp__fetch(ch, mp__now_us() + CANCEL_AGAIN_US) == -ETIME)
-			cancel_again(handle);
+		if (mp__fetch(ch, mp__now_us() + MP__CANCEL_AGAIN_US) == -ETIME)
+			mp__cancel_again(handle);
 	ch->is_urgent = false;
 }
 
@@ -257,6 +258,7 @@ static void drain(struct mp_handle *handle)
 	struct mp_channel *ch = handle->ch;
 
 	handle->state = MP__DROPPING;
+	mp__timer_cancel(&handle->deadline);
 	drop_completed(handle);
 	mp__lane_cancel(handle, &handle->rd);
 	mp__lane_cancel(handle, &handle->wr);
@@ -393,22 +395,43 @@ static bool is_direct(const struct mp_handle *handle)
 	return !mp__check(handle) && handle->fd < 0 && mp__is_socket(handle);
 }
 
-int mp_setsockopt(struct mp_handle *handle, int level, int name,
-		  const void *value, socklen_t len)
+static int set_option(struct mp_handle *handle, int level, int name,
+		      const void *value, socklen_t len)
 {
-	int fd, ret;
+	int fd = handle->fd, ret;
 
-	if (value && is_direct(handle)) {
+	if (fd < 0) {
 		ret = handle->ch->engine->setsockopt(handle, level, name, value,
 						     len);
 		if (ret != -ENOSYS)
 			return ret;
+		fd = install_fd(handle);
+		if (fd < 0)
+			return fd;
 	}
-	fd = value ? borrow_fd(handle) : -EINVAL;
-	if (fd < 0)
-		return fd;
 	return give_back_fd(handle, fd,
 			    setsockopt(fd, level, name, value, len));
+}
+
+int mp_setsockopt(struct mp_handle *handle, int level, int name,
+		  const void *value, socklen_t len)
+{
+	int ret = value ? mp__check(handle) : -EINVAL;
+
+	if (ret)
+		return ret;
+	if (!mp__is_socket(handle))
+		return -ENOTSOCK;
+	return set_option(handle, level, name, value, len);
+}
+
+/* What the peer hasn't acknowledged by then is dropped. */
+void mp__reset_at_close(struct mp_handle *handle)
+{
+	const struct linger none = { .l_onoff = 1 };
+
+	if (handle->kind == MP__STREAM)
+		set_option(handle, SOL_SOCKET, SO_LINGER, &none, sizeof(none));
 }
 
 int mp_getsockopt(struct mp_handle *handle, int level, int name, void *value,

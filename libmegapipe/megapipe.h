@@ -357,10 +357,25 @@ int mp_disconnect(struct mp_handle *handle, int how);
  * was accepted is lost: MP_ACCEPT events still come for them, and for those
  * that mp_accept() with count 0 has kept. Nothing may be asked of the handle
  * any more (-EBADF); the MP_CLOSE event is its last, and the memory of the
- * cookie may go then. To give up on writes that a peer doesn't take, use
- * mp_unregister().
+ * cookie may go then. A peer that takes nothing holds up the writes, and so the
+ * close, for as long as it likes.
  */
 int mp_close(struct mp_handle *handle);
+
+/*
+ * mp_close() that waits for the peer for us microseconds at most. What isn't
+ * written by then is given up: the writes end with -ECANCELED, so does a
+ * connect, the connection is reset (by SO_LINGER; other files are just closed),
+ * and the result of MP_CLOSE is -ETIMEDOUT.
+ *   us 0   as close(2) after non-blocking writes: each write asked for before
+ *          is tried once, the first that would block ends with -ECANCELED,
+ *          and so do those behind it. What the kernel has taken it sends, then
+ *          the end. The result of MP_CLOSE is that of close(2).
+ *   us -1  mp_close()
+ * Time goes by in mp_dispatch(). To have the memory of the writes back at once,
+ * use mp_unregister().
+ */
+int mp_close_within(struct mp_handle *handle, int64_t us);
 
 /*
  * Tell once when the file is ready for some of events: POLLIN, POLLOUT,

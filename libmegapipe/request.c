@@ -143,8 +143,10 @@ void mp__op_done(struct mp__op *op, ssize_t result)
 	op->result = final_result(op, result);
 	if (cmd == MP_CONNECT)
 		handle->connecting = false;
-	if (cmd == MP_CLOSE)
+	if (cmd == MP_CLOSE) {
+		op->result = mp__close_result(handle, result);
 		mp__handle_end(handle);
+	}
 	if (result < 0 && (cmd == MP_WRITE || cmd == MP_SENDMSG))
 		cancel_writes_behind(handle);
 	mp__deliver(op);
@@ -396,27 +398,5 @@ int mp_poll(struct mp_handle *handle, short events)
 		return -ENOMEM;
 	op->events = events | POLLRDHUP;
 	handle->is_polling = true;
-	return ask(op);
-}
-
-int mp_close(struct mp_handle *handle)
-{
-	struct mp__op *op;
-	int ret = mp__check(handle);
-
-	if (ret)
-		return ret;
-	op = mp__op_new(handle, MP_CLOSE);
-	if (!op)
-		return -ENOMEM;
-	handle->state = MP__CLOSING;
-	mp__by_fd_forget(handle);
-	if (handle->fd >= 0)
-		mp__fd_own(handle->fd);
-	mp__lane_cancel(handle, &handle->rd);
-	mp__lane_cancel(handle, &handle->poll);
-	if (handle->listener)
-		mp__listener_close(handle);
-	handle->ch->engine->quiesce(handle);
 	return ask(op);
 }

@@ -125,7 +125,8 @@ enum megapipe_op {
 	MEGAPIPE_OP_POLL = 8,
 	/*
 	 * End the operations of the handle whose kinds are in arg
-	 * (MEGAPIPE_LANE_*): -ECANCELED. No completion of its own.
+	 * (MEGAPIPE_LANE_*): -ECANCELED. No completion of its own. Writes
+	 * that weren't tried yet are tried once before it.
 	 */
 	MEGAPIPE_OP_CANCEL = 9,
 	/*
