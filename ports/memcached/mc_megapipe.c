@@ -195,7 +195,7 @@ void megapipe_conn_close(conn *c) {
     if (m->unread_len > 0)
         megapipe_release(c);
 
-    if (m->handle == NULL || m->writing || m->read_direct || mp_close(m->handle) != 0) {
+    if (m->handle == NULL || m->writing || m->read_direct || mp_close_within(m->handle, 0) != 0) {
         megapipe_conn_abort(c);
     } else {
         m->closing = true;

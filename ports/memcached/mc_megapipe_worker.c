@@ -130,6 +130,6 @@ void megapipe_reject(LIBEVENT_THREAD *me, int id) {
     STATS_UNLOCK();
     if (mp_register(me->megapipe->channel, id, &megapipe_rejected, NULL, &handle) == 0) {
         mp_write(handle, str, sizeof(str) - 1);
-        mp_close(handle);
+        mp_close_within(handle, 0);
     }
 }

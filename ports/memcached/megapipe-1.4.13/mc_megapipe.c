@@ -176,7 +176,7 @@ bool megapipe_close(conn *c) {
     if (m->unread_len > 0)
         megapipe_release(c);
     if (m->handle != NULL) {
-        if (mp_close(m->handle) == 0)
+        if (mp_close_within(m->handle, 0) == 0)
             return true;
         mp_unregister(m->handle);
     }
