@@ -332,6 +332,8 @@ static void prepare_transfer(struct megapipe_command *cmd, struct mp__op *op)
 
 static int module_op(const struct mp__op *op)
 {
+	if (MP__UNLIKELY(op->is_partial))
+		return MEGAPIPE_OP_SENDMSG;
 	switch (op->cmd) {
 	case MP_READ:
 		return MEGAPIPE_OP_READ;
@@ -352,6 +354,15 @@ static int module_op(const struct mp__op *op)
 	default:
 		return MEGAPIPE_OP_POLL;
 	}
+}
+
+/* A message can be sent in part, a write can't. */
+MP__RARELY static void prepare_partial(struct megapipe_command *cmd,
+				       struct mp__op *op)
+{
+	op->msg =
+		(struct msghdr){ .msg_iov = op->iov, .msg_iovlen = op->iovcnt };
+	cmd->addr = (uintptr_t)&op->msg;
 }
 
 static void prepare(struct megapipe_command *cmd, struct mp__op *op)
@@ -396,7 +407,9 @@ static void submit_op(struct mp__op *op)
 		command(handle->ch, module_op(op), handle->in_module.number);
 
 	count_request(op);
-	if (op->cmd == MP_READ || op->cmd == MP_WRITE)
+	if (MP__UNLIKELY(op->is_partial))
+		prepare_partial(cmd, op);
+	else if (op->cmd == MP_READ || op->cmd == MP_WRITE)
 		prepare_transfer(cmd, op);
 	else if (op->cmd != MP_RECV)
 		prepare(cmd, op);

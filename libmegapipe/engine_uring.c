@@ -241,7 +241,7 @@ static void prepare_write(struct io_uring_sqe *sqe, struct mp__op *op)
 	int flags = MSG_NOSIGNAL;
 
 	/* The kernel itself goes on after a short write. */
-	if (op->handle->kind == MP__STREAM)
+	if (op->handle->kind == MP__STREAM && !op->is_partial)
 		flags |= MSG_WAITALL;
 	if (!mp__is_socket(op->handle))
 		prepare_file(sqe, op, true);

@@ -71,11 +71,11 @@
  * Ownership of memory
  *
  *   Memory passed to mp_read, mp_write, mp_readv, mp_writev, mp_pread,
- *   mp_pwrite, mp_recvmsg and mp_sendmsg belongs to the channel until the
- *   operation's event has been dispatched, or mp_unregister() or
- *   mp_destroy() has returned. The iovec array itself is copied, and so is
- *   the address given to mp_connect(). Memory that mp_recv() hands out
- *   belongs to the caller until mp_release().
+ *   mp_pwrite, mp_send, mp_sendv, mp_recvmsg and mp_sendmsg belongs to the
+ *   channel until the operation's event has been dispatched, or
+ *   mp_unregister() or mp_destroy() has returned (but see MP_COPY). The iovec
+ *   array itself is copied, and so is the address given to mp_connect().
+ *   Memory that mp_recv() hands out belongs to the caller until mp_release().
  *
  * Order
  *
@@ -280,7 +280,7 @@ enum mp_command {
 	MP_READ, /* mp_read, mp_readv, mp_pread */
 	MP_RECV,
 	MP_RECVMSG,
-	MP_WRITE, /* mp_write, mp_writev, mp_pwrite */
+	MP_WRITE, /* mp_write, mp_writev, mp_pwrite, mp_send, mp_sendv */
 	MP_SENDMSG,
 	MP_DISCONNECT,
 	MP_CLOSE,
@@ -335,6 +335,23 @@ int mp_write(struct mp_handle *handle, const void *buf, size_t size);
 int mp_writev(struct mp_handle *handle, const struct iovec *iov, int iovcnt);
 int mp_pwrite(struct mp_handle *handle, const void *buf, size_t size,
 	      off_t offset);
+
+/*
+ * Write to a socket, as mp_write() does unless flags say otherwise:
+ *   MP_COPY     the bytes are copied: buf is the caller's again at once
+ *   MP_PARTIAL  the event comes as soon as the kernel has taken some bytes of
+ *               a stream (result: how many), so that progress shows however
+ *               slow the peer is. The rest isn't written: ask for it again. Ask
+ *               for no other write before the event: a short one cancels the
+ *               writes queued behind it (-ECANCELED)
+ * Not both (-EINVAL). -ENOTSOCK: not a socket.
+ */
+#define MP_COPY (1 << 0)
+#define MP_PARTIAL (1 << 1)
+int mp_send(struct mp_handle *handle, const void *buf, size_t size,
+	    unsigned int flags);
+int mp_sendv(struct mp_handle *handle, const struct iovec *iov, int iovcnt,
+	     unsigned int flags);
 
 /*
  * recvmsg and sendmsg, for datagrams with addresses and for control

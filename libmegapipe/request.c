@@ -67,7 +67,15 @@ void mp__lane_cancel(struct mp_handle *handle, struct mp__lane *lane)
 		handle->ch->engine->cancel(head);
 }
 
-/* A failed write: what was to follow it would be out of place. */
+/* What was to follow a write that failed, or that did some of it only. */
+static bool breaks_off(const struct mp__op *op, ssize_t result)
+{
+	if (op->cmd != MP_WRITE && op->cmd != MP_SENDMSG)
+		return false;
+	return result < 0 || (op->is_partial && (size_t)result < op->size);
+}
+
+/* It would be out of place. */
 static void cancel_writes_behind(struct mp_handle *handle)
 {
 	struct mp__op *op;
@@ -94,7 +102,7 @@ static void iov_advance(struct mp__op *op, size_t bytes)
 
 static bool is_short_write(struct mp__op *op, ssize_t result)
 {
-	if (op->cmd != MP_WRITE || result <= 0 ||
+	if (op->cmd != MP_WRITE || result <= 0 || op->is_partial ||
 	    op->handle->kind == MP__MESSAGES)
 		return false;
 	op->done += result;
@@ -147,7 +155,7 @@ void mp__op_done(struct mp__op *op, ssize_t result)
 		op->result = mp__close_result(handle, result);
 		mp__handle_end(handle);
 	}
-	if (result < 0 && (cmd == MP_WRITE || cmd == MP_SENDMSG))
+	if (MP__UNLIKELY(breaks_off(op, result)))
 		cancel_writes_behind(handle);
 	mp__deliver(op);
 	run_behind(handle, lane, cmd);
@@ -270,6 +278,70 @@ int mp_pwrite(struct mp_handle *handle, const void *buf, size_t size,
 	if (offset < 0)
 		return -EINVAL;
 	return transfer_one(handle, MP_WRITE, buf, size, offset);
+}
+
+/* One part with all of the bytes, which go with the operation. */
+static int copy_bytes(struct mp__op *op, const struct iovec *iov, int iovcnt)
+{
+	char *at;
+
+	op->iov_heap = malloc(sizeof(*iov) + op->size);
+	if (!op->iov_heap)
+		return -ENOMEM;
+	op->iov = op->iov_heap;
+	op->iovcnt = 1;
+	at = (char *)(op->iov + 1);
+	*op->iov = (struct iovec){ .iov_base = at, .iov_len = op->size };
+	for (int i = 0; i < iovcnt; i++) {
+		if (iov[i].iov_len)
+			memcpy(at, iov[i].iov_base, iov[i].iov_len);
+		at += iov[i].iov_len;
+	}
+	return 0;
+}
+
+static int check_send(const struct mp_handle *handle, unsigned int flags)
+{
+	int ret = mp__check(handle);
+
+	if (ret)
+		return ret;
+	if (flags & ~(MP_COPY | MP_PARTIAL) || flags == (MP_COPY | MP_PARTIAL))
+		return -EINVAL;
+	return mp__is_socket(handle) ? 0 : -ENOTSOCK;
+}
+
+int mp_sendv(struct mp_handle *handle, const struct iovec *iov, int iovcnt,
+	     unsigned int flags)
+{
+	struct mp__op *op;
+	size_t size;
+	int ret = check_send(handle, flags);
+
+	if (!ret)
+		ret = check_iov(iov, iovcnt, &size);
+	if (ret)
+		return ret;
+	op = mp__op_new(handle, MP_WRITE);
+	if (!op)
+		return -ENOMEM;
+	op->size = size;
+	op->is_partial = flags & MP_PARTIAL;
+	ret = flags & MP_COPY ? copy_bytes(op, iov, iovcnt) :
+				copy_iov(op, iov, iovcnt);
+	if (ret) {
+		mp__op_free(op);
+		return ret;
+	}
+	return ask_for(op, MP_WRITE);
+}
+
+int mp_send(struct mp_handle *handle, const void *buf, size_t size,
+	    unsigned int flags)
+{
+	struct iovec iov = { .iov_base = (void *)buf, .iov_len = size };
+
+	return mp_sendv(handle, &iov, 1, flags);
 }
 
 int mp_recv(struct mp_handle *handle)
