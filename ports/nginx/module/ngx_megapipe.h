@@ -10,11 +10,12 @@
  *   input    mp_recv() is always in flight while nothing is unread; what it
  *            brings waits in the channel's buffer until c->recv() copies it
  *   output   c->send_chain() copies to segments and says that it is sent;
- *            the segments of one round of the event loop are one mp_writev()
+ *            the segments of one round of the event loop are one mp_sendv(),
+ *            which tells each progress of the peer's
  *   files    pread without blocking, or mp_pread() where that would block,
  *            then as output
- *   close    mp_close(), after the writes; what is kept for a connection goes
- *            when that has completed
+ *   close    mp_close_within(), after the writes; what is kept for a
+ *            connection goes when that has completed
  *   others   descriptors whose input and output nginx does by itself (UDP,
  *            channels between processes, eventfds) are watched by an epoll
  *            instance, which the channel watches
@@ -35,6 +36,9 @@
 
 /* what a connection may have in the channel and not with the kernel yet */
 #define NGX_MEGAPIPE_OUTPUT_MAX    (256 * 1024)
+
+/* output that is written as a whole: socket buffers hold more than that */
+#define NGX_MEGAPIPE_WHOLE         (16 * 1024)
 
 /* what is written to it at once, at most */
 #define NGX_MEGAPIPE_SEGMENT_MAX   (128 * 1024 - 64)
@@ -105,6 +109,7 @@ struct ngx_megapipe_segment_s {
     ngx_megapipe_segment_t   *next;
     size_t                    room;
     size_t                    size;
+    size_t                    sent;        /* of size */
     u_char                    data[];
 };
 
@@ -118,11 +123,11 @@ struct ngx_megapipe_conn_s {
     u_char                   *last;
     ngx_err_t                 input_error;
 
-    ngx_megapipe_segment_t   *in_flight;   /* of mp_writev(), as a rule one */
-    ngx_uint_t                writes;
-    ngx_megapipe_segment_t   *output;      /* the next one */
+    ngx_megapipe_segment_t   *output;      /* not taken by the kernel yet */
     ngx_megapipe_segment_t   *last_output;
-    size_t                    output_size; /* of both */
+    size_t                    output_size;
+    size_t                    writing;     /* of these, by mp_sendv() */
+    ngx_msec_t                told;        /* of progress, the last time */
     ngx_err_t                 output_error;
     ngx_queue_t               unflushed;
 
@@ -137,13 +142,15 @@ struct ngx_megapipe_conn_s {
     unsigned                  held:1;
     unsigned                  eof:1;
     unsigned                  flush:1;
+    unsigned                  partial:1;   /* mp_sendv() may do less */
+    unsigned                  shutdown:2;  /* 1 + how, when all is sent */
     unsigned                  connecting:1;
     unsigned                  nodelay:1;
     unsigned                  reset:1;
     unsigned                  spared:1;
     unsigned                  timedout:1;
     unsigned                  closing:1;   /* by nginx */
-    unsigned                  closed:1;    /* asked for by mp_close() */
+    unsigned                  closed:1;    /* mp_close_within() was called */
 };
 
 
@@ -244,7 +251,7 @@ void ngx_megapipe_extend(ngx_megapipe_conn_t *mc,
     ngx_megapipe_segment_t *segment, size_t size);
 size_t ngx_megapipe_output_room(ngx_megapipe_conn_t *mc);
 void ngx_megapipe_flush_connection(ngx_megapipe_conn_t *mc);
-void ngx_megapipe_flush_rest(ngx_megapipe_conn_t *mc);
+ngx_uint_t ngx_megapipe_all_asked(ngx_megapipe_conn_t *mc);
 void ngx_megapipe_flush_all(void);
 void ngx_megapipe_written(ngx_megapipe_conn_t *mc, struct mp_event *ev);
 void ngx_megapipe_free_output(ngx_megapipe_conn_t *mc);

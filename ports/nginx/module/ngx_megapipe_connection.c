@@ -13,10 +13,10 @@
 static void ngx_megapipe_connection_complete(ngx_megapipe_source_t *source,
     struct mp_event *ev);
 static void ngx_megapipe_connected(ngx_megapipe_conn_t *mc, ngx_err_t err);
-static void ngx_megapipe_abort(ngx_megapipe_conn_t *mc);
+static void ngx_megapipe_close_rest(ngx_megapipe_conn_t *mc);
+static void ngx_megapipe_close_handle(ngx_megapipe_conn_t *mc, int64_t us);
+static void ngx_megapipe_log_given_up(void);
 static void ngx_megapipe_free(ngx_megapipe_conn_t *mc);
-static void ngx_megapipe_close_handle(ngx_megapipe_conn_t *mc);
-static void ngx_megapipe_rest_written(ngx_megapipe_conn_t *mc);
 static void ngx_megapipe_close_stalled(ngx_event_t *ev);
 static void ngx_megapipe_close_idle(ngx_event_t *ev);
 
@@ -29,8 +29,8 @@ static void ngx_megapipe_close_idle(ngx_event_t *ev);
 #define NGX_MEGAPIPE_CLOSE_PERIOD   5000
 #define NGX_MEGAPIPE_CLOSE_PERIODS  12
 
-/* a rest that is not watched: socket buffers hold more than that */
-#define NGX_MEGAPIPE_CLOSE_AT_ONCE  (16 * 1024)
+/* one that is not watched, because the channel has all of it */
+#define NGX_MEGAPIPE_CLOSE_US       (60 * 1000000LL)
 
 
 /* who owns a descriptor, and who an lwsocket: both are small numbers */
@@ -282,7 +282,7 @@ ngx_megapipe_connection_complete(ngx_megapipe_source_t *source,
         ngx_megapipe_written(mc, ev);
 
         if (closing) {
-            ngx_megapipe_rest_written(mc);
+            ngx_megapipe_close_rest(mc);
         }
 
         return;
@@ -292,6 +292,10 @@ ngx_megapipe_connection_complete(ngx_megapipe_source_t *source,
         return;
 
     case MP_CLOSE:
+        if (ev->result == -NGX_ETIMEDOUT) {
+            ngx_megapipe_log_given_up();
+        }
+
         ngx_megapipe_free(mc);
         return;
 
@@ -318,57 +322,74 @@ ngx_megapipe_close(ngx_megapipe_conn_t *mc)
     ngx_megapipe_stop_reading(mc);
     ngx_megapipe_release(mc);
 
-    if (mc->connecting || mc->reset || mc->output_error
-        || (mc->timedout && mc->writes))
-    {
-        ngx_megapipe_abort(mc);
+    if (mc->connecting || mc->reset || (mc->timedout && mc->output)) {
+        ngx_megapipe_close_handle(mc, 0);
         return;
     }
 
-    ngx_megapipe_flush_rest(mc);
+    ngx_megapipe_flush_connection(mc);
+    ngx_megapipe_close_rest(mc);
+}
 
-    if (mc->writes) {
+
+/* as soon as the channel has all that is left, or can't have it */
+
+static void
+ngx_megapipe_close_rest(ngx_megapipe_conn_t *mc)
+{
+    if (mc->closed) {
+        return;
+    }
+
+    if (mc->output_error) {
+        ngx_megapipe_close_handle(mc, 0);
+
+    } else if (ngx_megapipe_all_asked(mc)) {
+        ngx_megapipe_close_handle(mc, NGX_MEGAPIPE_CLOSE_US);
+
+    } else if (!mc->close_timer.timer_set) {
         mc->close_timer.handler = ngx_megapipe_close_stalled;
         mc->close_timer.data = mc;
         mc->close_timer.log = ngx_megapipe.log;
 
         ngx_add_timer(&mc->close_timer, NGX_MEGAPIPE_CLOSE_PERIOD);
-
-        if (mc->output_size > NGX_MEGAPIPE_CLOSE_AT_ONCE) {
-            return;
-        }
-    }
-
-    ngx_megapipe_close_handle(mc);
-}
-
-
-static void
-ngx_megapipe_close_handle(ngx_megapipe_conn_t *mc)
-{
-    mc->closed = 1;
-
-    if (mp_close(mc->source.handle) != 0) {
-        ngx_megapipe_abort(mc);
     }
 }
 
 
-/* the rest of a closed connection was written, or can't be */
+/* 0: what the kernel doesn't have is dropped */
 
 static void
-ngx_megapipe_rest_written(ngx_megapipe_conn_t *mc)
+ngx_megapipe_close_handle(ngx_megapipe_conn_t *mc, int64_t us)
 {
-    if (mc->closed || mc->writes) {
+    ngx_socket_t  fd;
+
+    if (mc->close_timer.timer_set) {
+        ngx_del_timer(&mc->close_timer);
+    }
+
+    if (mp_close_within(mc->source.handle, us) == 0) {
+        mc->closed = 1;
         return;
     }
 
-    if (mc->output_error) {
-        ngx_megapipe_abort(mc);
-        return;
+    fd = mc->source.fd;
+
+    (void) mp_unregister(mc->source.handle);
+
+    if (fd < MP_LWSOCKET_BASE) {
+        (void) close(fd);
     }
 
-    ngx_megapipe_close_handle(mc);
+    ngx_megapipe_free(mc);
+}
+
+
+static void
+ngx_megapipe_log_given_up(void)
+{
+    ngx_log_error(NGX_LOG_INFO, ngx_megapipe.log, NGX_ETIMEDOUT,
+                  "peer does not take the rest of a closed connection");
 }
 
 
@@ -473,25 +494,6 @@ ngx_megapipe_close_idle(ngx_event_t *ev)
 }
 
 
-/* Whatever is in flight, and whatever was not sent yet. */
-
-static void
-ngx_megapipe_abort(ngx_megapipe_conn_t *mc)
-{
-    ngx_socket_t  fd;
-
-    fd = mc->source.fd;
-
-    (void) mp_unregister(mc->source.handle);
-
-    if (fd < MP_LWSOCKET_BASE) {
-        (void) close(fd);
-    }
-
-    ngx_megapipe_free(mc);
-}
-
-
 /* bytes that the peer has acknowledged; what libc's tcp_info ends before */
 
 static uint64_t
@@ -509,9 +511,8 @@ ngx_megapipe_acknowledged(ngx_megapipe_conn_t *mc)
     len = sizeof(tcp);
     ngx_memzero(&tcp, len);
 
-    if (mc->closed
-        || mp_getsockopt(mc->source.handle, IPPROTO_TCP, TCP_INFO, &tcp, &len)
-           != 0)
+    if (mp_getsockopt(mc->source.handle, IPPROTO_TCP, TCP_INFO, &tcp, &len)
+        != 0)
     {
         return 0;
     }
@@ -540,10 +541,8 @@ ngx_megapipe_close_stalled(ngx_event_t *ev)
         mc->stalls = 0;
 
     } else if (++mc->stalls == NGX_MEGAPIPE_CLOSE_PERIODS || ngx_exiting) {
-        ngx_log_error(NGX_LOG_INFO, ngx_megapipe.log, NGX_ETIMEDOUT,
-                      "peer does not take the rest of a closed connection");
-
-        ngx_megapipe_abort(mc);
+        ngx_megapipe_log_given_up();
+        ngx_megapipe_close_handle(mc, 0);
         return;
     }
 

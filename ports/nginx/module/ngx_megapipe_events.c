@@ -119,7 +119,7 @@ ngx_megapipe_del_connection(ngx_connection_t *c, ngx_uint_t flags)
     }
 
     mc->connection = NULL;
-    mc->timedout = c->timedout || c->read->timedout || c->write->timedout;
+    mc->timedout = c->write->timedout;
 
     c->read->active = 0;
     c->write->active = 0;

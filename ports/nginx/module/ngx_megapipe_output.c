@@ -1,14 +1,19 @@
 
 /*
  * Output: bytes are copied to segments and are sent for nginx then, as by
- * send(). All that comes in one round of the event loop is one mp_writev(),
- * and while that is in flight, the next one collects.
+ * send(). All that comes in one round of the event loop is one mp_sendv(),
+ * and while that is in flight, the next one collects. Where the peer is slow,
+ * nginx learns of each progress, as it would from the kernel: it measures
+ * send_timeout from there.
  */
 
 #include <ngx_megapipe.h>
 
 
 #define NGX_MEGAPIPE_IOVS          64
+
+/* below NGX_TIMER_LAZY_DELAY */
+#define NGX_MEGAPIPE_TELL          200
 
 /* segments are kept for the next use, by size */
 
@@ -17,7 +22,6 @@
 
 static ngx_megapipe_segment_t *ngx_megapipe_tail(ngx_megapipe_conn_t *mc,
     size_t size);
-static void ngx_megapipe_free_chain(ngx_megapipe_segment_t **chain);
 
 
 static size_t  ngx_megapipe_rooms[NGX_MEGAPIPE_SEGMENT_KINDS] = {
@@ -80,6 +84,7 @@ ngx_megapipe_alloc_segment(size_t size)
     segment->next = NULL;
     segment->room = ngx_megapipe_rooms[i];
     segment->size = 0;
+    segment->sent = 0;
 
     return segment;
 }
@@ -116,7 +121,7 @@ ngx_megapipe_added(ngx_megapipe_conn_t *mc, size_t size)
 {
     mc->output_size += size;
 
-    if (!mc->flush && mc->writes == 0) {
+    if (!mc->flush && mc->writing == 0) {
         ngx_queue_insert_tail(&ngx_megapipe.unflushed, &mc->unflushed);
         mc->flush = 1;
     }
@@ -222,45 +227,39 @@ ngx_megapipe_write(ngx_megapipe_conn_t *mc, u_char *buf, size_t size)
 }
 
 
-/* one mp_writev() of what has collected */
+/* one mp_sendv() of what has collected */
 
-static ngx_int_t
+static void
 ngx_megapipe_write_output(ngx_megapipe_conn_t *mc)
 {
-    int                       rc;
-    ngx_uint_t                n;
-    struct iovec              iovs[NGX_MEGAPIPE_IOVS];
-    ngx_megapipe_segment_t   *segment, **last;
+    int                      rc;
+    size_t                   size;
+    ngx_uint_t               n;
+    struct iovec             iovs[NGX_MEGAPIPE_IOVS];
+    ngx_megapipe_segment_t  *segment;
 
-    last = &mc->output;
+    size = 0;
+    segment = mc->output;
 
-    for (n = 0; *last && n < NGX_MEGAPIPE_IOVS; n++) {
-        segment = *last;
+    for (n = 0; segment && n < NGX_MEGAPIPE_IOVS; n++) {
+        iovs[n].iov_base = segment->data + segment->sent;
+        iovs[n].iov_len = segment->size - segment->sent;
 
-        iovs[n].iov_base = segment->data;
-        iovs[n].iov_len = segment->size;
-
-        last = &segment->next;
+        size += iovs[n].iov_len;
+        segment = segment->next;
     }
 
-    rc = mp_writev(mc->source.handle, iovs, n);
+    mc->partial = size > NGX_MEGAPIPE_WHOLE;
+
+    rc = mp_sendv(mc->source.handle, iovs, n, mc->partial ? MP_PARTIAL : 0);
 
     if (rc < 0) {
         mc->output_error = -rc;
-        return NGX_ERROR;
+        return;
     }
 
-    segment = *last;
-    *last = mc->in_flight;
-
-    mc->in_flight = mc->output;
-    mc->output = segment;
-
-    if (mc->writes++ == 0) {
-        ngx_megapipe.nwriting++;
-    }
-
-    return NGX_OK;
+    mc->writing = size;
+    ngx_megapipe.nwriting++;
 }
 
 
@@ -281,25 +280,18 @@ ngx_megapipe_flush_connection(ngx_megapipe_conn_t *mc)
 {
     ngx_megapipe_dequeue(mc);
 
-    if (mc->writes == 0 && mc->output && !mc->output_error) {
-        (void) ngx_megapipe_write_output(mc);
+    if (mc->writing == 0 && mc->output && !mc->output_error) {
+        ngx_megapipe_write_output(mc);
     }
 }
 
 
-/* Nothing more is to come: the channel gets the rest at once, in order. */
+/* The channel has all output, and goes on to its end by itself. */
 
-void
-ngx_megapipe_flush_rest(ngx_megapipe_conn_t *mc)
+ngx_uint_t
+ngx_megapipe_all_asked(ngx_megapipe_conn_t *mc)
 {
-    ngx_megapipe_dequeue(mc);
-
-    while (mc->output && !mc->output_error) {
-
-        if (ngx_megapipe_write_output(mc) != NGX_OK) {
-            return;
-        }
-    }
+    return mc->writing == mc->output_size && !(mc->writing && mc->partial);
 }
 
 
@@ -319,23 +311,69 @@ ngx_megapipe_flush_all(void)
 }
 
 
+/* bytes that the kernel has taken */
+
+static void
+ngx_megapipe_taken(ngx_megapipe_conn_t *mc, size_t n)
+{
+    size_t                   left;
+    ngx_megapipe_segment_t  *segment;
+
+    mc->output_size -= n;
+
+    while (n) {
+        segment = mc->output;
+        left = segment->size - segment->sent;
+
+        if (n < left) {
+            segment->sent += n;
+            return;
+        }
+
+        n -= left;
+        mc->output = segment->next;
+        ngx_megapipe_free_segment(segment);
+    }
+}
+
+
+/*
+ * Is nginx to go on? With half of the room, as a rule; of a slow peer it hears
+ * more often, but not more often than it sets its timers.
+ */
+
+static ngx_uint_t
+ngx_megapipe_is_due(ngx_megapipe_conn_t *mc)
+{
+    if (mc->output_size <= NGX_MEGAPIPE_OUTPUT_MAX / 2) {
+        return 1;
+    }
+
+    return mc->output_size < NGX_MEGAPIPE_OUTPUT_MAX
+           && ngx_current_msec - mc->told >= NGX_MEGAPIPE_TELL;
+}
+
+
 void
 ngx_megapipe_written(ngx_megapipe_conn_t *mc, struct mp_event *ev)
 {
     ngx_event_t  *wev;
 
+    mc->writing = 0;
+    ngx_megapipe.nwriting--;
+
     if (ev->result < 0) {
         mc->output_error = -ev->result;
 
     } else {
-        mc->output_size -= ev->result;
+        ngx_megapipe_taken(mc, ev->result);
     }
 
-    if (--mc->writes == 0) {
-        ngx_megapipe.nwriting--;
+    ngx_megapipe_flush_connection(mc);
 
-        ngx_megapipe_free_chain(&mc->in_flight);
-        ngx_megapipe_flush_connection(mc);
+    if (mc->shutdown && ngx_megapipe_all_asked(mc)) {
+        (void) mp_disconnect(mc->source.handle, mc->shutdown - 1);
+        mc->shutdown = 0;
     }
 
     if (mc->connection == NULL) {
@@ -344,24 +382,9 @@ ngx_megapipe_written(ngx_megapipe_conn_t *mc, struct mp_event *ev)
 
     wev = mc->connection->write;
 
-    if (!wev->ready
-        && (mc->output_error
-            || mc->output_size <= NGX_MEGAPIPE_OUTPUT_MAX / 2))
-    {
+    if (!wev->ready && (mc->output_error || ngx_megapipe_is_due(mc))) {
+        mc->told = ngx_current_msec;
         ngx_megapipe_ready(wev);
-    }
-}
-
-
-static void
-ngx_megapipe_free_chain(ngx_megapipe_segment_t **chain)
-{
-    ngx_megapipe_segment_t  *segment;
-
-    while (*chain) {
-        segment = *chain;
-        *chain = segment->next;
-        ngx_megapipe_free_segment(segment);
     }
 }
 
@@ -369,15 +392,20 @@ ngx_megapipe_free_chain(ngx_megapipe_segment_t **chain)
 void
 ngx_megapipe_free_output(ngx_megapipe_conn_t *mc)
 {
+    ngx_megapipe_segment_t  *segment;
+
     ngx_megapipe_dequeue(mc);
 
-    if (mc->writes) {
-        mc->writes = 0;
+    if (mc->writing) {
+        mc->writing = 0;
         ngx_megapipe.nwriting--;
     }
 
-    ngx_megapipe_free_chain(&mc->in_flight);
-    ngx_megapipe_free_chain(&mc->output);
+    while (mc->output) {
+        segment = mc->output;
+        mc->output = segment->next;
+        ngx_megapipe_free_segment(segment);
+    }
 }
 
 

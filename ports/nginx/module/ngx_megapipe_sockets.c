@@ -167,7 +167,12 @@ __wrap_shutdown(int fd, int how)
 
     /* behind all that has been sent */
 
-    ngx_megapipe_flush_rest(mc);
+    ngx_megapipe_flush_connection(mc);
+
+    if (!ngx_megapipe_all_asked(mc)) {
+        mc->shutdown = 1 + how;
+        return 0;
+    }
 
     return ngx_megapipe_result(mp_disconnect(mc->source.handle, how));
 }
