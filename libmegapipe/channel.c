@@ -13,6 +13,7 @@
 
 #define OPS_A_CHUNK 64
 #define HANDLES_A_CHUNK 64
+#define HANDLES_LEFT 128
 /* Some thousand years: longer is for ever. */
 #define LONGEST_US (INT64_MAX / 2)
 
@@ -66,6 +67,8 @@ MP__RARELY bool mp__ops_grow(struct mp_channel *ch)
 
 	for (int i = OPS_A_CHUNK - 1; op && i >= 0; i--)
 		SLIST_INSERT_HEAD(&ch->free_ops, &op[i], free_link);
+	if (op)
+		MP__POISON(op, OPS_A_CHUNK * sizeof(*op));
 	return op;
 }
 
@@ -75,19 +78,34 @@ MP__RARELY void mp__op_free_heap(struct mp__op *op)
 	op->iov_heap = NULL;
 }
 
-/* Handles are never given back to malloc: a stale one is found out. */
+static void poison_handle(struct mp_handle *handle)
+{
+	size_t known = offsetof(struct mp_handle, cookie);
+
+	MP__POISON((char *)handle + known, sizeof(*handle) - known);
+}
+
+/*
+ * Handles are never given back to malloc: a stale one is found out, until it is
+ * another's. That it isn't for the next so many, which stay few enough for the
+ * cache.
+ */
 struct mp_handle *mp__handle_new(struct mp_channel *ch)
 {
-	struct mp_handle *handle = LIST_FIRST(&ch->free_handles);
+	struct mp_handle *handle = STAILQ_FIRST(&ch->free_handles);
 
 	if (!handle) {
 		handle = chunk_new(ch, HANDLES_A_CHUNK * sizeof(*handle));
 		if (!handle)
 			return NULL;
-		for (int i = HANDLES_A_CHUNK - 1; i >= 0; i--)
-			LIST_INSERT_HEAD(&ch->free_handles, &handle[i], link);
+		for (int i = HANDLES_A_CHUNK - 1; i >= 0; i--) {
+			STAILQ_INSERT_HEAD(&ch->free_handles, &handle[i],
+					   free_link);
+			poison_handle(&handle[i]);
+		}
 	}
-	LIST_REMOVE(handle, link);
+	STAILQ_REMOVE_HEAD(&ch->free_handles, free_link);
+	MP__UNPOISON(handle, sizeof(*handle));
 	memset(handle, 0, sizeof(*handle));
 	handle->ch = ch;
 	handle->slot = -1;
@@ -106,8 +124,16 @@ void mp__handle_free(struct mp_handle *handle)
 
 	handle->state = MP__FREE;
 	LIST_REMOVE(handle, link);
-	LIST_INSERT_HEAD(&ch->free_handles, handle, link);
 	ch->stats.handles--;
+	STAILQ_INSERT_TAIL(&ch->left_handles, handle, free_link);
+	poison_handle(handle);
+	if (ch->nleft < HANDLES_LEFT) {
+		ch->nleft++;
+		return;
+	}
+	handle = STAILQ_FIRST(&ch->left_handles);
+	STAILQ_REMOVE_HEAD(&ch->left_handles, free_link);
+	STAILQ_INSERT_HEAD(&ch->free_handles, handle, free_link);
 }
 
 /* ------------------------------------------------------------ creation */
@@ -214,7 +240,8 @@ static struct mp_channel *channel_new(const struct mp_options *options)
 	TAILQ_INIT(&ch->completed);
 	SLIST_INIT(&ch->free_ops);
 	LIST_INIT(&ch->handles);
-	LIST_INIT(&ch->free_handles);
+	STAILQ_INIT(&ch->free_handles);
+	STAILQ_INIT(&ch->left_handles);
 	LIST_INIT(&ch->listeners);
 	TAILQ_INIT(&ch->timers);
 	return ch;

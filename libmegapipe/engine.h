@@ -53,6 +53,26 @@
 struct mp__engine;
 struct mp__queue;
 
+/*
+ * Where operations and handles lie that are free, ASan sees who uses them all
+ * the same.
+ */
+#if defined(__SANITIZE_ADDRESS__)
+#define MP__HAS_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define MP__HAS_ASAN 1
+#endif
+#endif
+#ifdef MP__HAS_ASAN
+#include <sanitizer/asan_interface.h>
+#define MP__POISON(from, size) __asan_poison_memory_region(from, size)
+#define MP__UNPOISON(from, size) __asan_unpoison_memory_region(from, size)
+#else
+#define MP__POISON(from, size) ((void)(from), (void)(size))
+#define MP__UNPOISON(from, size) ((void)(from), (void)(size))
+#endif
+
 /* ----------------------------------------------------------- operations */
 
 struct mp__op {
@@ -229,12 +249,15 @@ struct mp__listener {
 
 struct mp_handle {
 	MP__TAGGED struct mp_channel *ch;
+	enum mp__state state;
+	STAILQ_ENTRY(mp_handle) free_link;
+
+	/* from here on a free one is poisoned */
 	void *cookie;
 	int id;	  /* what the caller knows it by */
 	int fd;	  /* -1: a direct descriptor */
 	int slot; /* lwsocket, or -1 */
 	enum mp__kind kind;
-	enum mp__state state;
 	bool is_tcp;
 	bool connecting;
 	unsigned int in_flight; /* what the engine still holds */
@@ -316,7 +339,9 @@ struct mp_channel {
 	SLIST_HEAD(, mp__op) free_ops;
 	void *chunks; /* memory of ops and handles */
 	LIST_HEAD(, mp_handle) handles;
-	LIST_HEAD(, mp_handle) free_handles;
+	STAILQ_HEAD(, mp_handle) free_handles;
+	STAILQ_HEAD(, mp_handle) left_handles; /* free, but not yet reused */
+	unsigned int nleft;
 	LIST_HEAD(, mp_handle) listeners;
 	struct mp_handle **by_fd;
 	size_t by_fd_size;
@@ -533,6 +558,7 @@ MP__INLINE struct mp__op *mp__op_new(struct mp_handle *handle,
 	if (MP__UNLIKELY(SLIST_EMPTY(&ch->free_ops)) && !mp__ops_grow(ch))
 		return NULL;
 	op = SLIST_FIRST(&ch->free_ops);
+	MP__UNPOISON(op, sizeof(*op));
 	SLIST_REMOVE_HEAD(&ch->free_ops, free_link);
 	op->handle = handle;
 	op->cmd = cmd;
@@ -549,6 +575,7 @@ MP__INLINE void mp__op_free(struct mp__op *op)
 	if (MP__UNLIKELY(op->iov_heap))
 		mp__op_free_heap(op);
 	SLIST_INSERT_HEAD(&op->handle->ch->free_ops, op, free_link);
+	MP__POISON(op, sizeof(*op));
 }
 
 /* It is over: tell, unless nothing is to be told any more. */
