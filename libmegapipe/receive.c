@@ -247,13 +247,17 @@ void mp__ahead_stop(struct mp_handle *handle)
 
 /*
  * The cancel has found nothing: the receive has ended by itself, or the kernel
- * was about to try it again. If this comes late, and the handle's memory has
- * another receive that is being ended, it is cancelled twice.
+ * was about to try it again. This may come when the handle is free. If its
+ * memory is another handle's by then, whose receive is being ended, that is
+ * cancelled twice.
  */
 void mp__ahead_ending(struct mp_handle *handle, int result)
 {
-	enum mp__receiving state = handle->ahead.state;
+	enum mp__receiving state;
 
+	if (handle->state == MP__FREE)
+		return;
+	state = handle->ahead.state;
 	if (result == -ENOENT &&
 	    (state == MP__RX_ENDING || state == MP__RX_CLOSED))
 		cancel(handle);
