@@ -407,6 +407,8 @@ MP__INLINE void fill_event(struct mp__op *op, struct mp_event *ev)
 		tell_accepted(op, ev);
 	else if (op->cmd == MP_POLL)
 		op->handle->is_polling = false;
+	else if (MP__UNLIKELY(op->has_broken))
+		op->handle->unseen_breaks--;
 }
 
 MP__INLINE int dispatch_one(struct mp_channel *ch, struct mp_event *ev)

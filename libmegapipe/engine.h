@@ -91,6 +91,7 @@ struct mp__op {
 	ssize_t result;
 	uint32_t skip;	    /* MP_RECV: where in the buffer it begins */
 	bool canceled;	    /* the engine was asked to end it */
+	bool has_broken;    /* MP_WRITE, MP_SENDMSG: see unseen_breaks */
 	bool polled;	    /* waits for readiness, then is tried again */
 	bool early;	    /* MP_ACCEPT: nobody asks for it */
 	bool is_partial;    /* MP_WRITE: some of it is enough */
@@ -260,6 +261,8 @@ struct mp_handle {
 	enum mp__kind kind;
 	bool is_tcp;
 	bool connecting;
+	/* writes that broke off, and whose events aren't dispatched yet */
+	uint16_t unseen_breaks;
 	unsigned int in_flight; /* what the engine still holds */
 	uint32_t undelivered;	/* MP_ACCEPT events not dispatched yet */
 	struct mp__lane rd;

@@ -83,7 +83,8 @@
  *   the write lane (connect, write, sendmsg, disconnect, close) each do one
  *   thing after the other in the order asked for; the lanes don't wait for
  *   each other, but reads wait for a connect. A write that fails cancels the
- *   writes queued behind it (-ECANCELED); disconnect and close still happen.
+ *   writes behind it (-ECANCELED): those queued, and those that are asked for
+ *   before its event has been dispatched. Disconnect and close still happen.
  *   mp_poll() is in neither lane: it waits for nothing but what it asks for.
  *
  * Engines

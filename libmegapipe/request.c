@@ -75,11 +75,17 @@ static bool breaks_off(const struct mp__op *op, ssize_t result)
 	return result < 0 || (op->is_partial && (size_t)result < op->size);
 }
 
-/* It would be out of place. */
-static void cancel_writes_behind(struct mp_handle *handle)
+/*
+ * It would be out of place: what is asked for already, and what will be until
+ * the caller knows.
+ */
+MP__RARELY static void cancel_writes_behind(struct mp__op *broken)
 {
+	struct mp_handle *handle = broken->handle;
 	struct mp__op *op;
 
+	broken->has_broken = true;
+	handle->unseen_breaks++;
 	STAILQ_FOREACH (op, &handle->wr.ops, link)
 		if (op->cmd == MP_WRITE || op->cmd == MP_SENDMSG)
 			op->canceled = true;
@@ -156,7 +162,7 @@ void mp__op_done(struct mp__op *op, ssize_t result)
 		mp__handle_end(handle);
 	}
 	if (MP__UNLIKELY(breaks_off(op, result)))
-		cancel_writes_behind(handle);
+		cancel_writes_behind(op);
 	mp__deliver(op);
 	run_behind(handle, lane, cmd);
 }
@@ -170,7 +176,9 @@ MP__INLINE int ask_for(struct mp__op *op, enum mp_command cmd)
 	bool is_first = STAILQ_EMPTY(&lane->ops);
 
 	STAILQ_INSERT_TAIL(&lane->ops, op, link);
-	if (is_first)
+	if (cmd == MP_WRITE || cmd == MP_SENDMSG)
+		op->canceled = handle->unseen_breaks;
+	if (MP__LIKELY(is_first && !op->canceled))
 		begin(handle, lane, op);
 	else
 		mp__lane_run(handle, lane);

@@ -131,8 +131,10 @@ static bool may_end(const struct session *s)
 
 	if (f->is_torn)
 		return true;
+	/* what was promised may have failed since */
 	if (f->is_closed)
-		return s->received == f->promised || s->sent > f->consumed;
+		return s->received == f->promised || s->sent > f->consumed ||
+		       plan.features & FAILURES;
 	return may_be_refused(s);
 }
 

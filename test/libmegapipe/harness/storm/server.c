@@ -93,14 +93,28 @@ static bool has_to_do(const struct worker *w)
 	return w->nheld > 0;
 }
 
+static void ask_bell(struct worker *w)
+{
+	CHECK_IS(mp_read(w->stop, &w->stop_count, sizeof(w->stop_count)), 0);
+}
+
+static void on_bell(struct worker *w, const struct mp_event *ev)
+{
+	if (plan.features & FAILURES && ev->result < 0) {
+		ask_bell(w);
+		return;
+	}
+	CHECK_IS(ev->result, sizeof(w->stop_count));
+	w->is_stopping = true;
+}
+
 static void dispatched(struct worker *w, struct mp_event *ev)
 {
 	enum what *what = ev->cookie;
 
 	w->dispatched++;
 	if (what == &w->bell) {
-		CHECK_IS(ev->result, sizeof(w->stop_count));
-		w->is_stopping = true;
+		on_bell(w, ev);
 	} else if (*what == EAR) {
 		on_ear((struct ear *)what, ev);
 	} else {
@@ -154,7 +168,7 @@ static void begin_worker(struct worker *w)
 	LIST_INIT(&w->connections);
 	make_workers_channel(w);
 	CHECK_IS(mp_register(w->ch, w->stop_fd, &w->bell, NULL, &w->stop), 0);
-	CHECK_IS(mp_read(w->stop, &w->stop_count, sizeof(w->stop_count)), 0);
+	ask_bell(w);
 	for (unsigned int i = 0; i < plan.listeners; i++) {
 		w->ears[i] = (struct ear){ .worker = w, .number = i };
 		open_ear(&w->ears[i]);
