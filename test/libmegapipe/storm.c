@@ -162,6 +162,8 @@ static void run_round(unsigned int seed)
 	while (is_any_server())
 		await_one();
 	SYS(close(stop[0]));
+	if (shared->is_failed)
+		give_up("a child failed");
 	for (unsigned int i = 0; i < plan.listeners; i++)
 		SYS(close(listener_fds[i]));
 }

@@ -59,7 +59,20 @@ static void rest(unsigned int us)
 	nanosleep(&t, NULL);
 }
 
-/* It has all that is open, and lives on a little, or ends at once. */
+/* A child has nothing of the channels. */
+static bool is_refused(struct worker *w)
+{
+	struct connection *c = LIST_FIRST(&w->connections);
+	struct mp_event ev;
+
+	mp_destroy(w->ch);
+	return mp_dispatch(w->ch, &ev, 0) == -EPERM &&
+	       mp_flush(w->ch) == -EPERM && mp_recv(w->stop) == -EPERM &&
+	       (!c ||
+		(mp_write(c->h, "!", 1) == -EPERM && mp_close(c->h) == -EPERM));
+}
+
+/* It has the fds that are open, and lives on a little, or ends at once. */
 static void have_child(struct worker *w)
 {
 	unsigned int us = one_in(&w->dice, 2) ? roll(&w->dice, 20000) : 0;
@@ -67,6 +80,10 @@ static void have_child(struct worker *w)
 
 	if (child)
 		return;
+	if (!is_refused(w)) {
+		fprintf(stderr, "a child may use its parent's channel\n");
+		shared->is_failed = true;
+	}
 	rest(us);
 	_exit(0);
 }
