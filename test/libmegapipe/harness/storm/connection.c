@@ -114,12 +114,37 @@ static void abandon(struct connection *c)
 	forget(c);
 }
 
+/* What is in the way of an end by the rules is known by now, or never. */
+static void close_within(struct connection *c, int64_t us)
+{
+	if (us > 0 || c->nwrites || c->is_partial)
+		tear(c);
+	c->is_bounded = true;
+	CHECK_IS(mp_close_within(c->h, us), 0);
+}
+
 static void close_it(struct connection *c)
 {
+	struct dice *dice = &c->worker->dice;
+
+	if (c->is_partial)
+		tear(c);
 	promise_end(c);
+	switch (roll(dice, 6)) {
+	case 0:
+		close_within(c, 0);
+		break;
+	case 1:
+		close_within(c, 1 + roll(dice, 20000));
+		break;
+	case 2:
+		CHECK_IS(mp_close_within(c->h, -1), 0);
+		break;
+	default:
+		CHECK_IS(mp_close(c->h), 0);
+	}
 	c->is_closing = true;
 	ask_new(&c->writes, MP_CLOSE, 0);
-	CHECK_IS(mp_close(c->h), 0);
 	CHECK_IS(mp_recv(c->h), -EBADF);
 }
 
@@ -134,7 +159,7 @@ static void close_by_reset(struct connection *c)
 
 static void disconnect(struct connection *c)
 {
-	if (c->has_shut)
+	if (c->has_shut || c->is_partial)
 		return;
 	promise_end(c);
 	c->has_shut = true;
@@ -204,34 +229,66 @@ static void hold(struct worker *w, const struct mp_event *ev)
 
 /* ---------------------------------------------------------------- answering */
 
+static void write_copy(struct connection *c, struct ask *a)
+{
+	CHECK_IS(mp_send(c->h, a->bytes, a->size, MP_COPY), 0);
+	memset(a->bytes, 0xdd, a->size);
+}
+
+/* Nothing else may be written until it is known how much was. */
+static void write_some(struct connection *c, struct ask *a)
+{
+	c->is_partial = true;
+	CHECK_IS(mp_send(c->h, a->bytes, a->size, MP_PARTIAL), 0);
+}
+
 static void reply(struct connection *c, size_t size)
 {
 	struct dice *dice = &c->worker->dice;
 	struct ask *a = ask_new(&c->writes, MP_WRITE, size);
 
-	fill(a->bytes, size, c->promised);
-	c->promised += size;
+	fill(a->bytes, size, c->place);
+	c->place += size;
 	c->nwrites++;
-	if (one_in(dice, 2))
-		CHECK_IS(mp_write(c->h, a->bytes, size), 0);
-	else
+	switch (roll(dice, 6)) {
+	case 0:
+	case 1:
 		CHECK_IS(mp_writev(c->h, a->iov, cut(a, dice)), 0);
+		break;
+	case 2:
+		write_copy(c, a);
+		break;
+	case 3:
+		if (c->nwrites == 1) {
+			write_some(c, a);
+			break;
+		}
+		/* fall through */
+	default:
+		CHECK_IS(mp_write(c->h, a->bytes, size), 0);
+	}
+}
+
+/* What was promised, in one write or several. */
+static void pay(struct connection *c)
+{
+	struct dice *dice = &c->worker->dice;
+
+	while (c->place < c->promised && !c->is_partial && !c->has_failed) {
+		size_t left = c->promised - c->place;
+
+		if (left > 10 && one_in(dice, 3))
+			left = 1 + roll(dice, left - 1);
+		reply(c, left);
+	}
 }
 
 static void answer(struct connection *c)
 {
-	struct dice *dice = &c->worker->dice;
-	size_t left = c->request.reply;
-
 	if (c->has_shut || c->has_failed)
 		return;
-	if (left > 10 && one_in(dice, 3)) {
-		size_t part = 1 + roll(dice, left - 1);
-
-		reply(c, part);
-		left -= part;
-	}
-	reply(c, left);
+	c->promised += c->request.reply;
+	pay(c);
 }
 
 /* After an answer. True: the connection is there no more. */
@@ -380,7 +437,7 @@ static void check_written(struct connection *c, const struct ask *a,
 	if (result == (ssize_t)a->size)
 		return;
 	if (result == -ECANCELED) {
-		CHECK(c->has_failed);
+		CHECK(c->has_failed || c->is_bounded);
 	} else if (!is_failure(result)) {
 		if (result != -EPIPE && result != -ECONNRESET)
 			fail(__FILE__, __LINE__, "a write of %zu is %zd",
@@ -389,6 +446,27 @@ static void check_written(struct connection *c, const struct ask *a,
 	}
 	c->has_failed = true;
 	tear(c);
+}
+
+/* True: it was short, as it may be. */
+static bool was_partial(struct connection *c, const struct ask *a,
+			ssize_t result)
+{
+	bool is_short = c->is_partial && result > 0 &&
+			result < (ssize_t)a->size;
+
+	c->is_partial = false;
+	if (is_short)
+		c->place -= a->size - result;
+	return is_short;
+}
+
+static void on_closed(struct connection *c, ssize_t result)
+{
+	CHECK(result == 0 || (result == -ETIMEDOUT && c->is_bounded));
+	CHECK_IS(c->nreads, 0);
+	CHECK_IS(c->nwrites, 0);
+	CHECK(!c->is_watched);
 }
 
 static void on_written(struct connection *c, const struct mp_event *ev)
@@ -400,11 +478,10 @@ static void on_written(struct connection *c, const struct mp_event *ev)
 	CHECK_IS(ev->cmd, a->cmd);
 	if (ev->cmd == MP_WRITE) {
 		c->nwrites--;
-		check_written(c, a, ev->result);
+		if (!was_partial(c, a, ev->result))
+			check_written(c, a, ev->result);
 	} else if (ev->cmd == MP_CLOSE) {
-		CHECK_IS(ev->result, 0);
-		CHECK_IS(c->nreads, 0);
-		CHECK_IS(c->nwrites, 0);
+		on_closed(c, ev->result);
 	} else {
 		CHECK(ev->result == 0 || ev->result == -ENOTCONN);
 	}
@@ -413,6 +490,8 @@ static void on_written(struct connection *c, const struct mp_event *ev)
 		forget(c);
 	else if (c->has_failed && !had_failed && !c->is_closing)
 		close_by_reset(c);
+	else if (!c->is_closing)
+		pay(c);
 }
 
 /* Off the channel, and on it again as an fd. True: it is gone. */

@@ -78,8 +78,13 @@ static void on_accept(struct ear *e, const struct mp_event *ev)
 {
 	struct worker *w = e->worker;
 
-	if (ev->result < 0)
-		fail(__FILE__, __LINE__, "an accept is %zd", ev->result);
+	if (ev->result < 0) {
+		if (!(plan.features & (FAULTS | FAILURES | FEW_FDS)) ||
+		    !is_scarce(ev->result))
+			fail(__FILE__, __LINE__, "an accept is %zd",
+			     ev->result);
+		return; /* it is tried again */
+	}
 	CHECK((ev->result >= MP_LWSOCKET_BASE) == e->is_lwsocket);
 	if (ev->accept.peer)
 		CHECK_IS(ev->accept.peer->sa_family, AF_INET);

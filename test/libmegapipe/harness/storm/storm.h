@@ -176,7 +176,11 @@ struct connection {
 	};
 	uint32_t have; /* bytes of head */
 	uint32_t body; /* to come */
-	uint64_t received, promised;
+	uint64_t received;
+	uint64_t promised, place; /* ... of what is written next */
+	bool is_partial;	  /* that is known when the write is over */
+	bool is_bounded;	  /* closing gives up on writes */
+	bool is_watched;	  /* an mp_poll() is in flight */
 	LIST_ENTRY(connection) link;
 };
 
