@@ -444,7 +444,7 @@ int mp__fetch(struct mp_channel *ch, int64_t deadline_us)
 }
 
 /* A fetch can bring nothing that is an event: then wait for the rest. */
-static int fetch_event(struct mp_channel *ch, int64_t deadline_us)
+MP__INLINE int fetch_event(struct mp_channel *ch, int64_t deadline_us)
 {
 	int ret;
 
@@ -481,6 +481,17 @@ int mp_dispatch(struct mp_channel *ch, struct mp_event *ev, int64_t timeout_us)
 	if (TAILQ_EMPTY(&ch->completed))
 		return fetch_and_dispatch(ch, ev, timeout_us);
 	return dispatch_one(ch, ev);
+}
+
+int mp_wait(struct mp_channel *ch, int64_t timeout_us)
+{
+	if (!ch || timeout_us < -1)
+		return -EINVAL;
+	if (!mp__is_owner(ch))
+		return -EPERM;
+	if (!TAILQ_EMPTY(&ch->completed))
+		return 1;
+	return fetch_event(ch, deadline_of(timeout_us));
 }
 
 int mp_pending(const struct mp_channel *ch)

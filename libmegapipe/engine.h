@@ -93,6 +93,8 @@ struct mp__op {
 	bool canceled;	    /* the engine was asked to end it */
 	bool has_broken;    /* MP_WRITE, MP_SENDMSG: see unseen_breaks */
 	bool polled;	    /* waits for readiness, then is tried again */
+	bool changed;	    /* MP_POLL: to other events, since it started */
+	bool repeats;	    /* uring: likewise, the request doesn't end alone */
 	bool early;	    /* MP_ACCEPT: nobody asks for it */
 	bool is_partial;    /* MP_WRITE: some of it is enough */
 	bool at_position;   /* uring: offset is the position, and moves it */
@@ -374,9 +376,15 @@ struct mp__engine {
 	int (*attach)(struct mp_handle *handle);
 	void (*detach)(struct mp_handle *handle);
 
-	/* Begin; ends with mp__op_done(), from within start() perhaps. */
+	/*
+	 * Begin; ends with mp__op_done() (MP_POLL: mp__poll_done()), from
+	 * within start() perhaps.
+	 */
 	void (*start)(struct mp__op *op);
-	/* End what was started, soon. mp__op_done() still comes. */
+	/*
+	 * End what was started, soon. That it is done still comes, perhaps from
+	 * within, and may bring a result all the same.
+	 */
 	void (*cancel)(struct mp__op *op);
 
 	/* Accept one (or, multi, any number): mp__accepted(). */
@@ -471,6 +479,7 @@ int mp__not_in_child(void *memory, size_t size);
 
 /* request.c */
 void mp__op_done(struct mp__op *op, ssize_t result);
+void mp__poll_done(struct mp__op *op, ssize_t result);
 void mp__lane_run(struct mp_handle *handle, struct mp__lane *lane);
 void mp__lane_cancel(struct mp_handle *handle, struct mp__lane *lane);
 

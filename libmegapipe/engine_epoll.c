@@ -469,7 +469,7 @@ static void run_poll(struct mp__watch *w, struct mp__op *op)
 		if (!n)
 			return;
 	}
-	mp__op_done(op, n);
+	mp__poll_done(op, n);
 }
 
 /*
@@ -546,7 +546,10 @@ static void epoll_start(struct mp__op *op)
 /* Closing isn't given up: nobody else would close the file. */
 static void epoll_cancel(struct mp__op *op)
 {
-	mp__op_done(op, op->cmd == MP_CLOSE ? attempt(op) : -ECANCELED);
+	if (op->cmd == MP_POLL)
+		mp__poll_done(op, -ECANCELED);
+	else
+		mp__op_done(op, op->cmd == MP_CLOSE ? attempt(op) : -ECANCELED);
 }
 
 static void epoll_accept(struct mp__queue *q)

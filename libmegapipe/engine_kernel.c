@@ -671,7 +671,10 @@ static void op_completed(struct mp__op *op, const struct megapipe_completion *c)
 	}
 	if (op->cmd == MP_RECV && result > 0)
 		op->buffer = c->info;
-	mp__op_done(op, result);
+	if (MP__UNLIKELY(op->cmd == MP_POLL))
+		mp__poll_done(op, result);
+	else
+		mp__op_done(op, result);
 }
 
 MP__INLINE void *whose(const struct mp_channel *ch,

@@ -175,6 +175,24 @@ void mp__uring_target(struct io_uring_sqe *sqe, const struct mp_handle *handle)
 	}
 }
 
+/*
+ * End one request of a handle, by user_data. A completion of its own comes only
+ * if none was found: it has ended by itself, or the kernel was about to try it
+ * again. Then missed() looks what is still to be ended, if the handle has
+ * something. This may come when the handle is free, or another: then what is
+ * being ended there may be cancelled twice.
+ */
+void mp__uring_end(struct mp_handle *handle, void *object, enum mp__tag tag)
+{
+	struct io_uring_sqe *sqe =
+		mp__uring_sqe(handle->ch, handle, MP__TAG_ENDING);
+
+	sqe->opcode = IORING_OP_ASYNC_CANCEL;
+	sqe->flags = IOSQE_CQE_SKIP_SUCCESS;
+	sqe->fd = -1;
+	sqe->addr = (uintptr_t)object | tag;
+}
+
 /* By user_data; its own completion comes only if nothing was found. */
 void mp__uring_cancel(struct mp_channel *ch, void *object, enum mp__tag tag)
 {
@@ -311,6 +329,7 @@ static void prepare(struct io_uring_sqe *sqe, struct mp__op *op)
 	case MP_POLL:
 		sqe->opcode = IORING_OP_POLL_ADD;
 		sqe->poll32_events = op->events;
+		sqe->len = op->repeats ? IORING_POLL_ADD_MULTI : 0;
 		break;
 	case MP_CLOSE:
 		prepare_close(sqe, op->handle->slot, op->handle->fd < 0);
@@ -381,13 +400,35 @@ static void uring_start(struct mp__op *op)
 		free_slot(handle);
 }
 
+static void end_op(struct mp__op *op)
+{
+	mp__uring_end(op->handle, op, op->polled ? MP__TAG_POLL : MP__TAG_OP);
+}
+
+/* Closing isn't given up: nobody else would close the file. */
 static void uring_cancel(struct mp__op *op)
 {
-	struct mp_handle *handle = op->handle;
+	if (op->cmd != MP_CLOSE && !mp__ahead_cancel(op))
+		end_op(op);
+}
 
-	if (!mp__ahead_cancel(op))
-		mp__uring_cancel(handle->ch, op,
-				 op->polled ? MP__TAG_POLL : MP__TAG_OP);
+static void end_again(struct mp__lane *lane)
+{
+	struct mp__op *op = STAILQ_FIRST(&lane->ops);
+	bool is_told = op && op->cmd == MP_POLL && op->result;
+
+	if (lane->busy && (op->canceled || op->changed || is_told))
+		uring_cancel(op);
+}
+
+static void missed(struct mp_handle *handle, int result)
+{
+	if (result != -ENOENT || handle->state == MP__FREE)
+		return;
+	mp__ahead_missed(handle);
+	end_again(&handle->rd);
+	end_again(&handle->wr);
+	end_again(&handle->poll);
 }
 
 /* A non-blocking file that io_uring doesn't wait for: wait, then retry. */
@@ -434,11 +475,46 @@ static void take_buffer(struct mp__op *op, int result, unsigned int flags)
 	}
 }
 
+/*
+ * io_uring tells POLLRDHUP always. If it isn't asked for, and all there is, the
+ * rest is awaited by a request that repeats, or it would be told at once again.
+ * Of that the first that was asked for counts, and ends it.
+ */
+static void poll_completed(struct mp__op *op, int result, unsigned int flags)
+{
+	bool goes_on = flags & IORING_CQE_F_MORE;
+
+	if (result > 0)
+		result &= op->events | POLLERR | POLLHUP | POLLNVAL;
+	if (result && !op->result && goes_on)
+		end_op(op);
+	if (result > 0)
+		op->result = result;
+	if (goes_on)
+		return;
+	if (op->result)
+		result = op->result;
+	op->repeats = !result;
+	if (!result && !op->canceled && !op->changed)
+		mp__uring_submit_op(op);
+	else
+		mp__poll_done(op, result ? result : -ECANCELED);
+}
+
+MP__RARELY static void closed(struct mp__op *op, int result)
+{
+	if (!mp__ahead_close(op, result))
+		mp__op_done(op, result);
+}
+
 static void op_completed(struct mp__op *op, int result, unsigned int flags)
 {
+	if (op->cmd == MP_POLL) {
+		poll_completed(op, result, flags);
+		return;
+	}
 	if (op->cmd == MP_CLOSE) {
-		if (!mp__ahead_close(op, result))
-			mp__op_done(op, result);
+		closed(op, result);
 		return;
 	}
 	move_position(op, result);
@@ -521,7 +597,7 @@ static void complete(const struct io_uring_cqe *cqe)
 		mp__ahead_received(object, cqe->res, cqe->flags);
 		break;
 	case MP__TAG_ENDING:
-		mp__ahead_ending(object, cqe->res);
+		missed(object, cqe->res);
 		break;
 	case MP__TAG_PEER:
 		mp__uring_named(object, cqe->res);

@@ -370,13 +370,14 @@ int mp_sendmsg(struct mp_handle *handle, const struct msghdr *msg);
 int mp_disconnect(struct mp_handle *handle, int how);
 
 /*
- * Close the file after the writes asked for before, and leave the channel.
- * Reads in flight end with -ECANCELED. Accepting stops, and no connection that
- * was accepted is lost: MP_ACCEPT events still come for them, and for those
- * that mp_accept() with count 0 has kept. Nothing may be asked of the handle
- * any more (-EBADF); the MP_CLOSE event is its last, and the memory of the
- * cookie may go then. A peer that takes nothing holds up the writes, and so the
- * close, for as long as it likes.
+ * Close the file after the writes asked for before, and leave the channel. Each
+ * of these writes has its own event before MP_CLOSE: its result, or -ECANCELED
+ * behind one that failed. Reads in flight end with -ECANCELED. Accepting stops,
+ * and no connection that was accepted is lost: MP_ACCEPT events still come for
+ * them, and for those that mp_accept() with count 0 has kept. Nothing may be
+ * asked of the handle any more (-EBADF); the MP_CLOSE event is its last, and
+ * the memory of the cookie may go then. A peer that takes nothing holds up the
+ * writes, and so the close, for as long as it likes.
  */
 int mp_close(struct mp_handle *handle);
 
@@ -397,16 +398,28 @@ int mp_close_within(struct mp_handle *handle, int64_t us);
 
 /*
  * Tell once when the file is ready for some of events: POLLIN, POLLOUT,
- * POLLRDHUP of <poll.h>; POLLRDHUP, POLLERR and POLLHUP count always.
- * Result: those of them that hold, as poll() would say. For files that
- * somebody else's code reads and writes: an epoll instance, the socket of a
- * library. What is ready when asked is told at once. Ask again after each
- * event. Not for a handle that receives by mp_recv(): what the channel has of
- * it already isn't seen. mp_close() ends it with -ECANCELED.
- *   -EBUSY  asked before, and that event hasn't been dispatched yet
+ * POLLRDHUP of <poll.h>; POLLERR and POLLHUP count always. Result: those of
+ * them that hold, as poll() would say. For files that somebody else's code
+ * reads and writes: an epoll instance, the socket of a library. What is ready
+ * when asked is told at once. Ask again after each event; asked before its
+ * event has been dispatched, it waits for these events instead, and there is
+ * still one event. mp_close() ends it with -ECANCELED.
+ *
+ * On a handle that receives by mp_recv(), what the channel has of it already
+ * isn't seen by POLLIN. POLLRDHUP alone may be used beside it: it tells that
+ * the peer has ended (POLLRDHUP) or reset (POLLHUP, POLLERR) the connection
+ * while nothing is received, even behind bytes that nobody has asked for yet.
  *   -EPERM  a disk file: it is always ready
  */
 int mp_poll(struct mp_handle *handle, short events);
+
+/*
+ * End what is in flight of one command: MP_READ, MP_RECV, MP_RECVMSG or
+ * MP_POLL. Each such operation still has its event: -ECANCELED, or its result
+ * if that came first. No byte is lost: what -ECANCELED has left is given by the
+ * next one that reads, or is found in the fd of mp_lwsocket_to_fd().
+ */
+int mp_cancel(struct mp_handle *handle, enum mp_command cmd);
 
 /* --------------------------------------------------------------- events */
 
@@ -444,6 +457,12 @@ struct mp_event {
 int mp_dispatch(struct mp_channel *ch, struct mp_event *ev, int64_t timeout_us);
 
 /*
+ * The same, but the event is left for the next mp_dispatch(): for what is to be
+ * done between waiting and handling, such as reading the clock.
+ */
+int mp_wait(struct mp_channel *ch, int64_t timeout_us);
+
+/*
  * 1: the next mp_dispatch() finds an event in memory. 0: it would flush and
  * fetch, so an event loop can do what else is due before that.
  */
@@ -459,8 +478,10 @@ int mp_flush(struct mp_channel *ch);
  * fd, which is returned. The handle is gone, as by mp_unregister(), but the
  * connection lives on in the fd. Of the handle of an fd, that fd is returned:
  * the way to leave the channel without losing received bytes.
- *   -EBUSY  operations are in flight, or bytes have been received ahead: ask
- *           for them with mp_recv(), or try again later
+ *   -EBUSY  operations are in flight or have events to be dispatched, or bytes
+ *           have been received ahead (engine uring): ask for them with
+ *           mp_recv(), which brings them without waiting. Who always has a
+ *           receive in flight ends it by mp_cancel() first.
  */
 int mp_lwsocket_to_fd(struct mp_handle *handle);
 

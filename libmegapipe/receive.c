@@ -226,41 +226,21 @@ static void arm(struct mp_handle *handle)
 	handle->in_flight++;
 }
 
-static void cancel(struct mp_handle *handle)
-{
-	struct io_uring_sqe *sqe =
-		mp__uring_sqe(handle->ch, handle, MP__TAG_ENDING);
-
-	sqe->opcode = IORING_OP_ASYNC_CANCEL;
-	sqe->flags = IOSQE_CQE_SKIP_SUCCESS;
-	sqe->fd = -1;
-	sqe->addr = (uintptr_t)handle | MP__TAG_AHEAD;
-}
-
 void mp__ahead_stop(struct mp_handle *handle)
 {
 	if (handle->ahead.state != MP__RX_ARMED)
 		return;
 	enter(handle, MP__RX_ENDING);
-	cancel(handle);
+	mp__uring_end(handle, handle, MP__TAG_AHEAD);
 }
 
-/*
- * The cancel has found nothing: the receive has ended by itself, or the kernel
- * was about to try it again. This may come when the handle is free. If its
- * memory is another handle's by then, whose receive is being ended, that is
- * cancelled twice.
- */
-void mp__ahead_ending(struct mp_handle *handle, int result)
+/* A cancel has found nothing: if it was this one's, it is asked for again. */
+void mp__ahead_missed(struct mp_handle *handle)
 {
-	enum mp__receiving state;
+	enum mp__receiving state = handle->ahead.state;
 
-	if (handle->state == MP__FREE)
-		return;
-	state = handle->ahead.state;
-	if (result == -ENOENT &&
-	    (state == MP__RX_ENDING || state == MP__RX_CLOSED))
-		cancel(handle);
+	if (state == MP__RX_ENDING || state == MP__RX_CLOSED)
+		mp__uring_end(handle, handle, MP__TAG_AHEAD);
 }
 
 /* -------------------------------------------------------------- closing */

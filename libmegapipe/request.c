@@ -53,18 +53,27 @@ void mp__lane_run(struct mp_handle *handle, struct mp__lane *lane)
 	}
 }
 
-/* What has begun is asked to end; what hasn't ends behind it, in order. */
-void mp__lane_cancel(struct mp_handle *handle, struct mp__lane *lane)
+/*
+ * Those of one command, or of all (0). What has begun is asked to end; what
+ * hasn't ends behind it, in order.
+ */
+static void cancel_some(struct mp_handle *handle, struct mp__lane *lane,
+			enum mp_command cmd)
 {
 	struct mp__op *op, *head = STAILQ_FIRST(&lane->ops);
 	bool was_canceled = head && head->canceled;
 
 	STAILQ_FOREACH (op, &lane->ops, link)
-		op->canceled = true;
+		op->canceled |= !cmd || op->cmd == cmd;
 	if (!lane->busy)
 		mp__lane_run(handle, lane);
-	else if (!was_canceled)
+	else if (!was_canceled && head->canceled)
 		handle->ch->engine->cancel(head);
+}
+
+void mp__lane_cancel(struct mp_handle *handle, struct mp__lane *lane)
+{
+	cancel_some(handle, lane, 0);
 }
 
 /* What was to follow a write that failed, or that did some of it only. */
@@ -165,6 +174,25 @@ void mp__op_done(struct mp__op *op, ssize_t result)
 		cancel_writes_behind(op);
 	mp__deliver(op);
 	run_behind(handle, lane, cmd);
+}
+
+/* The same of MP_POLL. Changed since, what has ended was for other events. */
+void mp__poll_done(struct mp__op *op, ssize_t result)
+{
+	struct mp_handle *handle = op->handle;
+	bool was_changed = op->changed;
+
+	if (result > 0)
+		result &= op->events | POLLERR | POLLHUP | POLLNVAL;
+	op->changed = false;
+	op->result = 0;
+	if (!was_changed || op->canceled || (result && result != -ECANCELED)) {
+		mp__op_done(op, result);
+		return;
+	}
+	handle->poll.busy = false;
+	handle->in_flight--;
+	mp__lane_run(handle, &handle->poll);
 }
 
 /* --------------------------------------------------------------- calls */
@@ -460,6 +488,34 @@ int mp_disconnect(struct mp_handle *handle, int how)
 	return ask(op);
 }
 
+/* It has ended, and nobody knows yet: as if it hadn't. */
+static void forget_poll(struct mp_handle *handle)
+{
+	struct mp__op *op;
+
+	STAILQ_FOREACH (op, &handle->completed, link)
+		if (op->cmd == MP_POLL)
+			break;
+	STAILQ_REMOVE(&handle->completed, op, mp__op, link);
+	TAILQ_REMOVE(&handle->ch->completed, op, in_channel);
+	mp__op_free(op);
+}
+
+/* The engine is asked to end it, which brings it back here to wait again. */
+static int change_poll(struct mp__op *op, short events)
+{
+	struct mp_channel *ch = op->handle->ch;
+
+	bool is_ending = op->canceled || op->changed;
+
+	op->events = events;
+	op->canceled = false;
+	op->changed = op->handle->poll.busy;
+	if (op->changed && !is_ending)
+		ch->engine->cancel(op);
+	return mp__push(ch);
+}
+
 int mp_poll(struct mp_handle *handle, short events)
 {
 	struct mp__op *op;
@@ -471,12 +527,33 @@ int mp_poll(struct mp_handle *handle, short events)
 		return -EINVAL;
 	if (handle->kind == MP__DISK)
 		return -EPERM;
-	if (handle->is_polling)
-		return -EBUSY;
+	op = STAILQ_FIRST(&handle->poll.ops);
+	if (op)
+		return change_poll(op, events);
 	op = mp__op_new(handle, MP_POLL);
 	if (!op)
 		return -ENOMEM;
-	op->events = events | POLLRDHUP;
+	if (handle->is_polling)
+		forget_poll(handle);
+	op->events = events;
 	handle->is_polling = true;
 	return ask(op);
+}
+
+static bool can_cancel(enum mp_command cmd)
+{
+	return cmd == MP_READ || cmd == MP_RECV || cmd == MP_RECVMSG ||
+	       cmd == MP_POLL;
+}
+
+int mp_cancel(struct mp_handle *handle, enum mp_command cmd)
+{
+	int ret = mp__check(handle);
+
+	if (ret)
+		return ret;
+	if (!can_cancel(cmd))
+		return -EINVAL;
+	cancel_some(handle, mp__lane_of(handle, cmd), cmd);
+	return mp__push(handle->ch);
 }

@@ -39,7 +39,7 @@ enum mp__tag {
 	MP__TAG_AHEAD, /* struct mp_handle, its multishot receive */
 	MP__TAG_COMMAND,
 	MP__TAG_PEER,	/* struct mp__op, an accepted connection's */
-	MP__TAG_ENDING, /* struct mp_handle, the cancel of its receive */
+	MP__TAG_ENDING, /* struct mp_handle, a cancel of something of it */
 	MP__TAG_MASK = MP__TAGGED_ALIGN - 1,
 };
 
@@ -47,6 +47,7 @@ struct io_uring_sqe *mp__uring_sqe(struct mp_channel *ch, void *object,
 				   enum mp__tag tag);
 void mp__uring_target(struct io_uring_sqe *sqe, const struct mp_handle *handle);
 void mp__uring_cancel(struct mp_channel *ch, void *object, enum mp__tag tag);
+void mp__uring_end(struct mp_handle *handle, void *object, enum mp__tag tag);
 void mp__uring_submit_op(struct mp__op *op);
 unsigned int mp__uring_reap(struct mp_channel *ch, unsigned int max);
 
@@ -87,7 +88,7 @@ bool mp__feed(struct mp_channel *ch);
 void mp__ahead_read(struct mp__op *op);
 bool mp__ahead_cancel(struct mp__op *op);
 void mp__ahead_stop(struct mp_handle *handle);
-void mp__ahead_ending(struct mp_handle *handle, int result);
+void mp__ahead_missed(struct mp_handle *handle);
 bool mp__ahead_can_close(const struct mp_handle *handle);
 bool mp__ahead_close(struct mp__op *op, int result);
 void mp__ahead_single_done(struct mp_handle *handle);

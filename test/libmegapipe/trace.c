@@ -322,7 +322,7 @@ static void use_bell(struct bell *b)
 	} else if (what < 4) {
 		ring_or_hush(b);
 	} else if (what < 8) {
-		CHECK_IS(mp_poll(b->h, POLLIN), b->is_watched ? -EBUSY : 0);
+		CHECK_IS(mp_poll(b->h, POLLIN), 0);
 		b->is_watched = true;
 	} else if (what == 8) {
 		CHECK_IS(mp_close(b->h), 0);
