@@ -1,0 +1,66 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { buffer } from 'node:stream/consumers';
+import { setTimeout } from 'node:timers/promises';
+import { execa } from 'execa';
+import { afterEach, expect, test } from 'vitest';
+import { freePort } from '../../src/bench/free-port.js';
+import { buildDir } from '../../src/paths.js';
+
+const running: { kill(signal: 'SIGKILL'): boolean }[] = [];
+
+afterEach(() => {
+  for (const example of running.splice(0)) example.kill('SIGKILL');
+});
+
+function start(name: string, port: number) {
+  const example = execa(join(buildDir, 'libmegapipe', name), [String(port)], { reject: false });
+  running.push(example);
+  return example;
+}
+
+/** A connection, as soon as somebody listens. */
+async function connected(port: number) {
+  for (;;) {
+    const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
+    const error = await once(socket, 'connect').then(
+      () => undefined,
+      (error: unknown) => error,
+    );
+    if (!error) return socket;
+    await setTimeout(20);
+  }
+}
+
+/** What comes back of many messages, in pieces that meet the connection before, while and after it moves. */
+async function echoed(port: number, message: (i: number) => Buffer) {
+  const socket = await connected(port);
+  const back = buffer(socket);
+  for (let i = 0; i < 200; i++) {
+    socket.write(message(i));
+    if (i % 10 === 0) await setTimeout(1);
+  }
+  socket.end();
+  return back;
+}
+
+test('handover moves connections in the midst of messages, and loses none', async () => {
+  const port = await freePort();
+  start('handover', port);
+  const message = (i: number) => Buffer.alloc(1 + ((i * 997) % 9000), i);
+  const whole = Buffer.concat(Array.from({ length: 200 }, (_, i) => message(i)));
+  const all = await Promise.all(Array.from({ length: 20 }, () => echoed(port, message)));
+  for (const back of all) expect(back.equals(whole)).toBe(true);
+});
+
+test('nested-epoll runs another event loop beside its connections', async () => {
+  const port = await freePort();
+  const example = start('nested-epoll', port);
+  for (let i = 0; i < 3; i++) expect(await buffer(await connected(port))).toHaveLength(0);
+  for await (const line of createInterface({ input: example.stdout }))
+    if (line.endsWith(': 3 connections')) break;
+  example.kill('SIGTERM');
+  expect(await example).toMatchObject({ exitCode: 0 });
+});
