@@ -41,7 +41,6 @@ struct mp_channel *mp_channel_new(u32 max_lwsockets)
 
 	if (!ch)
 		return ERR_PTR(-ENOMEM);
-	ch->task = get_task_struct(current);
 	ch->mm = current->mm;
 	mutex_init(&ch->ending);
 	init_llist_head(&ch->ready);
@@ -53,7 +52,6 @@ struct mp_channel *mp_channel_new(u32 max_lwsockets)
 	ch->process.ops = &mp_process_ops;
 	ret = mmu_notifier_register(&ch->process, ch->mm);
 	if (ret) {
-		put_task_struct(ch->task);
 		kfree(ch);
 		return ERR_PTR(ret);
 	}
@@ -139,12 +137,26 @@ void mp_channel_free(struct mp_channel *ch)
 	/* ends it, where the process hasn't */
 	mmu_notifier_unregister(&ch->process, ch->mm);
 	mp_channel_end(ch);
-	put_task_struct(ch->task);
+	if (ch->task)
+		put_task_struct(ch->task);
 	kfree(ch);
 }
 
-int mp_channel_buffers(struct mp_channel *ch, const struct megapipe_buffers *b)
+/* Who comes first has it. */
+struct task_struct *mp_channel_take(struct mp_channel *ch)
 {
+	mutex_lock(&ch->ending);
+	if (!ch->task)
+		smp_store_release(&ch->task, get_task_struct(current));
+	mutex_unlock(&ch->ending);
+	return ch->task;
+}
+
+static int mp_set_buffers(struct mp_channel *ch,
+			  const struct megapipe_buffers *b)
+{
+	if (ch->has_ended)
+		return -ESHUTDOWN;
 	if (ch->buffers.count)
 		return -EBUSY;
 	if (b->reserved || !b->count || b->count > MEGAPIPE_BUFFERS_MAX ||
@@ -159,6 +171,18 @@ int mp_channel_buffers(struct mp_channel *ch, const struct megapipe_buffers *b)
 		.stride = b->stride,
 	};
 	return 0;
+}
+
+/* Of a channel that nobody runs yet, or by its owner. */
+int mp_channel_buffers(struct mp_channel *ch, const struct megapipe_buffers *b)
+{
+	int ret = -EPERM;
+
+	mutex_lock(&ch->ending);
+	if (!ch->task || ch->task == current)
+		ret = mp_set_buffers(ch, b);
+	mutex_unlock(&ch->ending);
+	return ret;
 }
 
 /* --------------------------------------------------------- completions */

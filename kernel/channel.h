@@ -173,6 +173,7 @@ static inline bool mp_has_room(const struct mp_channel *ch)
 struct mp_channel *mp_channel_new(u32 max_lwsockets);
 void mp_channel_end(struct mp_channel *ch);
 void mp_channel_free(struct mp_channel *ch);
+struct task_struct *mp_channel_take(struct mp_channel *ch);
 int mp_channel_buffers(struct mp_channel *ch,
 		       const struct megapipe_buffers *buffers);
 void mp_copy_completions(struct mp_channel *ch);

@@ -64,8 +64,13 @@ static int mp_ioctl_setup(struct file *file, void __user *arg)
 static int mp_ioctl_buffers(struct mp_channel *ch, void __user *arg)
 {
 	struct megapipe_buffers buffers;
-	int ret = MP_COPY_IN(buffers, arg);
+	int ret;
 
+	if (!ch)
+		return -ENOTCONN;
+	if (ch->mm != current->mm)
+		return -EPERM;
+	ret = MP_COPY_IN(buffers, arg);
 	return ret ? ret : mp_channel_buffers(ch, &buffers);
 }
 
@@ -125,11 +130,18 @@ static int mp_ioctl_stats(struct mp_channel *ch, void __user *arg)
 }
 
 /* One channel, one thread, one program. */
-static int mp_check_owner(const struct mp_channel *ch)
+static int mp_check_owner(struct mp_channel *ch)
 {
+	struct task_struct *task;
+
 	if (!ch)
 		return -ENOTCONN;
-	if (ch->task != current || ch->mm != current->mm)
+	if (ch->mm != current->mm)
+		return -EPERM;
+	task = smp_load_acquire(&ch->task);
+	if (unlikely(!task))
+		task = mp_channel_take(ch);
+	if (task != current)
 		return -EPERM;
 	return ch->has_ended ? -ESHUTDOWN : 0;
 }
@@ -144,8 +156,6 @@ static long mp_ioctl_of_owner(struct mp_channel *ch, unsigned int cmd,
 	switch (cmd) {
 	case MEGAPIPE_IOC_RUN:
 		return mp_ioctl_run(ch, arg);
-	case MEGAPIPE_IOC_BUFFERS:
-		return mp_ioctl_buffers(ch, arg);
 	case MEGAPIPE_IOC_REGISTER:
 		return mp_ioctl_register(ch, arg);
 	case MEGAPIPE_IOC_FD:
@@ -170,8 +180,9 @@ static long mp_ioctl(struct file *file, unsigned int cmd, unsigned long value)
 		return mp_ioctl_info(arg);
 	case MEGAPIPE_IOC_SETUP:
 		return ch ? -EBUSY : mp_ioctl_setup(file, arg);
-	case MEGAPIPE_IOC_RUN:
 	case MEGAPIPE_IOC_BUFFERS:
+		return mp_ioctl_buffers(ch, arg);
+	case MEGAPIPE_IOC_RUN:
 	case MEGAPIPE_IOC_REGISTER:
 	case MEGAPIPE_IOC_FD:
 	case MEGAPIPE_IOC_SOCKET:

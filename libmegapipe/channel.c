@@ -438,6 +438,7 @@ MP__RARELY static int fetch_timed(struct mp_channel *ch, int64_t deadline_us)
 
 int mp__fetch(struct mp_channel *ch, int64_t deadline_us)
 {
+	ch->is_used = true;
 	if (TAILQ_EMPTY(&ch->timers))
 		return ch->engine->fetch(ch, deadline_us);
 	return fetch_timed(ch, deadline_us);

@@ -153,27 +153,47 @@ void mp__uring_named(struct mp__op *op, int result)
 
 /* ------------------------------------------------------------------ probe */
 
-/* Linux 6.7, unless somebody forbids commands: it is tried out. */
-bool mp__uring_has_options(struct mp__ring *ring)
+/* The answer to a socket option that is asked for as a command. */
+static bool try_option(struct mp__ring *ring, int fd)
 {
 	struct mp__wait wait = { .get = true, .wait_nr = 1, .deadline_us = -1 };
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), type = 0;
+	struct io_uring_sqe *sqe = mp__ring_sqe(ring);
 	struct io_uring_cqe cqe = { .res = -1 };
-	struct io_uring_sqe *sqe;
-	int ret;
+	int type = 0, ret;
 
-	if (fd < 0 || !mp__ring_has_op(ring, IORING_OP_URING_CMD)) {
-		if (fd >= 0)
-			close(fd);
-		return false;
-	}
-	sqe = mp__ring_sqe(ring);
 	sqe->fd = fd;
 	prepare_option(sqe, MP__SOCKET_GETSOCKOPT, SOL_SOCKET, SO_TYPE, &type,
 		       sizeof(type));
 	do {
 		ret = mp__ring_enter(ring, &wait);
 	} while (!mp__ring_take(ring, &cqe) && (!ret || ret == -EINTR));
-	close(fd);
 	return cqe.res == sizeof(type) && type == SOCK_STREAM;
+}
+
+/*
+ * Linux 6.7, unless somebody forbids commands: it is tried out, once. Not with
+ * the channel's ring, which is that thread's which enters it first.
+ */
+bool mp__uring_has_options(void)
+{
+	static enum { UNKNOWN, NO, YES } known;
+	struct mp__ring ring;
+	bool has;
+	int fd;
+
+	if (__atomic_load_n(&known, __ATOMIC_RELAXED))
+		return __atomic_load_n(&known, __ATOMIC_RELAXED) == YES;
+	fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return false;
+	if (mp__ring_create(&ring, 1, 1)) {
+		close(fd);
+		return false;
+	}
+	has = mp__ring_has_op(&ring, IORING_OP_URING_CMD) &&
+	      try_option(&ring, fd);
+	mp__ring_destroy(&ring);
+	close(fd);
+	__atomic_store_n(&known, has ? YES : NO, __ATOMIC_RELAXED);
+	return has;
 }

@@ -334,6 +334,7 @@ struct mp__buffers {
 struct mp_channel {
 	const struct mp__engine *engine;
 	uint64_t owner;		  /* mp__thread_id of that thread */
+	bool is_used;		  /* it can't get another owner */
 	pthread_mutex_t fds_lock; /* see fork.c */
 	LIST_ENTRY(mp_channel) link;
 	struct mp_options options; /* as in force */

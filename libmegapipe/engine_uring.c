@@ -71,7 +71,7 @@ static int uring_create(struct mp_channel *ch)
 	ch->priv = u;
 	TAILQ_INIT(&u->starved);
 	ch->is_direct = has_direct(&u->ring) && !register_slots(ch);
-	u->has_options = mp__uring_has_options(&u->ring);
+	u->has_options = mp__uring_has_options();
 	return 0;
 }
 
@@ -97,7 +97,7 @@ static int uring_probe(struct mp_engine_info *info)
 	mp__tell_feature(info, true, "multishot-receive");
 	mp__tell_feature(info, true, "buffer-ring");
 	mp__tell_feature(info, has_direct(&ring), "direct-descriptors");
-	mp__tell_feature(info, mp__uring_has_options(&ring), "socket-options");
+	mp__tell_feature(info, mp__uring_has_options(), "socket-options");
 	mp__tell_feature(info, ring.features & MP__FEAT_MIN_TIMEOUT,
 			 "minimum-wait");
 	mp__tell_feature(info, mp__steering_works(), "partition");

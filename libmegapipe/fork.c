@@ -25,6 +25,9 @@
 #define FDS_A_PAGE 65536
 #define PAGES 16384
 
+/* The owner of a parent's channel in a child. */
+#define NOBODY UINT64_MAX
+
 _Thread_local uint64_t mp__thread_id;
 static uint64_t last_thread_id;
 
@@ -166,7 +169,11 @@ static void close_own(char *page, int first)
 /* The locks are the parent's, whose thread this one isn't. */
 static void after_fork_in_child(void)
 {
+	struct mp_channel *ch;
+
 	mp__thread_id = 0;
+	LIST_FOREACH (ch, &channels, link)
+		ch->owner = NOBODY;
 	for (int i = 0; i < npages; i++)
 		if (own[i])
 			close_own(own[i], i * FDS_A_PAGE);
@@ -186,21 +193,45 @@ static void watch_forks(void)
 				      after_fork_in_child);
 }
 
+static uint64_t this_thread(void)
+{
+	if (!mp__thread_id)
+		mp__thread_id = __atomic_add_fetch(&last_thread_id, 1,
+						   __ATOMIC_RELAXED);
+	return mp__thread_id;
+}
+
 /* A new channel is this thread's. */
 int mp__fork_join(struct mp_channel *ch)
 {
 	pthread_once(&watch_once, watch_forks);
 	if (watch_error)
 		return watch_error;
-	if (!mp__thread_id)
-		mp__thread_id = __atomic_add_fetch(&last_thread_id, 1,
-						   __ATOMIC_RELAXED);
-	ch->owner = mp__thread_id;
+	ch->owner = this_thread();
 	ch->fds_lock = (pthread_mutex_t)PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
 	pthread_mutex_lock(&channels_lock);
 	LIST_INSERT_HEAD(&channels, ch, link);
 	pthread_mutex_unlock(&channels_lock);
 	return 0;
+}
+
+int mp_adopt(struct mp_channel *ch)
+{
+	int ret = 0;
+
+	if (!ch)
+		return -EINVAL;
+	if (mp__is_owner(ch))
+		return 0;
+	pthread_mutex_lock(&channels_lock);
+	if (ch->owner == NOBODY)
+		ret = -EPERM;
+	else if (ch->is_used)
+		ret = -EBUSY;
+	else
+		ch->owner = this_thread();
+	pthread_mutex_unlock(&channels_lock);
+	return ret;
 }
 
 void mp__fork_leave(struct mp_channel *ch)

@@ -187,6 +187,7 @@ int mp_register(struct mp_channel *ch, int fd, void *cookie,
 		return -EINVAL;
 	if (!mp__is_owner(ch))
 		return -EPERM;
+	ch->is_used = true;
 	handle = mp__handle_new(ch);
 	if (!handle)
 		return -ENOMEM;

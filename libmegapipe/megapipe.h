@@ -41,11 +41,11 @@
  *
  * Threads
  *
- *   A channel belongs to the thread that created it: only that thread may
- *   use the channel and its handles. Different channels are independent. To
- *   wake a channel from elsewhere, write to an eventfd that is registered
- *   with it. A thread destroys its channel before it ends: later nobody can,
- *   and connections stay open until the process ends.
+ *   A channel belongs to the thread that created or adopted it: only that
+ *   thread may use the channel and its handles. Different channels are
+ *independent. To wake a channel from elsewhere, write to an eventfd that is
+ *registered with it. A thread destroys its channel before it ends: later nobody
+ *can, and connections stay open until the process ends.
  *
  * fork()
  *
@@ -203,6 +203,16 @@ struct mp_options {
  *   -ENODEV  engine "kernel": the module isn't loaded
  */
 int mp_create(const struct mp_options *options, struct mp_channel **ch);
+
+/*
+ * Become the owner of a channel that another thread has made: a program can
+ * make the channels of its threads before it starts them, and knows then
+ * whether it can have them. The channel must be unused: neither mp_register()
+ * nor mp_dispatch() was called. 0 without effect for the owner.
+ *   -EBUSY  it has been used
+ *   -EPERM  it is the parent's, and we are a child
+ */
+int mp_adopt(struct mp_channel *ch);
 
 /*
  * End everything in flight, close the channel's lwsockets and accept queues

@@ -16,9 +16,10 @@
  * One thread submits and its completions are posted when it asks for them,
  * not by interrupting it: anything else costs half the throughput.
  */
-#define SETUP_FLAGS                                                \
-	(IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | \
-	 IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP)
+#define SETUP_FLAGS                                                           \
+	(IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |            \
+	 IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP | \
+	 IORING_SETUP_R_DISABLED)
 
 #define NEEDED_FEATURES                                                       \
 	(IORING_FEAT_SINGLE_MMAP | IORING_FEAT_NODROP | IORING_FEAT_EXT_ARG | \
@@ -85,7 +86,6 @@ static void register_self(struct mp__ring *ring)
 		.data = ring->fd,
 	};
 
-	ring->enter_fd = ring->fd;
 	if (mp__ring_register(ring, IORING_REGISTER_RING_FDS, &self, 1) != 1)
 		return;
 	ring->enter_fd = self.offset;
@@ -116,7 +116,7 @@ int mp__ring_create(struct mp__ring *ring, unsigned int requests,
 	}
 	ring->features = p.features;
 	point_into(ring, &p);
-	register_self(ring);
+	ring->enter_fd = ring->fd;
 	return 0;
 }
 
@@ -194,6 +194,17 @@ static int why_back(const struct mp__ring *ring, const struct mp__wait *wait)
 	return mp__left_us(wait->deadline_us) ? -EINTR : -ETIME;
 }
 
+/* By the thread that enters first: from then on it is the only one. */
+MP__RARELY static int enable(struct mp__ring *ring)
+{
+	int ret =
+		mp__ring_register(ring, IORING_REGISTER_ENABLE_RINGS, NULL, 0);
+
+	if (!ret)
+		register_self(ring);
+	return ret;
+}
+
 int mp__ring_enter(struct mp__ring *ring, const struct mp__wait *wait)
 {
 	unsigned int flags = ring->enter_flags;
@@ -211,5 +222,7 @@ int mp__ring_enter(struct mp__ring *ring, const struct mp__wait *wait)
 		      wait->get ? &arg : NULL, wait->get ? sizeof(arg) : 0);
 	if (ret > 0)
 		return why_back(ring, wait);
+	if (ret < 0 && errno == EBADFD && !enable(ring))
+		return mp__ring_enter(ring, wait);
 	return ret < 0 ? -errno : 0;
 }

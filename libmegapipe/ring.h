@@ -53,6 +53,7 @@ struct mp__ring {
 	size_t sqes_size;
 };
 
+/* Any thread may register with it, until one enters: then it is that one's. */
 int mp__ring_create(struct mp__ring *ring, unsigned int requests,
 		    unsigned int completions);
 void mp__ring_destroy(struct mp__ring *ring);

@@ -69,7 +69,7 @@ MP__IS_TAGGABLE(struct mp__queue);
 MP__IS_TAGGABLE(struct mp__command);
 
 int mp__uring_install_fd(struct mp_channel *ch, unsigned int slot);
-bool mp__uring_has_options(struct mp__ring *ring);
+bool mp__uring_has_options(void);
 int mp__uring_setsockopt(struct mp_handle *handle, int level, int name,
 			 const void *value, socklen_t len);
 int mp__uring_getsockopt(struct mp_handle *handle, int level, int name,

@@ -12,7 +12,8 @@
  *
  *   A channel is an open file of /dev/megapipe on which MEGAPIPE_IOC_SETUP was
  *   done, once (then -EBUSY); before, other ioctls are -ENOTCONN. It belongs to
- *   the thread that did it: they fail with -EPERM from other threads, from
+ *   the process that did it, and to its thread that does the first of them
+ *   but MEGAPIPE_IOC_BUFFERS: they fail with -EPERM from other threads, from
  *   children, and after execve(). MEGAPIPE_IOC_INFO can always be asked.
  *
  *   It ends when it is closed for the last time, by MEGAPIPE_IOC_END (after

@@ -22,6 +22,11 @@ struct conn {
 	struct mp_event message; /* what is being sent back */
 };
 
+struct server {
+	struct mp_channel *ch;
+	int cpu;
+};
+
 static int listener;
 
 static void check(int result, const char *what)
@@ -56,18 +61,19 @@ static void handle_event(struct mp_channel *ch, struct mp_event *ev)
 	}
 }
 
-static void *serve(void *cpu)
+static void *serve(void *arg)
 {
+	struct server *server = arg;
+	struct mp_channel *ch = server->ch;
 	struct mp_handle *accepting;
-	struct mp_channel *ch;
 	struct mp_event ev;
 	cpu_set_t mask;
 	int result;
 
 	CPU_ZERO(&mask);
-	CPU_SET((long)cpu, &mask);
+	CPU_SET(server->cpu, &mask);
 	pthread_setaffinity_np(pthread_self(), sizeof(mask), &mask);
-	check(mp_create(NULL, &ch), "create");
+	check(mp_adopt(ch), "adopt");
 	check(mp_register(ch, listener, NULL, &mask, &accepting), "register");
 	mp_accept(accepting, MP_ACCEPT_ALL, true);
 	while ((result = mp_dispatch(ch, &ev, -1)) >= 0 || result == -EINTR)
@@ -83,6 +89,8 @@ int main(int argc, char **argv)
 		.sin_family = AF_INET,
 		.sin_port = htons(argc > 1 ? atoi(argv[1]) : 7777),
 	};
+	long n = sysconf(_SC_NPROCESSORS_ONLN);
+	struct server servers[n];
 	int on = 1;
 	pthread_t thread;
 
@@ -91,8 +99,13 @@ int main(int argc, char **argv)
 	if (bind(listener, (struct sockaddr *)&address, sizeof(address)) ||
 	    listen(listener, 4096))
 		err(1, "listen");
-	for (long cpu = 0; cpu < sysconf(_SC_NPROCESSORS_ONLN); cpu++)
-		check(-pthread_create(&thread, NULL, serve, (void *)cpu),
+	/* All or none: then the threads can rely on it. */
+	for (int i = 0; i < n; i++) {
+		servers[i].cpu = i;
+		check(mp_create(NULL, &servers[i].ch), "create");
+	}
+	for (int i = 0; i < n; i++)
+		check(-pthread_create(&thread, NULL, serve, &servers[i]),
 		      "thread");
 	pause();
 }

@@ -22,13 +22,25 @@ static void *use(void *arg)
 	return arg;
 }
 
-/* One that makes a channel and is gone: it is nobody's then. */
+/* One that uses a channel first and is gone: it is nobody's then. */
 static void *make(void *arg)
 {
 	int *made = arg;
 
+	struct megapipe_run run = { 0 };
+
 	*made = new_channel();
+	CHECK_IS(try_run(*made, &run), 0);
 	return NULL;
+}
+
+/* A channel is made by one thread, and used by another, whose it is then. */
+static void *use_first(void *arg)
+{
+	struct megapipe_run run = { 0 };
+
+	CHECK_IS(try_run(*(int *)arg, &run), 0);
+	return arg;
 }
 
 static void run_thread(void *(*run)(void *), void *arg)
@@ -56,6 +68,10 @@ void test(void)
 	run_thread(use, NULL);
 	check_echo(ch, h, 1, pair[1]);
 	run_thread(make, &made);
+	CHECK_IS(try_run(made, &run), -EPERM);
+	SYS(close(made));
+	made = new_channel();
+	run_thread(use_first, &made);
 	CHECK_IS(try_run(made, &run), -EPERM);
 	SYS(close(made));
 	/* closing is everybody's, though */
