@@ -244,6 +244,11 @@ static struct mp_channel *channel_new(const struct mp_options *options)
 	STAILQ_INIT(&ch->left_handles);
 	LIST_INIT(&ch->listeners);
 	TAILQ_INIT(&ch->timers);
+	TAILQ_INIT(&ch->lw.line);
+	TAILQ_INIT(&ch->failed);
+	ch->lw.level = MP__LW_ANY;
+	ch->lw.high = UINT32_MAX;
+	ch->retry.expire = mp__accept_retry;
 	return ch;
 }
 

@@ -28,7 +28,7 @@
 #ifdef __SANITIZE_ADDRESS__
 #define MP__ASSERT(x) ((x) ? (void)0 : abort())
 #else
-#define MP__ASSERT(x) ((void)0)
+#define MP__ASSERT(x) ((void)(0 && (x)))
 #endif
 #define MP__LIKELY(x) __builtin_expect(!!(x), 1)
 #define MP__UNLIKELY(x) __builtin_expect(!!(x), 0)
@@ -215,20 +215,36 @@ struct mp__link {
 	TAILQ_ENTRY(mp_handle) waiting;
 };
 
+/* What an accept queue waits for (queue.c has the table of transitions). */
+enum mp__queue_state {
+	MP__QUEUE_IDLE,
+	MP__QUEUE_ACCEPTING, /* armed: accepts */
+	MP__QUEUE_POLLING,   /* armed: a poll, which takes nothing */
+	MP__QUEUE_READY,     /* has a connection, and has to wait for others
+				that may be the last one wanted */
+	MP__QUEUE_IN_LINE,   /* has a connection, and waits for an lwsocket */
+	MP__QUEUE_TAKING,    /* armed: an accept of what is there */
+	MP__QUEUE_STOPPING,  /* armed, and was told to end */
+	MP__QUEUE_FAILING,   /* likewise, and is tried again later */
+	MP__QUEUE_FAILED,    /* waits for the channel's retry timer */
+	MP__QUEUE_DRAINING,  /* closing; armed: an accept of what is there */
+	MP__QUEUE_DRAINED,   /* closing, nothing is left to be taken */
+};
+
 /* One accept queue: the listening socket itself, or a clone for one CPU. */
 struct mp__queue {
 	MP__TAGGED struct mp_handle *handle;
 	int fd;
 	bool is_clone;
-	bool is_own;	/* no other handle accepts from it */
-	uint32_t armed; /* accepts that the engine has */
-	bool multi;	/* ... one, until told otherwise */
-	bool stopping;	/* ... and was told */
-	bool draining;	/* ... but only of what it holds: closing */
-	bool is_drained;
+	bool is_own; /* no other handle accepts from it */
+	enum mp__queue_state state;
+	bool polls;	  /* what is armed is a poll */
+	bool multi;	  /* ... an accept of any number */
+	uint32_t armed;	  /* requests that the engine has */
+	uint32_t cancels; /* ... that end these */
+	int result;	  /* of what ended last */
 	unsigned int drains;
-	unsigned int backlog;
-	unsigned int reserved; /* lwsockets that it may take before we know */
+	TAILQ_ENTRY(mp__queue) link;  /* in line, or failed */
 	struct sockaddr_storage peer; /* of what is accepted now, if it is */
 	socklen_t peer_len;	      /* ... known already */
 	struct mp__watch watch;
@@ -236,16 +252,22 @@ struct mp__queue {
 	uint32_t number;
 };
 
+TAILQ_HEAD(mp__queues, mp__queue);
+
 struct mp__listener {
 	int family;
 	struct mp__queue *queues;
 	unsigned int nqueues;
 	uint32_t wanted; /* connections, or MP_ACCEPT_ALL */
 	bool is_lwsocket;
-	bool is_paused;	      /* all lwsockets are in use */
-	bool was_asked;	      /* for connections, ever */
-	struct mp__ops early; /* accepted, and not asked for (any more) */
-	uint64_t group;	      /* key of the claim on CPUs, or 0 */
+	bool is_counted;       /* its queues are, among those of lwsockets */
+	bool was_asked;	       /* for connections, ever */
+	unsigned int requests; /* that the engine has */
+	unsigned int accepts;  /* ... of these, those that take connections */
+	unsigned int naming;   /* connections whose peer's name is asked for */
+	int64_t told_us;       /* when it was told of a shortage; 0: never */
+	struct mp__ops early;  /* accepted, and not asked for (any more) */
+	uint64_t group;	       /* key of the claim on CPUs, or 0 */
 	cpu_set_t claim;
 	LIST_ENTRY(mp_handle) link;
 };
@@ -265,7 +287,7 @@ struct mp_handle {
 	bool connecting;
 	/* writes that broke off, and whose events aren't dispatched yet */
 	uint16_t unseen_breaks;
-	unsigned int in_flight; /* what the engine still holds */
+	unsigned int in_flight; /* operations that the engine has */
 	uint32_t undelivered;	/* MP_ACCEPT events not dispatched yet */
 	struct mp__lane rd;
 	struct mp__lane wr;
@@ -291,6 +313,14 @@ static inline bool mp__is_socket(const struct mp_handle *handle)
 	return handle->kind == MP__STREAM || handle->kind == MP__MESSAGES;
 }
 
+/* May the engine still report something of it? */
+static inline bool mp__is_in_flight(const struct mp_handle *handle)
+{
+	const struct mp__listener *l = handle->listener;
+
+	return handle->in_flight || (l && (l->requests || l->naming));
+}
+
 /* -------------------------------------------------------------- channel */
 
 enum mp__lwstate {
@@ -308,6 +338,25 @@ struct mp__lwsocket {
 	bool is_tcp;
 	uint8_t family;
 	uint32_t next_free;
+};
+
+/* How queues of lwsockets wait, by how many lwsockets are free. */
+enum mp__lw_level {
+	MP__LW_BY_POLL, /* with none reserved */
+	MP__LW_ONE,	/* with one accept */
+	MP__LW_SEVERAL, /* with as many as the engine likes */
+	MP__LW_ANY,	/* with accepts of any number */
+};
+
+struct mp__lw {
+	struct mp__queues line; /* have a connection each */
+	enum mp__lw_level level;
+	uint32_t low;	   /* with fewer free it is another level */
+	uint32_t high;	   /* so it is with as many */
+	uint32_t own;	   /* queues that want lwsockets and suit multi */
+	uint32_t shared;   /* ... that don't */
+	uint32_t multis;   /* accepts of any number that are armed */
+	uint32_t reserved; /* for others that are armed */
 };
 
 /*
@@ -353,9 +402,14 @@ struct mp_channel {
 	size_t by_fd_size;
 	struct mp__lwsocket *lwsockets;
 	uint32_t lw_free; /* head of the free list; hidden fds only */
-	uint32_t lw_reserved;
-	bool is_direct; /* lwsockets are direct descriptors */
-	bool is_urgent; /* waits are not moderated: a caller waits with us */
+	bool is_direct;	  /* lwsockets are direct descriptors */
+	bool is_urgent;	  /* waits are not moderated: a caller waits with us */
+	struct mp__lw lw;
+	uint32_t accepts_ahead;	  /* connections that the engine may have taken
+				     with accepts of any number, untold */
+	struct mp__queues failed; /* accept queues that are tried again */
+	struct mp__timer retry;	  /* ... then */
+	uint32_t retry_us;	  /* ... after that long, the next time */
 	struct mp__buffers buffers;
 	struct mp__timers timers; /* the first to expire is first */
 	struct mp_stats stats;
@@ -388,9 +442,14 @@ struct mp__engine {
 	 */
 	void (*cancel)(struct mp__op *op);
 
-	/* Accept one (or, multi, any number): mp__accepted(). */
+	/*
+	 * Accept one (or, multi, any number; or, mp__queue_is_nowait(), what
+	 * is there); wait for one to come, and take none; end what the queue
+	 * has. Results go to mp__accepted(), never from within these calls.
+	 */
 	uint32_t accepts; /* how many at once from a shared queue */
-	void (*accept)(struct mp__queue *queue);
+	int (*accept)(struct mp__queue *queue);
+	int (*accept_poll)(struct mp__queue *queue);
 	void (*accept_stop)(struct mp__queue *queue);
 
 	/*
@@ -499,11 +558,44 @@ int mp__listener_new(struct mp_handle *handle, const cpu_set_t *cpu_mask);
 void mp__listener_free(struct mp_handle *handle);
 void mp__listener_stop(struct mp_handle *handle);
 void mp__listener_close(struct mp_handle *handle);
-bool mp__listener_drain(struct mp_handle *handle);
 void mp__accepted_discard(struct mp__op *op);
-void mp__accepted(struct mp__queue *queue, int result, bool more);
+void mp__accept_one(struct mp__queue *q, int fd);
+void mp__accept_report(struct mp__queue *q, int error);
+void mp__accept_failed(struct mp__queue *q, int error);
 void mp__accept_named(struct mp__op *op);
-void mp__accept_resume(struct mp_channel *ch);
+
+/* queue.c */
+void mp__queue_arm(struct mp__queue *q);
+void mp__queue_stop(struct mp__queue *q);
+void mp__queues_count(struct mp_handle *handle);
+bool mp__queues_drain(struct mp_handle *handle);
+uint32_t mp__queue_share(const struct mp__queue *q);
+void mp__accepted(struct mp__queue *queue, int result, bool more);
+void mp__accept_canceled(struct mp__queue *queue, bool is_missed);
+void mp__accept_retry(struct mp__timer *timer);
+void mp__accept_freed(struct mp_channel *ch);
+
+static inline bool mp__queue_is_ending(const struct mp__queue *q)
+{
+	return q->state == MP__QUEUE_STOPPING || q->state == MP__QUEUE_FAILING;
+}
+
+/* Its accept takes what is there, or nothing. */
+static inline bool mp__queue_is_nowait(const struct mp__queue *q)
+{
+	return q->state == MP__QUEUE_TAKING || q->state == MP__QUEUE_DRAINING;
+}
+
+/*
+ * Mostly, only a queue of our own may be accepted from without an end. Where
+ * the kernel wakes one of those who wait at a shared queue, always the one who
+ * came first, he would get all connections. Who asks for one at a time goes to
+ * the end of the line.
+ */
+static inline bool mp__queue_suits_multi(const struct mp__queue *q)
+{
+	return q->is_own || q->handle->ch->engine->is_fair;
+}
 
 /* lwsocket.c */
 int mp__lwsockets_create(struct mp_channel *ch);
@@ -515,8 +607,7 @@ void mp__lwsocket_close(struct mp_channel *ch, unsigned int slot);
 /* partition.c */
 int mp__partition(struct mp_handle *handle, const cpu_set_t *cpu_mask);
 void mp__partition_end(struct mp__listener *listener);
-void mp__queue_add(struct mp_handle *handle, int fd, unsigned int backlog);
-unsigned int mp__backlog(int fd);
+void mp__queue_add(struct mp_handle *handle, int fd);
 bool mp__steering_works(void);
 enum mp__fork { MP__BEFORE_FORK, MP__IN_PARENT, MP__IN_CHILD };
 void mp__partition_fork(enum mp__fork when);

@@ -43,6 +43,7 @@ struct epoll_engine {
 	struct place *places; /* from 1 on */
 	uint32_t nplaces;
 	uint32_t free_place; /* or 0 */
+	bool has_ended;	     /* accepts, in this fetch */
 	struct epoll_event events[EVENTS];
 };
 
@@ -492,25 +493,69 @@ static int accept_one(struct mp__queue *q)
 	return fd;
 }
 
+/* What was armed, and not what is armed when that has ended. */
+static void end_accepts(struct mp__queue *q)
+{
+	engine_of(q->handle->ch)->has_ended = true;
+	for (uint32_t n = q->armed; n; n--)
+		mp__accepted(q, -ECANCELED, false);
+}
+
+/* True: it has told. */
+static bool poll_queue(struct mp__watch *w)
+{
+	struct pollfd pfd = { .fd = w->queue->fd, .events = POLLIN };
+
+	if (!w->readable)
+		return false;
+	w->handle->ch->stats.crossings++;
+	w->readable = poll(&pfd, 1, 0) != 0;
+	if (w->readable)
+		mp__accepted(w->queue, POLLIN, false);
+	return w->readable;
+}
+
+/* True: it has had its turn, and there may be more. */
+static bool accept_some(struct mp__watch *w)
+{
+	struct mp__queue *q = w->queue;
+	uint32_t most = mp__queue_share(q);
+
+	if (most > ACCEPTS_A_TURN)
+		most = ACCEPTS_A_TURN;
+	for (uint32_t i = 0; i < most; i++) {
+		int fd;
+
+		if (!q->armed || q->polls || mp__queue_is_ending(q) ||
+		    !w->readable)
+			return false;
+		w->handle->ch->stats.crossings++;
+		fd = accept_one(q);
+		if (fd < 0 && errno == EAGAIN) {
+			w->readable = false;
+			if (!mp__queue_is_nowait(q))
+				return false;
+		}
+		mp__accepted(q, fd < 0 ? -errno : fd, fd >= 0 && q->multi);
+	}
+	return true;
+}
+
 MP__RARELY static void run_accept(struct mp__watch *w)
 {
 	struct mp__queue *q = w->queue;
 	struct mp_channel *ch = w->handle->ch;
 
-	for (int i = 0; q->armed && w->readable; i++) {
-		int fd;
-
-		if (i == ACCEPTS_A_TURN) {
+	if (!q->armed)
+		return;
+	if (mp__queue_is_ending(q)) {
+		end_accepts(q);
+		return;
+	}
+	if (q->polls ? poll_queue(w) : accept_some(w)) {
+		if (q->armed)
 			enqueue(ch, w);
-			return;
-		}
-		ch->stats.crossings++;
-		fd = accept_one(q);
-		if (fd < 0 && errno == EAGAIN && !q->draining) {
-			w->readable = false;
-			break;
-		}
-		mp__accepted(q, fd < 0 ? -errno : fd, fd >= 0 && q->multi);
+		return;
 	}
 	if (q->armed && !w->queued) {
 		int ret = watch(ch, w);
@@ -552,7 +597,7 @@ static void epoll_cancel(struct mp__op *op)
 		mp__op_done(op, op->cmd == MP_CLOSE ? attempt(op) : -ECANCELED);
 }
 
-static void epoll_accept(struct mp__queue *q)
+static int epoll_accept(struct mp__queue *q)
 {
 	struct mp_channel *ch = q->handle->ch;
 	struct mp__watch *w = watch_of(q);
@@ -563,21 +608,21 @@ static void epoll_accept(struct mp__queue *q)
 		w->queue = q;
 		make_nonblocking(ch, q->fd);
 	}
-	if (q->draining)
+	if (mp__queue_is_nowait(q))
 		w->readable = true;
 	ch->unflushed++;
 	enqueue(ch, w);
+	return 0;
 }
 
 static void epoll_accept_stop(struct mp__queue *q)
 {
-	for (uint32_t n = q->armed; n; n--)
-		mp__accepted(q, -ECANCELED, false);
+	enqueue(q->handle->ch, watch_of(q));
 }
 
 static bool epoll_can_close(const struct mp_handle *handle)
 {
-	return !handle->in_flight;
+	return !mp__is_in_flight(handle);
 }
 
 static void epoll_quiesce(struct mp_handle *handle)
@@ -719,12 +764,15 @@ static void retry_connects(struct mp__timer *timer)
 static int epoll_fetch(struct mp_channel *ch, int64_t deadline_us)
 {
 	struct epoll_engine *e = engine_of(ch);
+	const struct mp__timer *first = TAILQ_FIRST(&ch->timers);
 	uint64_t before = ch->stats.fetched;
 	bool is_idle;
 	int n;
 
+	e->has_ended = false;
 	epoll_flush(ch);
-	is_idle = TAILQ_EMPTY(&ch->completed) && TAILQ_EMPTY(&e->ready);
+	is_idle = TAILQ_EMPTY(&ch->completed) && TAILQ_EMPTY(&e->ready) &&
+		  !e->has_ended && first == TAILQ_FIRST(&ch->timers);
 	n = wait_events(ch, is_idle ? mp__left_us(deadline_us) : 0);
 	for (int i = 0; i < n; i++)
 		mark_ready(ch, &e->events[i]);
@@ -783,6 +831,7 @@ const struct mp__engine mp__engine_epoll = {
 	.cancel = epoll_cancel,
 	.accepts = 1,
 	.accept = epoll_accept,
+	.accept_poll = epoll_accept,
 	.accept_stop = epoll_accept_stop,
 	.can_close = epoll_can_close,
 	.quiesce = epoll_quiesce,

@@ -34,6 +34,8 @@
  * operation tells; that of an lwsocket is its number.
  */
 #define COOKIE_FILE (1ULL << 63)
+#define COOKIE_QUEUE (1ULL << 62)
+#define COOKIE_FLAGS (COOKIE_FILE | COOKIE_QUEUE)
 
 TAILQ_HEAD(mp__handles, mp_handle);
 
@@ -155,6 +157,7 @@ static int kernel_create(struct mp_channel *ch)
 	}
 	ch->priv = e;
 	ch->is_direct = true;
+	ch->accepts_ahead = COMPLETIONS_MAX;
 	return 0;
 }
 
@@ -563,20 +566,26 @@ static void kernel_quiesce(struct mp_handle *handle)
 
 /* -------------------------------------------------------------- accepting */
 
-static void kernel_accept(struct mp__queue *q)
+static int register_queue(struct mp__queue *q)
+{
+	int ret = q->is_in_module ?
+			  0 :
+			  register_fd(q->handle->ch, q->fd,
+				      (uintptr_t)q | COOKIE_QUEUE, &q->number);
+
+	if (!ret)
+		q->is_in_module = true;
+	return ret;
+}
+
+static int kernel_accept(struct mp__queue *q)
 {
 	struct mp_channel *ch = q->handle->ch;
 	struct megapipe_command *cmd;
+	int ret = register_queue(q);
 
-	if (!q->is_in_module) {
-		int ret = register_fd(ch, q->fd, (uintptr_t)q, &q->number);
-
-		if (ret) {
-			mp__accepted(q, ret, false);
-			return;
-		}
-		q->is_in_module = true;
-	}
+	if (ret)
+		return ret;
 	cmd = command(ch, MEGAPIPE_OP_ACCEPT, q->number);
 	ch->unflushed++;
 	cmd->len = q->multi ? 0 : 1;
@@ -584,14 +593,26 @@ static void kernel_accept(struct mp__queue *q)
 		cmd->flags |= MEGAPIPE_F_LWSOCKET;
 	if (ch->options.accept_peer)
 		cmd->flags |= MEGAPIPE_F_PEER;
-	if (q->draining)
+	if (mp__queue_is_nowait(q))
 		cmd->flags |= MEGAPIPE_F_NOWAIT;
+	return 0;
+}
+
+static int kernel_accept_poll(struct mp__queue *q)
+{
+	int ret = register_queue(q);
+
+	if (ret)
+		return ret;
+	command(q->handle->ch, MEGAPIPE_OP_POLL, q->number)->arg = POLLIN;
+	q->handle->ch->unflushed++;
+	return 0;
 }
 
 static void kernel_accept_stop(struct mp__queue *q)
 {
 	command(q->handle->ch, MEGAPIPE_OP_CANCEL, q->number)->arg =
-		MEGAPIPE_LANE_READ;
+		q->polls ? MEGAPIPE_LANE_POLL : MEGAPIPE_LANE_READ;
 }
 
 static void take_peer(struct mp__queue *q, const struct megapipe_completion *c)
@@ -618,8 +639,9 @@ static void accepted(struct mp__queue *q, const struct megapipe_completion *c)
 {
 	int64_t result = c->result;
 
-	take_peer(q, c);
-	if (result >= 0 && q->handle->listener->is_lwsocket) {
+	if (c->op == MEGAPIPE_OP_ACCEPT)
+		take_peer(q, c);
+	if (result >= 0 && !q->polls && q->handle->listener->is_lwsocket) {
 		result &= MEGAPIPE_PLACE_MASK;
 		q->handle->ch->lwsockets[result].number = c->result;
 	}
@@ -681,7 +703,7 @@ MP__INLINE void *whose(const struct mp_channel *ch,
 		       const struct megapipe_completion *c)
 {
 	if (c->cookie & COOKIE_FILE)
-		return (void *)(uintptr_t)(c->cookie & ~COOKIE_FILE);
+		return (void *)(uintptr_t)(c->cookie & ~COOKIE_FLAGS);
 	return ch->lwsockets[c->cookie & MEGAPIPE_PLACE_MASK].handle;
 }
 
@@ -693,7 +715,7 @@ static void complete_all(struct mp_channel *ch)
 		const struct megapipe_completion *c =
 			&e->completions[e->from++];
 
-		if (c->op == MEGAPIPE_OP_ACCEPT)
+		if (c->cookie & COOKIE_QUEUE)
 			accepted(whose(ch, c), c);
 		else
 			op_completed(op_of(whose(ch, c), c->op), c);
@@ -920,6 +942,7 @@ const struct mp__engine mp__engine_kernel = {
 	.accepts = 1,
 	.is_fair = true,
 	.accept = kernel_accept,
+	.accept_poll = kernel_accept_poll,
 	.accept_stop = kernel_accept_stop,
 	.can_close = kernel_can_close,
 	.quiesce = kernel_quiesce,

@@ -72,6 +72,8 @@ static int uring_create(struct mp_channel *ch)
 	TAILQ_INIT(&u->starved);
 	ch->is_direct = has_direct(&u->ring) && !register_slots(ch);
 	u->has_options = mp__uring_has_options();
+	/* they are in the completion queue, where else */
+	ch->accepts_ahead = ch->options.completions;
 	return 0;
 }
 
@@ -543,7 +545,21 @@ static void op_completed(struct mp__op *op, int result, unsigned int flags)
 
 /* ------------------------------------------------------------ accepting */
 
-static void uring_accept(struct mp__queue *q)
+/* Its completion is waited for: by then it may have found nothing. */
+static void uring_accept_stop(struct mp__queue *q)
+{
+	struct io_uring_sqe *sqe =
+		mp__uring_sqe(q->handle->ch, q, MP__TAG_CANCEL);
+
+	q->cancels++;
+	q->handle->listener->requests++;
+	sqe->opcode = IORING_OP_ASYNC_CANCEL;
+	sqe->fd = -1;
+	sqe->addr = (uintptr_t)q | MP__TAG_QUEUE;
+	sqe->cancel_flags = IORING_ASYNC_CANCEL_ALL;
+}
+
+static int uring_accept(struct mp__queue *q)
 {
 	struct mp_channel *ch = q->handle->ch;
 	struct io_uring_sqe *sqe = mp__uring_sqe(ch, q, MP__TAG_QUEUE);
@@ -557,13 +573,20 @@ static void uring_accept(struct mp__queue *q)
 	else
 		sqe->accept_flags = SOCK_CLOEXEC;
 	/* What is there is accepted at once; then it would wait for more. */
-	if (q->draining)
-		mp__uring_cancel(ch, q, MP__TAG_QUEUE);
+	if (mp__queue_is_nowait(q))
+		uring_accept_stop(q);
+	return 0;
 }
 
-static void uring_accept_stop(struct mp__queue *q)
+static int uring_accept_poll(struct mp__queue *q)
 {
-	mp__uring_cancel(q->handle->ch, q, MP__TAG_QUEUE);
+	struct io_uring_sqe *sqe =
+		mp__uring_sqe(q->handle->ch, q, MP__TAG_QUEUE);
+
+	sqe->opcode = IORING_OP_POLL_ADD;
+	sqe->fd = q->fd;
+	sqe->poll32_events = POLLIN;
+	return 0;
 }
 
 /* ------------------------------------------------------ direct descriptors */
@@ -606,7 +629,10 @@ static void complete(const struct io_uring_cqe *cqe)
 		command->result = cqe->res;
 		command->is_done = true;
 		break;
-	default: /* of a cancel or close: there is nobody to tell */
+	case MP__TAG_CANCEL:
+		mp__accept_canceled(object, cqe->res < 0);
+		break;
+	default: /* of another cancel, or a close: there is nobody to tell */
 		break;
 	}
 }
@@ -762,6 +788,7 @@ const struct mp__engine mp__engine_uring = {
 	.cancel = uring_cancel,
 	.accepts = 16,
 	.accept = uring_accept,
+	.accept_poll = uring_accept_poll,
 	.accept_stop = uring_accept_stop,
 	.can_close = mp__ahead_can_close,
 	.quiesce = mp__ahead_stop,

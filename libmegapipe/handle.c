@@ -247,7 +247,7 @@ static void await_end(struct mp_handle *handle)
 	struct mp_channel *ch = handle->ch;
 
 	ch->is_urgent = true;
-	while (handle->in_flight)
+	while (mp__is_in_flight(handle))
 		if (mp__fetch(ch, mp__now_us() + MP__CANCEL_AGAIN_US) == -ETIME)
 			mp__cancel_again(handle);
 	ch->is_urgent = false;
@@ -333,7 +333,7 @@ static int settle(struct mp_handle *handle)
 
 	ch->engine->quiesce(handle);
 	ch->is_urgent = true;
-	while (handle->in_flight)
+	while (mp__is_in_flight(handle))
 		mp__fetch(ch, -1);
 	ch->is_urgent = false;
 	if (ch->engine == &mp__engine_uring && handle->ahead.count)

@@ -77,7 +77,7 @@ void mp__lwsocket_forget(struct mp_channel *ch, unsigned int slot)
 		lw->next_free = ch->lw_free;
 		ch->lw_free = slot;
 	}
-	mp__accept_resume(ch);
+	mp__accept_freed(ch);
 }
 
 void mp__lwsocket_close(struct mp_channel *ch, unsigned int slot)

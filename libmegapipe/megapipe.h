@@ -300,13 +300,23 @@ enum mp_command {
 
 /*
  * Accept count more connections; each is an event whose result is the new
- * fd (close-on-exec, blocking) or lwsocket. MP_ACCEPT_ALL: go on until told
+ * fd (close-on-exec, blocking) or lwsocket. MP_ACCEPT_ALL: until told
  * otherwise; 0: stop, and keep what has been accepted already for the next
- * mp_accept(). An error ends accepting: after -EMFILE or -ENFILE close
- * something and ask again. When max_lwsockets are open, accepting lwsockets
- * pauses until one is closed. -EBUSY: accepting goes on, or hasn't stopped
- * yet, with another value of is_lwsocket, or connections are kept that were
- * accepted so.
+ * mp_accept(). A certain number is never exceeded: further connections stay
+ * in the kernel's queue, for others who accept from it.
+ *
+ * While descriptors or memory are short (-EMFILE, -ENFILE, -ENOBUFS, -ENOMEM)
+ * or a firewall forbids it (-EPERM), accepting is tried again: after 10 to
+ * 100 ms, or when a file of this channel is closed. An event tells the error,
+ * at most one a second; nothing need be done. Any other error ends accepting:
+ * -EINVAL, for example, if the socket doesn't listen any more.
+ *
+ * When max_lwsockets are open, accepting lwsockets pauses until one is closed.
+ * However many listening sockets there are, none is neglected: those that have
+ * connections take turns. mp_stats tells by accepts_paused and lwsocket_waits.
+ *
+ *   -EBUSY  accepting goes on, or hasn't stopped yet, with another value of
+ *           is_lwsocket, or connections are kept that were accepted so
  */
 #define MP_ACCEPT_ALL UINT32_MAX
 int mp_accept(struct mp_handle *handle, uint32_t count, bool is_lwsocket);
@@ -538,6 +548,15 @@ struct mp_stats {
 	uint32_t handles;	/* registered now */
 	uint32_t lwsockets;	/* open now */
 	uint32_t buffers_held;	/* with the caller now */
+
+	/*
+	 * Accept queues that have a connection and wait for an lwsocket: now,
+	 * and how often one had to. Above 0: max_lwsockets (or RLIMIT_NOFILE)
+	 * is too low for the load.
+	 */
+	uint32_t accepts_paused;
+	uint64_t lwsocket_waits;
+	uint64_t accept_failures; /* accepts that are tried again later */
 };
 
 int mp_stats(const struct mp_channel *ch, struct mp_stats *stats);

@@ -202,7 +202,7 @@ void mp__partition_fork(enum mp__fork when)
 /* --------------------------------------------------------------- clones */
 
 /* Of a listening socket, tcpi_sacked is the longest its queue may get. */
-unsigned int mp__backlog(int fd)
+static unsigned int backlog_of(int fd)
 {
 	struct tcp_info info = { 0 };
 	socklen_t len = sizeof(info);
@@ -319,7 +319,7 @@ static int clone_of(struct mp_channel *ch, int from, int cpu,
 	return ret ? ret : fd;
 }
 
-void mp__queue_add(struct mp_handle *handle, int fd, unsigned int backlog)
+void mp__queue_add(struct mp_handle *handle, int fd)
 {
 	struct mp__listener *l = handle->listener;
 
@@ -328,7 +328,6 @@ void mp__queue_add(struct mp_handle *handle, int fd, unsigned int backlog)
 		.fd = fd,
 		.is_clone = fd != handle->fd,
 		.is_own = fd != handle->fd,
-		.backlog = backlog,
 	};
 }
 
@@ -348,7 +347,7 @@ static int own_cpu(int fd)
 static int spawn(struct mp_handle *handle, const cpu_set_t *cpus)
 {
 	struct mp__listener *l = handle->listener;
-	unsigned int backlog = mp__backlog(handle->fd);
+	unsigned int backlog = backlog_of(handle->fd);
 	int own = own_cpu(handle->fd);
 
 	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
@@ -359,9 +358,9 @@ static int spawn(struct mp_handle *handle, const cpu_set_t *cpus)
 		fd = clone_of(handle->ch, handle->fd, cpu, backlog);
 		if (fd < 0)
 			return fd;
-		mp__queue_add(handle, fd, backlog);
+		mp__queue_add(handle, fd);
 	}
-	mp__queue_add(handle, handle->fd, backlog);
+	mp__queue_add(handle, handle->fd);
 	l->queues[l->nqueues - 1].is_own = own >= 0 && CPU_ISSET(own, cpus);
 	return 0;
 }

@@ -22,9 +22,9 @@ MP__INLINE bool must_wait(struct mp_handle *handle, struct mp__lane *lane,
 		return handle->connecting;
 	if (op->cmd != MP_CLOSE)
 		return false;
-	if (handle->in_flight)
+	if (mp__is_in_flight(handle))
 		return !handle->ch->engine->can_close(handle);
-	return mp__listener_drain(handle);
+	return mp__queues_drain(handle);
 }
 
 /* The operation at the lane's head, when its time has come. */
@@ -169,6 +169,7 @@ void mp__op_done(struct mp__op *op, ssize_t result)
 	if (cmd == MP_CLOSE) {
 		op->result = mp__close_result(handle, result);
 		mp__handle_end(handle);
+		mp__accept_freed(handle->ch);
 	}
 	if (MP__UNLIKELY(breaks_off(op, result)))
 		cancel_writes_behind(op);

@@ -36,7 +36,8 @@ enum mp__tag {
 	MP__TAG_OP,
 	MP__TAG_POLL, /* struct mp__op, waiting for readiness */
 	MP__TAG_QUEUE,
-	MP__TAG_AHEAD, /* struct mp_handle, its multishot receive */
+	MP__TAG_CANCEL, /* struct mp__queue, the cancel of its requests */
+	MP__TAG_AHEAD,	/* struct mp_handle, its multishot receive */
 	MP__TAG_COMMAND,
 	MP__TAG_PEER,	/* struct mp__op, an accepted connection's */
 	MP__TAG_ENDING, /* struct mp_handle, a cancel of something of it */

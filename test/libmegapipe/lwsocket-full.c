@@ -28,6 +28,8 @@ static void check_paused(struct mp_channel *ch, int from)
 	EXPECT_NONE(ch);
 	EXPECT_NONE(ch);
 	CHECK(stats_of(ch).crossings - crossings < 20);
+	CHECK_IS(stats_of(ch).accepts_paused, 1);
+	CHECK(stats_of(ch).lwsocket_waits > 0);
 	for (int i = from; i < CLIENTS; i++)
 		CHECK(!readable(clients[i], 0));
 }
