@@ -121,15 +121,33 @@ static void ended(pid_t pid, int status)
 		give_up("a process failed");
 }
 
+/*
+ * Where the kernel wakes one of those who wait at a listening socket, that one
+ * may have died: then the connection waits for the next to come, as it would
+ * with EPOLLEXCLUSIVE.
+ */
+static void come_after_death(void)
+{
+	for (unsigned int i = 0; shared->has_died && i < plan.listeners; i++) {
+		struct address a = address_of(listener_fds[i]);
+		int fd = SYS(socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0));
+
+		(void)!connect(fd, (struct sockaddr *)&a.storage, a.len);
+		SYS(close(fd));
+	}
+}
+
 static void await_one(void)
 {
 	int64_t left_ms = 2 * patience_us / 1000;
 	int status;
 	pid_t pid;
 
-	while (!(pid = SYS(waitpid(-1, &status, WNOHANG)))) {
+	for (int n = 1; !(pid = SYS(waitpid(-1, &status, WNOHANG))); n++) {
 		poll(NULL, 0, 2);
 		left_ms -= 2;
+		if (clients && n % 64 == 0)
+			come_after_death();
 		if (left_ms < 0)
 			give_up("a process hangs");
 	}
@@ -151,6 +169,7 @@ static void run_round(unsigned int seed)
 	plan = plan_of(seed, allowed);
 	if (getenv("STORM_VERBOSE"))
 		print_plan(&plan);
+	shared->has_died = false;
 	make_listeners();
 	SYS(pipe(stop));
 	for (unsigned int i = 0; i < plan.servers; i++)
@@ -178,6 +197,7 @@ static void share(void)
 
 	CHECK(memory != MAP_FAILED);
 	shared = memory;
+	shared->master = getpid();
 }
 
 static void run_minutes(int minutes, unsigned int seed)

@@ -70,7 +70,8 @@ static unsigned int bind_anywhere(int fd)
 {
 	struct sockaddr_in a = {
 		.sin_family = AF_INET,
-		.sin_addr.s_addr = htonl(0x7f010000 | (getppid() & 0xffff)),
+		.sin_addr.s_addr =
+			htonl(0x7f010000 | (shared->master & 0xffff)),
 	};
 	unsigned int port;
 
@@ -82,17 +83,28 @@ static unsigned int bind_anywhere(int fd)
 	return port;
 }
 
-/* Before it connects: from then on the server may know the connection. */
+/* Before it connects: from then on a server may know the connection. */
+int new_client(unsigned int *port, uint32_t *serial)
+{
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct fate *f;
+
+	if (fd < 0)
+		return fd;
+	*port = bind_anywhere(fd);
+	f = &shared->fates[*port];
+	f->is_left = f->has_fin = false;
+	f->is_torn = f->is_closed = false;
+	f->promised = f->consumed = f->sent = 0;
+	*serial = ++f->serial;
+	return fd;
+}
+
 static void begin_session(struct session *s)
 {
-	s->fd = SYS(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-	prepare(s->fd);
-	s->port = bind_anywhere(s->fd);
+	s->fd = SYS(new_client(&s->port, &s->serial));
 	s->fate = &shared->fates[s->port];
-	s->fate->is_left = s->fate->has_fin = false;
-	s->fate->is_torn = s->fate->is_closed = false;
-	s->fate->promised = s->fate->consumed = s->fate->sent = 0;
-	s->serial = ++s->fate->serial;
+	prepare(s->fd);
 }
 
 /*
@@ -101,7 +113,7 @@ static void begin_session(struct session *s)
  */
 static bool may_be_refused(const struct session *s)
 {
-	return (plan.features & REOPENS ||
+	return (plan.features & REOPENS || shared->has_died ||
 		plan.backlogs[s->listener] <= (int)plan.clients) &&
 	       s->received == 0 && s->fate->accepted != s->serial;
 }
@@ -129,7 +141,7 @@ static bool may_end(const struct session *s)
 {
 	const struct fate *f = s->fate;
 
-	if (f->is_torn)
+	if (f->is_torn || shared->has_died)
 		return true;
 	/* what was promised may have failed since */
 	if (f->is_closed)

@@ -371,7 +371,7 @@ static void check_end(const struct connection *c, ssize_t result)
 {
 	const struct fate *f = c->fate;
 
-	if (!is_ours(c) || f->is_torn || c->has_failed)
+	if (!is_ours(c) || f->is_torn || c->has_failed || shared->has_died)
 		return;
 	if (!f->is_left && !f->has_fin)
 		fail(__FILE__, __LINE__,
@@ -442,7 +442,8 @@ static void check_written(struct connection *c, const struct ask *a,
 		if (result != -EPIPE && result != -ECONNRESET)
 			fail(__FILE__, __LINE__, "a write of %zu is %zd",
 			     a->size, result);
-		CHECK(!is_ours(c) || c->fate->is_left || c->fate->is_torn);
+		CHECK(!is_ours(c) || c->fate->is_left || c->fate->is_torn ||
+		      shared->has_died);
 	}
 	c->has_failed = true;
 	tear(c);

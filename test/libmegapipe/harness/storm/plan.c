@@ -69,13 +69,15 @@ struct plan plan_of(unsigned int seed, unsigned int allowed)
 	struct dice dice = dice_of(seed, 0);
 	struct plan p = { .seed = seed };
 
-	for (unsigned int bit = 0; bit < 12; bit++)
+	for (unsigned int bit = 0; bit < 14; bit++)
 		if (one_in(&dice, 3))
 			p.features |= 1u << bit;
 	p.features &= allowed;
 	if (p.features & OTHER_USER)
 		p.features &= ~PARTITIONS;
 	p.servers = 1 + roll(&dice, MOST_SERVERS);
+	if (p.servers == 1)
+		p.features &= ~DEATHS;
 	p.workers = 1 + roll(&dice, MOST_WORKERS);
 	p.clients = 1 + roll(&dice, MOST_CLIENTS);
 	p.sessions = 3 + roll(&dice, 10);
@@ -92,6 +94,7 @@ void print_plan(const struct plan *p)
 		"reopens",   "pauses",	  "signals",	"forks",
 		"few-fds",   "faults",	  "failures",	"partitions",
 		"handovers", "no-pwait2", "other-user", "few-lwsockets",
+		"deaths",    "probes",
 	};
 	const struct mp_options *o = &p->options;
 

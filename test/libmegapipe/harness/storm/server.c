@@ -12,6 +12,7 @@
 
 static struct worker workers[MOST_WORKERS];
 static pthread_barrier_t barrier;
+static unsigned int server_number;
 
 /* ------------------------------------------------------------------- state */
 
@@ -88,8 +89,22 @@ static void have_child(struct worker *w)
 	_exit(0);
 }
 
+/* Of the first of several processes. */
+static void die_perhaps(struct worker *w)
+{
+	if (!(plan.features & DEATHS) || server_number ||
+	    !one_in(&w->dice, 500))
+		return;
+	shared->has_died = true;
+	_exit(0);
+}
+
 static void play_worker(struct worker *w)
 {
+	die_perhaps(w);
+	if (plan.features & PROBES && !w->is_stopping && !w->probe &&
+	    one_in(&w->dice, 20))
+		probe_begin(w);
 	if (!w->is_stopping)
 		play_with_ears(w);
 	if (plan.features & FORKS && one_in(&w->dice, 300))
@@ -132,6 +147,8 @@ static void dispatched(struct worker *w, struct mp_event *ev)
 	w->dispatched++;
 	if (what == &w->bell) {
 		on_bell(w, ev);
+	} else if (*what == PROBE) {
+		on_probe((struct probe *)what, ev);
 	} else if (*what == EAR) {
 		on_ear((struct ear *)what, ev);
 	} else {
@@ -197,6 +214,7 @@ static void end_well(struct worker *w)
 {
 	struct mp_stats s;
 
+	probe_end(w);
 	while (w->nconnections)
 		wait_for_event(w);
 	close_ears(w);
@@ -230,6 +248,7 @@ static void *run_worker(void *arg)
 	mp_destroy(w->ch);
 	connections_forget(w);
 	ears_forget(w);
+	probe_forget(w);
 	return NULL;
 }
 
@@ -296,6 +315,7 @@ _Noreturn void run_server_process(unsigned int number, int stop_fd)
 	const uint64_t one = 1;
 	int before;
 
+	server_number = number;
 	handle_signals();
 	become_nobody();
 	before = open_fds();

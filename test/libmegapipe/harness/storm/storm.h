@@ -46,6 +46,8 @@ enum feature {
 	PARTITIONS = 1 << 7,
 	HANDOVERS = 1 << 8,	 /* mp_lwsocket_to_fd(), and back */
 	NO_PWAIT2 = 1 << 9,	 /* epoll_pwait2() isn't allowed */
+	DEATHS = 1 << 12,	 /* a server ends without leaving */
+	PROBES = 1 << 13,	 /* servers connect, too */
 	FEW_LWSOCKETS = 1 << 11, /* fewer than there are connections */
 	OTHER_USER = 1 << 10, /* servers are nobody, with little RLIMIT_MEMLOCK
 			       */
@@ -89,10 +91,12 @@ struct fate {
 };
 
 struct shared {
+	pid_t master;
 	struct fate fates[1 << 16];
 	_Atomic uint32_t next_port;
 	_Atomic uint32_t sessions, served, refused, faults;
 	_Atomic bool is_failed;
+	_Atomic bool has_died; /* a server, with what it had */
 };
 
 extern struct plan plan;
@@ -113,6 +117,9 @@ struct request {
 #define BODY_MAX 20000
 #define REPLY_MAX (300 << 10)
 
+/* clients.c: a socket from a port of its own, whose fate begins. */
+int new_client(unsigned int *port, uint32_t *serial);
+
 /* The main functions of the processes. */
 _Noreturn void run_clients_process(void);
 _Noreturn void run_server_process(unsigned int number, int stop_fd);
@@ -128,7 +135,7 @@ void end_faults(void);
 
 /* -------------------------------------------------------- server's inside */
 
-enum what { EAR, CONNECTION, BELL };
+enum what { EAR, CONNECTION, BELL, PROBE };
 
 struct worker;
 
@@ -201,6 +208,7 @@ struct worker {
 	unsigned int nconnections;
 	struct mp_event held[MOST_HELD];
 	unsigned int nheld;
+	struct probe *probe;
 	const char *doing;
 	uint64_t accepted, dispatched;
 };
@@ -212,6 +220,14 @@ void play_with_ears(struct worker *w);
 void close_ears(struct worker *w);
 bool are_ears_closed(const struct worker *w);
 void ears_forget(struct worker *w);
+
+/* probe.c: a connection that the server asks for, one a worker at a time */
+struct probe;
+void probe_begin(struct worker *w);
+void on_probe(struct probe *p, const struct mp_event *ev);
+void probe_end(struct worker *w);
+/* After mp_destroy(). */
+void probe_forget(struct worker *w);
 
 /* connection.c */
 void connection_begin(struct worker *w, int id);
