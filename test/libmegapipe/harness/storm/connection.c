@@ -6,6 +6,7 @@
  */
 #include <limits.h>
 #include <netinet/in.h>
+#include <poll.h>
 
 #include "storm.h"
 
@@ -176,6 +177,41 @@ void connections_forget(struct worker *w)
 			SYS(close(c->id));
 		forget(c);
 	}
+}
+
+/* ---------------------------------------------------------------- watching */
+
+static bool is_failure(ssize_t result)
+{
+	return plan.features & FAILURES &&
+	       (result == -ENOMEM || result == -ENOBUFS || result == -ENOSPC);
+}
+
+/* For a peer that leaves while nothing is read. */
+static void watch(struct connection *c)
+{
+	c->is_watched = true;
+	CHECK_IS(mp_poll(c->h, POLLRDHUP), 0);
+}
+
+static void on_watch(struct connection *c, ssize_t result)
+{
+	const struct fate *f = c->fate;
+
+	CHECK(c->is_watched);
+	c->is_watched = false;
+	if (result == -ECANCELED) {
+		CHECK(c->is_closing || c->is_unwatched);
+	} else if (result < 0) {
+		CHECK(is_failure(result));
+	} else {
+		CHECK(result & (POLLRDHUP | POLLHUP | POLLERR));
+		if (is_ours(c) && !f->is_torn && !c->has_failed)
+			CHECK(f->is_left || f->has_fin);
+	}
+	c->is_unwatched = false;
+	if (!c->is_closing && result > 0 && one_in(&c->worker->dice, 8))
+		abandon(c);
 }
 
 /* ----------------------------------------------------------------- reading */
@@ -394,12 +430,6 @@ static void on_end(struct connection *c, ssize_t result)
 		close_it(c);
 }
 
-static bool is_failure(ssize_t result)
-{
-	return plan.features & FAILURES &&
-	       (result == -ENOMEM || result == -ENOBUFS || result == -ENOSPC);
-}
-
 static const char *bytes_of(const struct mp_event *ev, const struct ask *a)
 {
 	return ev->cmd == MP_RECV ? ev->recv.data : a->bytes;
@@ -409,11 +439,12 @@ static void on_read(struct connection *c, const struct mp_event *ev)
 {
 	struct ask *a = STAILQ_FIRST(&c->reads);
 	struct worker *w = c->worker;
-	bool is_gone = false;
+	bool is_gone = false, is_canceled;
 
 	CHECK(a != NULL);
 	CHECK_IS(ev->cmd, a->cmd);
 	STAILQ_REMOVE_HEAD(&c->reads, link);
+	is_canceled = a->is_canceled;
 	c->nreads--;
 	if (ev->result > 0 && !c->is_closing && !c->has_ended)
 		is_gone = take(c, bytes_of(ev, a), ev->result);
@@ -423,7 +454,9 @@ static void on_read(struct connection *c, const struct mp_event *ev)
 	free(a);
 	if (is_gone || c->is_closing || c->has_ended)
 		return;
-	if (ev->result == 0 || ev->result == -ECONNRESET)
+	if (ev->result == -ECANCELED)
+		CHECK(is_canceled);
+	else if (ev->result == 0 || ev->result == -ECONNRESET)
 		on_end(c, ev->result);
 	else if (is_failure(ev->result))
 		abandon(c);
@@ -495,20 +528,35 @@ static void on_written(struct connection *c, const struct mp_event *ev)
 		pay(c);
 }
 
-/* Off the channel, and on it again as an fd. True: it is gone. */
-static bool hand_over(struct connection *c)
+/* What has a receive in flight always must end it before it is handed over. */
+static void end_reads(struct connection *c)
+{
+	struct ask *first = STAILQ_FIRST(&c->reads), *a;
+
+	if (c->is_watched) {
+		c->is_unwatched = true;
+		CHECK_IS(mp_cancel(c->h, MP_POLL), 0);
+	}
+	if (!first)
+		return;
+	CHECK_IS(mp_cancel(c->h, first->cmd), 0);
+	STAILQ_FOREACH (a, &c->reads, link)
+		a->is_canceled |= a->cmd == first->cmd;
+}
+
+/* Off the channel, and on it again as an fd. */
+static void hand_over(struct connection *c)
 {
 	int fd;
 
-	if (c->nreads || !STAILQ_EMPTY(&c->writes))
-		return false;
+	if (c->nreads || c->is_watched || !STAILQ_EMPTY(&c->writes))
+		return;
 	fd = mp_lwsocket_to_fd(c->h);
 	if (fd == -EBUSY || fd == -EMFILE || fd == -ENFILE)
-		return false;
+		return;
 	CHECK(fd >= 0 && fd < MP_LWSOCKET_BASE);
 	c->id = fd;
 	CHECK_IS(mp_register(c->worker->ch, fd, c, NULL, &c->h), 0);
-	return true;
 }
 
 static void go_on_reading(struct connection *c)
@@ -527,7 +575,10 @@ void on_connection(struct connection *c, const struct mp_event *ev)
 	unsigned int before = w->nconnections;
 
 	CHECK(c->h == ev->handle);
-	if (ev->cmd == MP_READ || ev->cmd == MP_RECV || ev->cmd == MP_RECVMSG)
+	if (ev->cmd == MP_POLL)
+		on_watch(c, ev->result);
+	else if (ev->cmd == MP_READ || ev->cmd == MP_RECV ||
+		 ev->cmd == MP_RECVMSG)
 		on_read(c, ev);
 	else
 		on_written(c, ev);
@@ -535,6 +586,10 @@ void on_connection(struct connection *c, const struct mp_event *ev)
 		return;
 	if (!c->nreads)
 		go_on_reading(c);
+	else if (plan.features & HANDOVERS && one_in(&w->dice, 20))
+		end_reads(c);
+	if (!c->is_watched && one_in(&w->dice, 20))
+		watch(c);
 }
 
 void connection_begin(struct worker *w, int id)

@@ -157,6 +157,18 @@ static void dispatched(struct worker *w, struct mp_event *ev)
 	}
 }
 
+static int dispatch(struct worker *w, struct mp_event *ev, int64_t timeout_us)
+{
+	int r;
+
+	if (!one_in(&w->dice, 4))
+		return mp_dispatch(w->ch, ev, timeout_us);
+	r = mp_wait(w->ch, timeout_us);
+	if (r == 1)
+		CHECK_IS(mp_dispatch(w->ch, ev, 0), 1);
+	return r;
+}
+
 static void wait_for_event(struct worker *w)
 {
 	struct mp_event ev;
@@ -165,7 +177,7 @@ static void wait_for_event(struct worker *w)
 	if (mp_pending(w->ch) == 0 && one_in(&w->dice, 2))
 		release_held(w, 0);
 	w->doing = "waits";
-	r = mp_dispatch(w->ch, &ev, has_to_do(w) ? 1000 : patience_us);
+	r = dispatch(w, &ev, has_to_do(w) ? 1000 : patience_us);
 	w->doing = "works";
 	if (r == 1)
 		dispatched(w, &ev);

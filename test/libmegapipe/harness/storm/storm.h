@@ -160,6 +160,7 @@ struct ask {
 	char *bytes;
 	struct iovec iov[3];
 	struct msghdr msg;
+	bool is_canceled;
 	STAILQ_ENTRY(ask) link;
 };
 STAILQ_HEAD(asks, ask);
@@ -188,6 +189,7 @@ struct connection {
 	bool is_partial;	  /* that is known when the write is over */
 	bool is_bounded;	  /* closing gives up on writes */
 	bool is_watched;	  /* an mp_poll() is in flight */
+	bool is_unwatched;	  /* ... and was cancelled */
 	LIST_ENTRY(connection) link;
 };
 
