@@ -608,9 +608,11 @@ void mp__lwsocket_close(struct mp_channel *ch, unsigned int slot);
 int mp__partition(struct mp_handle *handle, const cpu_set_t *cpu_mask);
 void mp__partition_end(struct mp__listener *listener);
 void mp__queue_add(struct mp_handle *handle, int fd);
-bool mp__steering_works(void);
 enum mp__fork { MP__BEFORE_FORK, MP__IN_PARENT, MP__IN_CHILD };
 void mp__partition_fork(enum mp__fork when);
+
+/* steering.c */
+int mp__steering(void);
 
 /* buffers.c */
 int mp__buffers_create(struct mp_channel *ch);

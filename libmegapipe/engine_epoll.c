@@ -58,7 +58,7 @@ static void retry_connects(struct mp__timer *timer);
 
 static int epoll_probe(struct mp_engine_info *info)
 {
-	mp__tell_feature(info, mp__steering_works(), "partition");
+	mp__tell_feature(info, !mp__steering(), "partition");
 	return 0;
 }
 

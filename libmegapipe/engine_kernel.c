@@ -112,7 +112,7 @@ static int kernel_probe(struct mp_engine_info *info)
 	mp__tell_feature(info, features & MEGAPIPE_FEATURE_GETSOCKOPT,
 			 "socket-options");
 	mp__tell_feature(info, true, "minimum-wait");
-	mp__tell_feature(info, mp__steering_works(), "partition");
+	mp__tell_feature(info, !mp__steering(), "partition");
 	return 0;
 }
 

@@ -102,7 +102,7 @@ static int uring_probe(struct mp_engine_info *info)
 	mp__tell_feature(info, mp__uring_has_options(), "socket-options");
 	mp__tell_feature(info, ring.features & MP__FEAT_MIN_TIMEOUT,
 			 "minimum-wait");
-	mp__tell_feature(info, mp__steering_works(), "partition");
+	mp__tell_feature(info, !mp__steering(), "partition");
 	mp__ring_destroy(&ring);
 	return 0;
 }

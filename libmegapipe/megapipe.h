@@ -265,6 +265,10 @@ int mp_engine_probe(const char *engine, struct mp_engine_info *info);
  *                SO_REUSEADDR, or another user listens on its port
  *   -EOPNOTSUPP  the kernel can't steer by CPU (needs Linux 6.2, or a 6.1
  *                stable release)
+ *   -EMFILE, -ETIMEDOUT and other errors of socket calls: whether the kernel
+ *                can couldn't be found out, by connections over the loopback
+ *                interface. That takes a few seconds at most, and is tried
+ *                again by the next call.
  *   -EINVAL      the mask is empty, or this is no listening TCP socket
  */
 int mp_register(struct mp_channel *ch, int fd, void *cookie,

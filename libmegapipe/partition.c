@@ -11,8 +11,7 @@
  * that was tied to a CPU of the mask already is that CPU's queue by itself:
  * then somebody else made the group, and keeps its queues when we end.
  *
- * Kernels honour SO_INCOMING_CPU within a group from 6.2 and in later 6.1
- * stable releases; older ones ignore it silently, so it is tried out once.
+ * Whether the kernel does so is found out in steering.c.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -25,12 +24,6 @@
 
 #include "engine.h"
 
-#define DECOYS 7
-#define TRIES 8
-
-static pthread_once_t probe_once = PTHREAD_ONCE_INIT;
-static bool steering_works;
-
 /* CPUs that handles of this process have claimed, by listening socket. */
 struct claim {
 	struct claim *next;
@@ -41,90 +34,9 @@ struct claim {
 static pthread_mutex_t claims_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct claim *claims;
 
-/* ---------------------------------------------------------------- probe */
-
 static int set_int(int fd, int level, int name, int value)
 {
 	return setsockopt(fd, level, name, &value, sizeof(value)) ? -errno : 0;
-}
-
-static int join_group(int fd, struct sockaddr_in *addr, int cpu)
-{
-	socklen_t len = sizeof(*addr);
-
-	if (set_int(fd, SOL_SOCKET, SO_REUSEPORT, 1) ||
-	    set_int(fd, SOL_SOCKET, SO_INCOMING_CPU, cpu) ||
-	    bind(fd, (struct sockaddr *)addr, len) || listen(fd, TRIES) ||
-	    getsockname(fd, (struct sockaddr *)addr, &len))
-		return -errno;
-	return 0;
-}
-
-/* Does each of some connections end up at the one socket of our CPU? */
-static bool all_arrive(int ours, const struct sockaddr_in *addr)
-{
-	int arrived = 0;
-
-	for (int i = 0; i < TRIES; i++) {
-		int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-		int got = -1;
-
-		if (fd >= 0 && !connect(fd, (const void *)addr, sizeof(*addr)))
-			got = accept4(ours, NULL, NULL,
-				      SOCK_CLOEXEC | SOCK_NONBLOCK);
-		if (got >= 0) {
-			arrived++;
-			close(got);
-		}
-		if (fd >= 0)
-			close(fd);
-	}
-	return arrived == TRIES;
-}
-
-static bool try_steering(int cpu)
-{
-	struct sockaddr_in addr = {
-		.sin_family = AF_INET,
-		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-	};
-	int fds[DECOYS + 1];
-	bool ok = true;
-
-	for (int i = 0; i <= DECOYS; i++) {
-		fds[i] = socket(AF_INET,
-				SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-		/* decoys wait for a CPU that this thread isn't on */
-		if (fds[i] < 0 ||
-		    join_group(fds[i], &addr, i == DECOYS ? cpu : cpu + 1))
-			ok = false;
-	}
-	ok = ok && all_arrive(fds[DECOYS], &addr);
-	for (int i = 0; i <= DECOYS; i++)
-		if (fds[i] >= 0)
-			close(fds[i]);
-	return ok;
-}
-
-static void probe_steering(void)
-{
-	cpu_set_t before, one;
-	int cpu = sched_getcpu();
-
-	if (cpu < 0 || sched_getaffinity(0, sizeof(before), &before))
-		return;
-	CPU_ZERO(&one);
-	CPU_SET(cpu, &one);
-	if (sched_setaffinity(0, sizeof(one), &one))
-		return;
-	steering_works = try_steering(cpu);
-	sched_setaffinity(0, sizeof(before), &before);
-}
-
-bool mp__steering_works(void)
-{
-	pthread_once(&probe_once, probe_steering);
-	return steering_works;
 }
 
 /* --------------------------------------------------------------- claims */
@@ -402,8 +314,9 @@ int mp__partition(struct mp_handle *handle, const cpu_set_t *cpu_mask)
 	ret = existing(cpu_mask, &cpus);
 	if (ret)
 		return ret;
-	if (!mp__steering_works())
-		return -EOPNOTSUPP;
+	ret = mp__steering();
+	if (ret)
+		return ret;
 	if (getsockopt(handle->fd, SOL_SOCKET, SO_COOKIE, &group, &len))
 		return -errno;
 	/* The group begins with the socket that is cloned. */
