@@ -26,7 +26,7 @@
 #define SEEDS 20
 #define SEEDS_KERNEL 4
 /* What doesn't hold yet; the environment may ask for it all the same. */
-#define NOT_YET (FEW_FDS | FAULTS | FAILURES | OTHER_USER | FEW_LWSOCKETS)
+#define NOT_YET OTHER_USER
 
 struct plan plan;
 struct shared *shared;
@@ -36,27 +36,38 @@ int64_t patience_us = PATIENCE_US;
 static unsigned int allowed = ~NOT_YET;
 
 /* Others may bind to its port while it has connections. */
-static int listen_at_port(int backlog)
+static struct address prepare_tcp(int fd)
 {
-	struct sockaddr_in a = {
+	struct sockaddr_in loopback = {
 		.sin_family = AF_INET,
 		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
 	};
+	struct address a = { .len = sizeof(loopback) };
 	const int one = 1;
-	int fd = SYS(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
 
 	SYS(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)));
 	/* inherited: or small answers wait for late acknowledgements */
 	SYS(setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)));
-	SYS(bind(fd, (struct sockaddr *)&a, sizeof(a)));
-	SYS(listen(fd, backlog));
+	memcpy(&a.storage, &loopback, sizeof(loopback));
+	return a;
+}
+
+static int listener_new(unsigned int number)
+{
+	int family = plan.families[number];
+	int fd = SYS(socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0));
+	struct address a = family == AF_INET ? prepare_tcp(fd) :
+					       unix_name("listener", number);
+
+	SYS(bind(fd, (struct sockaddr *)&a.storage, a.len));
+	SYS(listen(fd, plan.backlogs[number]));
 	return fd;
 }
 
 static void make_listeners(void)
 {
 	for (unsigned int i = 0; i < plan.listeners; i++)
-		listener_fds[i] = listen_at_port(plan.backlogs[i]);
+		listener_fds[i] = listener_new(i);
 }
 
 /* ---------------------------------------------------------------- processes */
@@ -130,7 +141,8 @@ static void come_after_death(void)
 {
 	for (unsigned int i = 0; shared->has_died && i < plan.listeners; i++) {
 		struct address a = address_of(listener_fds[i]);
-		int fd = SYS(socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0));
+		int fd = SYS(socket(plan.families[i],
+				    SOCK_STREAM | SOCK_NONBLOCK, 0));
 
 		(void)!connect(fd, (struct sockaddr *)&a.storage, a.len);
 		SYS(close(fd));

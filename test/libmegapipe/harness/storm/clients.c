@@ -6,9 +6,11 @@
  */
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stddef.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <sys/un.h>
 #include <time.h>
 
 #include "storm.h"
@@ -57,41 +59,77 @@ static void prepare(int fd)
 	struct timeval t = { .tv_sec = patience_us / 1000000 };
 	const int one = 1;
 
-	SYS(setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)));
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	SYS(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &t, sizeof(t)));
 	SYS(setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &t, sizeof(t)));
 }
 
-/*
- * A port that wasn't used for long: the server may yet have to see what came
- * from it before. The address is this storm's own.
- */
-static unsigned int bind_anywhere(int fd)
+struct address unix_name(const char *kind, unsigned int number)
 {
-	struct sockaddr_in a = {
+	struct address a = { .storage.ss_family = AF_UNIX };
+	struct sockaddr_un *name = (struct sockaddr_un *)&a.storage;
+
+	a.len = offsetof(struct sockaddr_un, sun_path) + 1 +
+		sprintf(name->sun_path + 1, "storm-%d-%s-%u", shared->master,
+			kind, number);
+	return a;
+}
+
+/* The address is this storm's own. */
+static struct address name_of_client(int family, unsigned int port)
+{
+	struct address a = { .len = sizeof(struct sockaddr_in) };
+
+	if (family == AF_UNIX)
+		return unix_name("client", port);
+	*(struct sockaddr_in *)&a.storage = (struct sockaddr_in){
 		.sin_family = AF_INET,
 		.sin_addr.s_addr =
 			htonl(0x7f010000 | (shared->master & 0xffff)),
+		.sin_port = htons(port),
 	};
+	return a;
+}
+
+unsigned int port_of(const struct address *a)
+{
+	const struct sockaddr_un *name = (struct sockaddr_un *)&a->storage;
+	int port = -1;
+
+	if (a->storage.ss_family == AF_INET)
+		return ntohs(((struct sockaddr_in *)&a->storage)->sin_port);
+	CHECK_IS(a->storage.ss_family, AF_UNIX);
+	CHECK_IS(sscanf(name->sun_path + 1, "storm-%*d-client-%d", &port), 1);
+	CHECK(port > 0 && port < 1 << 16);
+	return port;
+}
+
+/*
+ * A port that wasn't used for long: the server may yet have to see what came
+ * from it before.
+ */
+static unsigned int bind_anywhere(int fd, int family)
+{
+	struct address a;
 	unsigned int port;
 
 	do {
 		port = 1024 + shared->next_port++ % (65536 - 1024);
-		a.sin_port = htons(port);
-	} while (bind(fd, (struct sockaddr *)&a, sizeof(a)) &&
+		a = name_of_client(family, port);
+	} while (bind(fd, (struct sockaddr *)&a.storage, a.len) &&
 		 errno == EADDRINUSE);
 	return port;
 }
 
 /* Before it connects: from then on a server may know the connection. */
-int new_client(unsigned int *port, uint32_t *serial)
+int new_client(int family, unsigned int *port, uint32_t *serial)
 {
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	struct fate *f;
 
 	if (fd < 0)
 		return fd;
-	*port = bind_anywhere(fd);
+	*port = bind_anywhere(fd, family);
 	f = &shared->fates[*port];
 	f->is_left = f->has_fin = false;
 	f->is_torn = f->is_closed = false;
@@ -102,18 +140,20 @@ int new_client(unsigned int *port, uint32_t *serial)
 
 static void begin_session(struct session *s)
 {
-	s->fd = SYS(new_client(&s->port, &s->serial));
+	s->fd = SYS(
+		new_client(plan.families[s->listener], &s->port, &s->serial));
 	s->fate = &shared->fates[s->port];
 	prepare(s->fd);
 }
 
 /*
  * Where listening handles come and go, who waited at one may be reset; and by
- * the kernel who found its queue full.
+ * the kernel who found its queue full. Where fds are few, a server may not get
+ * to know whom it has accepted before he says so.
  */
 static bool may_be_refused(const struct session *s)
 {
-	return (plan.features & REOPENS || shared->has_died ||
+	return (plan.features & (REOPENS | FEW_FDS) || shared->has_died ||
 		plan.backlogs[s->listener] <= (int)plan.clients) &&
 	       s->received == 0 && s->fate->accepted != s->serial;
 }
@@ -182,6 +222,35 @@ static void leave(struct session *s)
 
 /* ------------------------------------------------------ saying, listening */
 
+/* Until so much has been received, or the server has ended it. */
+static void listen_until(struct session *s, uint64_t until)
+{
+	char bytes[8192];
+
+	while (s->received < until && !s->is_over) {
+		ssize_t n =
+			recv(s->fd, bytes, 1 + roll(s->dice, sizeof(bytes)), 0);
+
+		if (n <= 0) {
+			ended(s, n ? errno : 0);
+			return;
+		}
+		check_filled(bytes, n, s->received);
+		s->received += n;
+		if (s->received > s->asked)
+			FAIL(s, "more than was asked for", 0);
+	}
+}
+
+/* What the server had said before it ended can be read still. */
+static void cannot_say(struct session *s, int error)
+{
+	if (error == EPIPE || error == ECONNRESET)
+		listen_until(s, s->asked);
+	if (!s->is_over)
+		ended(s, error);
+}
+
 static void say(struct session *s, const char *bytes, size_t size)
 {
 	while (size && !s->is_over) {
@@ -190,7 +259,7 @@ static void say(struct session *s, const char *bytes, size_t size)
 		ssize_t n = send(s->fd, bytes, part, MSG_NOSIGNAL);
 
 		if (n < 0) {
-			ended(s, errno);
+			cannot_say(s, errno);
 			return;
 		}
 		s->sent += n;
@@ -216,6 +285,7 @@ static void ask_for(struct session *s, uint32_t reply)
 	struct request r = {
 		.magic = REQUEST_MAGIC,
 		.serial = s->serial,
+		.port = s->port,
 		.body = one_in(s->dice, 3) ? any_size(s->dice, BODY_MAX) : 0,
 		.reply = reply,
 	};
@@ -225,26 +295,6 @@ static void ask_for(struct session *s, uint32_t reply)
 	fill(bytes + sizeof(r), r.body, s->sent + sizeof(r));
 	s->asked += reply;
 	say(s, bytes, sizeof(r) + r.body);
-}
-
-/* Until so much has been received, or the server has ended it. */
-static void listen_until(struct session *s, uint64_t until)
-{
-	char bytes[8192];
-
-	while (s->received < until && !s->is_over) {
-		ssize_t n =
-			recv(s->fd, bytes, 1 + roll(s->dice, sizeof(bytes)), 0);
-
-		if (n <= 0) {
-			ended(s, n ? errno : 0);
-			return;
-		}
-		check_filled(bytes, n, s->received);
-		s->received += n;
-		if (s->received > s->asked)
-			FAIL(s, "more than was asked for", 0);
-	}
 }
 
 static void expect_end(struct session *s)
@@ -318,6 +368,7 @@ static void cut_short(struct session *s)
 {
 	struct request r = { .magic = REQUEST_MAGIC,
 			     .serial = s->serial,
+			     .port = s->port,
 			     .body = 1000 };
 
 	say(s, (char *)&r, 1 + roll(s->dice, sizeof(r)));

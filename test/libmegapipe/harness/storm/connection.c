@@ -81,11 +81,10 @@ static void find_fate(struct connection *c)
 {
 	struct address a = { .len = sizeof(a.storage) };
 
-	if (mp_getpeername(c->h, (struct sockaddr *)&a.storage, &a.len))
+	if (mp_getpeername(c->h, (struct sockaddr *)&a.storage, &a.len) ||
+	    a.len == sizeof(sa_family_t)) /* it has no name */
 		return;
-	CHECK_IS(a.storage.ss_family, AF_INET);
-	c->fate = &shared->fates[ntohs(
-		((struct sockaddr_in *)&a.storage)->sin_port)];
+	c->fate = &shared->fates[port_of(&a)];
 	c->serial = c->fate->serial;
 	c->fate->accepted = c->serial;
 }
@@ -364,8 +363,10 @@ static size_t take_head(struct connection *c, const char *bytes, size_t size)
 	if (c->have < sizeof(c->head))
 		return n;
 	CHECK_IS(c->request.magic, REQUEST_MAGIC);
-	if (c->fate && c->serial != c->request.serial)
-		c->fate = NULL; /* it came from this port, and is gone */
+	c->fate = &shared->fates[c->request.port];
+	c->serial = c->request.serial;
+	if (is_ours(c))
+		c->fate->accepted = c->serial;
 	c->body = c->request.body;
 	return n;
 }

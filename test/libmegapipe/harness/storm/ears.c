@@ -23,7 +23,7 @@ static bool mask_of(unsigned int number, cpu_set_t *mask)
 static bool is_scarce(int error)
 {
 	return error == -EMFILE || error == -ENFILE || error == -ENOMEM ||
-	       error == -ENOBUFS;
+	       error == -ENOBUFS || error == -ENOSPC;
 }
 
 static int register_ear(struct ear *e, int fd)
@@ -31,6 +31,7 @@ static int register_ear(struct ear *e, int fd)
 	cpu_set_t mask;
 
 	e->is_partitioned = plan.features & PARTITIONS &&
+			    plan.families[e->number] == AF_INET &&
 			    one_in(&e->worker->dice, 2) &&
 			    mask_of(e->worker->number, &mask);
 	return mp_register(e->worker->ch, fd, e,
@@ -87,7 +88,7 @@ static void on_accept(struct ear *e, const struct mp_event *ev)
 	}
 	CHECK((ev->result >= MP_LWSOCKET_BASE) == e->is_lwsocket);
 	if (ev->accept.peer)
-		CHECK_IS(ev->accept.peer->sa_family, AF_INET);
+		CHECK_IS(ev->accept.peer->sa_family, plan.families[e->number]);
 	w->accepted++;
 	if (e->wanted && e->wanted != MP_ACCEPT_ALL && --e->wanted == 0)
 		e->is_stopped = true;

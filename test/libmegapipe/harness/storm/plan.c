@@ -62,6 +62,10 @@ static void choose_listeners(struct plan *p, struct dice *dice)
 	p->listeners = 1 + roll(dice, MOST_LISTENERS);
 	for (unsigned int i = 0; i < p->listeners; i++)
 		p->backlogs[i] = backlogs[roll(dice, one_in(dice, 6) ? 6 : 4)];
+	for (unsigned int i = 0; i < p->listeners; i++)
+		p->families[i] = one_in(dice, 3) && p->features & UNIX_SOCKETS ?
+					 AF_UNIX :
+					 AF_INET;
 }
 
 struct plan plan_of(unsigned int seed, unsigned int allowed)
@@ -69,12 +73,15 @@ struct plan plan_of(unsigned int seed, unsigned int allowed)
 	struct dice dice = dice_of(seed, 0);
 	struct plan p = { .seed = seed };
 
-	for (unsigned int bit = 0; bit < 14; bit++)
+	for (unsigned int bit = 0; bit < 15; bit++)
 		if (one_in(&dice, 3))
 			p.features |= 1u << bit;
 	p.features &= allowed;
 	if (p.features & OTHER_USER)
 		p.features &= ~PARTITIONS;
+	/* these take the fds that are for connections, and don't give back */
+	if (p.features & FEW_FDS)
+		p.features &= ~(PROBES | PARTITIONS);
 	p.servers = 1 + roll(&dice, MOST_SERVERS);
 	if (p.servers == 1)
 		p.features &= ~DEATHS;
@@ -91,10 +98,10 @@ struct plan plan_of(unsigned int seed, unsigned int allowed)
 void print_plan(const struct plan *p)
 {
 	static const char *const names[] = {
-		"reopens",   "pauses",	  "signals",	"forks",
-		"few-fds",   "faults",	  "failures",	"partitions",
-		"handovers", "no-pwait2", "other-user", "few-lwsockets",
-		"deaths",    "probes",
+		"reopens",   "pauses",	  "signals",	  "forks",
+		"few-fds",   "faults",	  "failures",	  "partitions",
+		"handovers", "no-pwait2", "other-user",	  "few-lwsockets",
+		"deaths",    "probes",	  "unix-sockets",
 	};
 	const struct mp_options *o = &p->options;
 
@@ -110,6 +117,7 @@ void print_plan(const struct plan *p)
 			fprintf(stderr, " %s", names[bit]);
 	fprintf(stderr, "; backlogs");
 	for (unsigned int i = 0; i < p->listeners; i++)
-		fprintf(stderr, " %d", p->backlogs[i]);
+		fprintf(stderr, " %d%s", p->backlogs[i],
+			p->families[i] == AF_UNIX ? " (unix)" : "");
 	fprintf(stderr, "\n");
 }

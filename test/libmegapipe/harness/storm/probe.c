@@ -63,7 +63,7 @@ void probe_begin(struct worker *w)
 	p->what = PROBE;
 	p->worker = w;
 	p->listener = roll(&w->dice, plan.listeners);
-	p->fd = new_client(&port, &p->serial);
+	p->fd = new_client(plan.families[p->listener], &port, &p->serial);
 	if (p->fd < 0) {
 		CHECK(plan.features & FEW_FDS);
 		free(p);
@@ -72,6 +72,7 @@ void probe_begin(struct worker *w)
 	p->fate = &shared->fates[port];
 	p->request = (struct request){ .magic = REQUEST_MAGIC,
 				       .serial = p->serial,
+				       .port = port,
 				       .reply = 1 + roll(&w->dice, 3000) };
 	w->probe = p;
 	a = address_of(listener_fds[p->listener]);

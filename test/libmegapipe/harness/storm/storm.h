@@ -48,6 +48,7 @@ enum feature {
 	NO_PWAIT2 = 1 << 9,	 /* epoll_pwait2() isn't allowed */
 	DEATHS = 1 << 12,	 /* a server ends without leaving */
 	PROBES = 1 << 13,	 /* servers connect, too */
+	UNIX_SOCKETS = 1 << 14,	 /* some listening sockets are */
 	FEW_LWSOCKETS = 1 << 11, /* fewer than there are connections */
 	OTHER_USER = 1 << 10, /* servers are nobody, with little RLIMIT_MEMLOCK
 			       */
@@ -60,6 +61,7 @@ struct plan {
 	unsigned int workers; /* threads with a channel, in each */
 	unsigned int listeners;
 	int backlogs[MOST_LISTENERS];
+	int families[MOST_LISTENERS];
 	unsigned int clients;  /* threads */
 	unsigned int sessions; /* of each */
 	struct mp_options options;
@@ -110,6 +112,7 @@ extern int64_t patience_us;
 struct request {
 	uint32_t magic;
 	uint32_t serial;
+	uint32_t port;
 	uint32_t body;
 	uint32_t reply;
 };
@@ -117,8 +120,14 @@ struct request {
 #define BODY_MAX 20000
 #define REPLY_MAX (300 << 10)
 
-/* clients.c: a socket from a port of its own, whose fate begins. */
-int new_client(unsigned int *port, uint32_t *serial);
+/*
+ * clients.c: a socket from a port of its own, whose fate begins. A UNIX socket
+ * has the port in its name.
+ */
+int new_client(int family, unsigned int *port, uint32_t *serial);
+
+struct address unix_name(const char *kind, unsigned int number);
+unsigned int port_of(const struct address *a);
 
 /* The main functions of the processes. */
 _Noreturn void run_clients_process(void);
