@@ -207,8 +207,8 @@ int mp_create(const struct mp_options *options, struct mp_channel **ch);
 /*
  * Become the owner of a channel that another thread has made: a program can
  * make the channels of its threads before it starts them, and knows then
- * whether it can have them. The channel must be unused: neither mp_register()
- * nor mp_dispatch() was called. 0 without effect for the owner.
+ * whether it can have them. The channel must be unused: no mp_register(),
+ * mp_dispatch() or mp_wait() was called. 0 without effect for the owner.
  *   -EBUSY  it has been used
  *   -EPERM  it is the parent's, and we are a child
  */

@@ -176,6 +176,6 @@ describe('libmegapipe as others use it', () => {
     const { stdout: dynamic } = await execa('readelf', ['-d', join(libraryDir, 'libmegapipe.so')]);
     expect(dynamic).toContain(`soname: [libmegapipe.so.${minor}]`);
     const { stdout: versions } = await execa('nm', ['-D', join(libraryDir, 'libmegapipe.so')]);
-    expect(versions).toMatch(/mp_create@@MEGAPIPE_(0\.\d+|\d+)$/m);
+    expect(versions.split('\n').some((line) => line.endsWith(` mp_create@@MEGAPIPE_${minor}`))).toBe(true);
   });
 });
