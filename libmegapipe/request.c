@@ -203,11 +203,13 @@ MP__INLINE int ask_for(struct mp__op *op, enum mp_command cmd)
 	struct mp_handle *handle = op->handle;
 	struct mp__lane *lane = mp__lane_of(handle, cmd);
 	bool is_first = STAILQ_EMPTY(&lane->ops);
+	bool is_behind = (cmd == MP_WRITE || cmd == MP_SENDMSG) &&
+			 handle->unseen_breaks;
 
+	if (MP__UNLIKELY(is_behind))
+		op->canceled = true;
 	STAILQ_INSERT_TAIL(&lane->ops, op, link);
-	if (cmd == MP_WRITE || cmd == MP_SENDMSG)
-		op->canceled = handle->unseen_breaks;
-	if (MP__LIKELY(is_first && !op->canceled))
+	if (is_first && !is_behind)
 		begin(handle, lane, op);
 	else
 		mp__lane_run(handle, lane);
