@@ -212,7 +212,10 @@ static void begin_worker(struct worker *w)
 {
 	w->bell = BELL;
 	LIST_INIT(&w->connections);
-	make_workers_channel(w);
+	if (w->ch)
+		CHECK_IS(mp_adopt(w->ch), 0);
+	else
+		make_workers_channel(w);
 	CHECK_IS(mp_register(w->ch, w->stop_fd, &w->bell, NULL, &w->stop), 0);
 	ask_bell(w);
 	for (unsigned int i = 0; i < plan.listeners; i++) {
@@ -338,6 +341,8 @@ _Noreturn void run_server_process(unsigned int number, int stop_fd)
 		w->number = i;
 		w->dice = dice_of(plan.seed, 2 + 10 * number + i);
 		w->stop_fd = SYS(eventfd(0, EFD_CLOEXEC));
+		if (one_in(&w->dice, 2))
+			make_workers_channel(w);
 		CHECK_IS(pthread_create(&w->thread, NULL, run_worker, w), 0);
 	}
 	pthread_barrier_wait(&barrier);
