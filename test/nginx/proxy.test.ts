@@ -9,7 +9,7 @@ import { ask, digest, longText, open } from './client.js';
 import { describeKinds } from './kinds.js';
 import { type Nginx, type Options, start } from './server.js';
 import { httpUpstream, tcpUpstream, tellRequest, type Upstream } from './upstream.js';
-import { until } from './waiting.js';
+import { pause, until } from './waiting.js';
 
 const mib = 1 << 20;
 
@@ -399,6 +399,28 @@ describeKinds((kind) => {
       await until('nginx closes the upstream connection', () => upstream.open.size === 0);
     }
     await until('nginx logs them', () => accessLog(nginx) === '/ 499\n'.repeat(3));
+  });
+
+  test('a client that goes away behind a request that waits takes the upstream connection with it', async () => {
+    const upstream = await tcpUpstream((socket) => void socket.resume().on('end', () => socket.end()));
+    const nginx = await start(kind, logStatus(proxyTo(upstream)));
+    const request = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n';
+    for (const [together, behind] of [
+      ['', request],
+      ['', request.repeat(1000)],
+      [request.repeat(100), ''],
+    ] as const) {
+      for (const how of ['end', 'resetAndDestroy', 'destroy'] as const) {
+        const { socket } = await nginx.connect();
+        socket.write(request + together);
+        await until('the request is at the upstream', () => upstream.open.size === 1);
+        await new Promise<void>((resolve) => socket.write(behind || ' ', () => resolve()));
+        await pause(50);
+        socket[how]();
+        await until('nginx closes the upstream connection', () => upstream.open.size === 0);
+      }
+    }
+    await until('nginx logs them', () => accessLog(nginx) === '/ 499\n'.repeat(9));
   });
 
   test('a client that goes away in mid answer takes the upstream connection with it', async () => {

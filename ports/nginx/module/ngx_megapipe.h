@@ -122,6 +122,7 @@ struct ngx_megapipe_conn_s {
     u_char                   *pos;
     u_char                   *last;
     ngx_err_t                 input_error;
+    ngx_err_t                 leave_error;
 
     ngx_megapipe_segment_t   *output;      /* not taken by the kernel yet */
     ngx_megapipe_segment_t   *last_output;
@@ -140,6 +141,9 @@ struct ngx_megapipe_conn_s {
 
     unsigned                  receiving:1;
     unsigned                  held:1;
+    unsigned                  has_read:1;
+    unsigned                  watched:1;   /* for the peer to leave */
+    unsigned                  left:1;      /* ... which it has */
     unsigned                  eof:1;
     unsigned                  flush:1;
     unsigned                  partial:1;   /* mp_sendv() may do less */
@@ -235,6 +239,7 @@ void ngx_megapipe_forget_all(void);
 void ngx_megapipe_receive(ngx_megapipe_conn_t *mc);
 void ngx_megapipe_received(ngx_megapipe_conn_t *mc, struct mp_event *ev);
 void ngx_megapipe_release(ngx_megapipe_conn_t *mc);
+void ngx_megapipe_left(ngx_megapipe_conn_t *mc, struct mp_event *ev);
 ssize_t ngx_megapipe_read(ngx_megapipe_conn_t *mc, u_char *buf, size_t size,
     ngx_uint_t peek);
 ssize_t ngx_megapipe_recv(ngx_connection_t *c, u_char *buf, size_t size);

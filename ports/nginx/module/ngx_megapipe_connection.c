@@ -291,6 +291,10 @@ ngx_megapipe_connection_complete(ngx_megapipe_source_t *source,
         ngx_megapipe_connected(mc, ev->result < 0 ? -ev->result : 0);
         return;
 
+    case MP_POLL:
+        ngx_megapipe_left(mc, ev);
+        return;
+
     case MP_CLOSE:
         if (ev->result == -NGX_ETIMEDOUT) {
             ngx_megapipe_log_given_up();

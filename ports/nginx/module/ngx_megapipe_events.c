@@ -14,8 +14,7 @@
 #define NGX_MEGAPIPE_PAUSE           50
 
 
-static ngx_int_t ngx_megapipe_wait(struct mp_event *ev, ngx_msec_t timer,
-    ngx_uint_t flags);
+static ngx_int_t ngx_megapipe_wait(ngx_msec_t timer, ngx_uint_t flags);
 static void ngx_megapipe_complete(struct mp_event *ev);
 static ngx_int_t ngx_megapipe_defer(struct mp_event *ev);
 static void ngx_megapipe_complete_deferred(void);
@@ -150,7 +149,9 @@ ngx_megapipe_process_events(ngx_cycle_t *cycle, ngx_msec_t timer,
 
     ngx_megapipe_flush_all();
 
-    rc = ngx_megapipe_wait(&ev, timer, flags);
+    rc = ngx_megapipe_wait(timer, flags);
+
+    /* handlers called here may close what has an event in the channel */
 
     ngx_megapipe_complete_deferred();
 
@@ -158,20 +159,20 @@ ngx_megapipe_process_events(ngx_cycle_t *cycle, ngx_msec_t timer,
         return rc == NGX_DONE ? NGX_OK : rc;
     }
 
-    do {
+    while (mp_pending(ngx_megapipe.channel) == 1
+           && mp_dispatch(ngx_megapipe.channel, &ev, 0) == 1)
+    {
         ngx_megapipe_complete(&ev);
-
-    } while (mp_pending(ngx_megapipe.channel)
-             && mp_dispatch(ngx_megapipe.channel, &ev, 0) == 1);
+    }
 
     return NGX_OK;
 }
 
 
-/* NGX_OK: an event; NGX_DONE: none, the time is over */
+/* NGX_OK: there are events; NGX_DONE: none, the time is over */
 
 static ngx_int_t
-ngx_megapipe_wait(struct mp_event *ev, ngx_msec_t timer, ngx_uint_t flags)
+ngx_megapipe_wait(ngx_msec_t timer, ngx_uint_t flags)
 {
     int         rc;
     int64_t     timeout_us;
@@ -179,7 +180,7 @@ ngx_megapipe_wait(struct mp_event *ev, ngx_msec_t timer, ngx_uint_t flags)
 
     timeout_us = (timer == NGX_TIMER_INFINITE) ? -1 : (int64_t) timer * 1000;
 
-    rc = mp_dispatch(ngx_megapipe.channel, ev, timeout_us);
+    rc = mp_wait(ngx_megapipe.channel, timeout_us);
 
     if (flags & NGX_UPDATE_TIME || ngx_event_timer_alarm) {
         ngx_time_update();
@@ -206,7 +207,7 @@ ngx_megapipe_wait(struct mp_event *ev, ngx_msec_t timer, ngx_uint_t flags)
         level = NGX_LOG_ALERT;
     }
 
-    ngx_log_error(level, ngx_megapipe.log, -rc, "mp_dispatch() failed");
+    ngx_log_error(level, ngx_megapipe.log, -rc, "mp_wait() failed");
 
     return NGX_ERROR;
 }

@@ -4,6 +4,7 @@
  */
 
 #include <ngx_megapipe.h>
+#include <poll.h>
 
 
 /* Ask for more when all is read: the channel holds the rest back. */
@@ -69,6 +70,54 @@ ngx_megapipe_release(ngx_megapipe_conn_t *mc)
 }
 
 
+/*
+ * While input is held nothing more is received, and the end would not be seen.
+ * nginx looks at the first byte of a connection to tell protocols apart; later
+ * it does so to learn whether the client is still there, and then it is watched.
+ */
+
+static void
+ngx_megapipe_watch_peer(ngx_megapipe_conn_t *mc)
+{
+    if (!mc->watched && mc->has_read
+        && mp_poll(mc->source.handle, POLLRDHUP) == 0)
+    {
+        mc->watched = 1;
+    }
+}
+
+
+void
+ngx_megapipe_left(ngx_megapipe_conn_t *mc, struct mp_event *ev)
+{
+    if (ev->result < 0) {
+        mc->watched = 0;
+        return;
+    }
+
+    mc->left = 1;
+    mc->leave_error = (ev->result & POLLERR) ? NGX_ECONNRESET : 0;
+
+    if (mc->held && mc->connection) {
+        ngx_megapipe_ready(mc->connection->read);
+    }
+}
+
+
+/* the peer has left, behind input that is held */
+
+static ssize_t
+ngx_megapipe_peek_left(ngx_megapipe_conn_t *mc)
+{
+    if (mc->leave_error) {
+        ngx_set_errno(mc->leave_error);
+        return -1;
+    }
+
+    return 0;
+}
+
+
 /* recv() on a connection of ours: bytes, 0 at the end, -1 and errno */
 
 ssize_t
@@ -76,10 +125,20 @@ ngx_megapipe_read(ngx_megapipe_conn_t *mc, u_char *buf, size_t size,
     ngx_uint_t peek)
 {
     if (mc->held) {
+
+        if (peek) {
+            ngx_megapipe_watch_peer(mc);
+
+            if (mc->left) {
+                return ngx_megapipe_peek_left(mc);
+            }
+        }
+
         size = ngx_min(size, (size_t) (mc->last - mc->pos));
         ngx_memcpy(buf, mc->pos, size);
 
         if (!peek) {
+            mc->has_read = 1;
             mc->pos += size;
 
             if (mc->pos == mc->last) {
