@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { connect } from 'node:net';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { buffer } from 'node:stream/consumers';
@@ -15,8 +15,8 @@ afterEach(() => {
   for (const example of running.splice(0)) example.kill('SIGKILL');
 });
 
-function start(name: string, port: number) {
-  const example = execa(join(buildDir, 'libmegapipe', name), [String(port)], { reject: false });
+function start(name: string, ...ports: number[]) {
+  const example = execa(join(buildDir, 'libmegapipe', name), ports.map(String), { reject: false });
   running.push(example);
   return example;
 }
@@ -63,4 +63,24 @@ test('nested-epoll runs another event loop beside its connections', async () => 
     if (line.endsWith(': 3 connections')) break;
   example.kill('SIGTERM');
   expect(await example).toMatchObject({ exitCode: 0 });
+});
+
+test('foreign-socket ships what clients say by a library that has a socket of its own', async () => {
+  const collector = createServer().listen(0, '127.0.0.1');
+  running.push({ kill: () => collector.close() !== undefined });
+  await once(collector, 'listening');
+  const port = await freePort();
+  start('foreign-socket', port, (collector.address() as AddressInfo).port);
+  const [shipped] = (await once(collector, 'connection')) as [Socket];
+  let said = '';
+  let heard = '';
+  shipped.setEncoding('utf8').on('data', (text) => (heard += text));
+  const client = await connected(port);
+  for (let i = 0; i < 50; i++) {
+    said += `${i} `;
+    client.write(`${i} `);
+    await expect.poll(() => heard).toBe(said);
+  }
+  client.end();
+  shipped.end();
 });
