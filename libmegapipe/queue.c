@@ -504,6 +504,8 @@ static void fail(struct mp__queue *q, int error)
 		return;
 	}
 	q->handle->ch->stats.accept_failures++;
+	if (!listener_of(q)->wanted) /* stopped, or closing: it just ends */
+		return;
 	switch (q->state) {
 	case MP__QUEUE_ACCEPTING:
 	case MP__QUEUE_POLLING:
