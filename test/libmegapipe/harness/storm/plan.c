@@ -73,8 +73,10 @@ struct plan plan_of(unsigned int seed, unsigned int allowed)
 	struct dice dice = dice_of(seed, 0);
 	struct plan p = { .seed = seed };
 
+	unsigned int density = 2 + roll(&dice, 6);
+
 	for (unsigned int bit = 0; bit < 15; bit++)
-		if (one_in(&dice, 3))
+		if (roll(&dice, 9) < density)
 			p.features |= 1u << bit;
 	p.features &= allowed;
 	if (p.features & OTHER_USER)
