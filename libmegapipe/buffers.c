@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * The channel's buffers for mp_recv(). Made when first asked for: a channel
- * that never receives so holds none.
+ * The channel's buffers for mp_recv(). They are address space at first: memory
+ * is taken by what is received.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -21,7 +21,7 @@ static int map_memory(struct mp__buffers *b, size_t size)
 
 	b->mapped = (size + HUGE_PAGE - 1) & ~(HUGE_PAGE - 1);
 	memory = mmap(NULL, b->mapped, PROT_READ | PROT_WRITE,
-		      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (memory == MAP_FAILED)
 		return -ENOMEM;
 	b->memory = memory;

@@ -199,35 +199,12 @@ static int check_options(struct mp_options *o)
 	return 0;
 }
 
-static const struct mp__engine *engine_named(const char *name)
+/* What limits of the process have made of the options. */
+static void tell_limits(struct mp_channel *ch)
 {
-	for (size_t i = 0; i < NENGINES; i++)
-		if (!strcmp(engines[i]->name, name))
-			return engines[i];
-	return NULL;
-}
-
-static int create_on(struct mp_channel *ch, const struct mp__engine *engine)
-{
-	int ret;
-
-	ch->engine = engine;
-	ret = engine->create(ch);
-	if (ret)
-		return ret;
-	ret = mp__lwsockets_create(ch);
-	if (ret)
-		engine->destroy(ch);
-	return ret;
-}
-
-static int create_on_any(struct mp_channel *ch)
-{
-	int ret = -ENOSYS;
-
-	for (size_t i = 0; i < NENGINES && ret; i++)
-		ret = create_on(ch, engines[i]);
-	return ret;
+	ch->stats.max_lwsockets = ch->options.max_lwsockets;
+	ch->stats.buffers = ch->options.buffers;
+	ch->stats.completion_entries = ch->options.completions;
 }
 
 static struct mp_channel *channel_new(const struct mp_options *options)
@@ -252,27 +229,29 @@ static struct mp_channel *channel_new(const struct mp_options *options)
 	return ch;
 }
 
-int mp_create(const struct mp_options *options, struct mp_channel **out)
+/* Everything that a channel needs: what it lacks is told now. */
+static int furnish(struct mp_channel *ch)
 {
-	struct mp_options checked = { 0 };
-	const struct mp__engine *engine = NULL;
-	struct mp_channel *ch;
-	int ret = 0;
+	int ret = ch->engine->create(ch);
 
-	if (!out)
-		return -EINVAL;
-	if (options)
-		ret = copy_options(&checked, options);
-	if (!ret)
-		ret = check_options(&checked);
 	if (ret)
 		return ret;
-	if (checked.engine && strcmp(checked.engine, "auto")) {
-		engine = engine_named(checked.engine);
-		if (!engine)
-			return -ENOENT;
-	}
-	ch = channel_new(&checked);
+	ret = mp__lwsockets_create(ch);
+	if (!ret)
+		ret = mp__buffers_create(ch);
+	if (!ret)
+		return 0;
+	free(ch->lwsockets);
+	ch->engine->destroy(ch);
+	return ret;
+}
+
+static int create_on(const struct mp__engine *engine,
+		     const struct mp_options *options, struct mp_channel **out)
+{
+	struct mp_channel *ch = channel_new(options);
+	int ret;
+
 	if (!ch)
 		return -ENOMEM;
 	ret = mp__fork_join(ch);
@@ -280,15 +259,132 @@ int mp_create(const struct mp_options *options, struct mp_channel **out)
 		free(ch);
 		return ret;
 	}
+	ch->engine = engine;
 	mp__fds_hold(ch);
-	ret = engine ? create_on(ch, engine) : create_on_any(ch);
+	ret = furnish(ch);
 	mp__fds_let(ch);
 	if (ret) {
 		mp__fork_leave(ch);
 		free(ch);
 		return ret;
 	}
+	tell_limits(ch);
 	*out = ch;
+	return 0;
+}
+
+static int create_many(const struct mp__engine *engine,
+		       const struct mp_options *options,
+		       struct mp_channel **channels, unsigned int count)
+{
+	for (unsigned int i = 0; i < count; i++) {
+		int ret = create_on(engine, options, &channels[i]);
+
+		if (!ret)
+			continue;
+		while (i)
+			mp_destroy(channels[--i]);
+		return ret;
+	}
+	return 0;
+}
+
+/*
+ * So many at the same time, as large as RLIMIT_MEMLOCK lets them be. What is
+ * too large for many is freed late, so that each size is tried for a while.
+ */
+static int create_fitting(const struct mp__engine *engine,
+			  struct mp_options *options,
+			  struct mp_channel **channels, unsigned int count)
+{
+	int64_t until_us = 0;
+	int ret;
+
+	for (;;) {
+		ret = create_many(engine, options, channels, count);
+		if (ret != -ENOMEM || !engine->locked_bytes)
+			return ret;
+		if (mp__memlock_allows(count * engine->locked_bytes(options)) &&
+		    mp__memlock_wait(&until_us))
+			continue;
+		if (!mp__memlock_shrink(options))
+			return ret;
+		if (count > 1) {
+			mp__memlock_freed();
+			until_us = 0;
+		}
+	}
+}
+
+/* On the first engine that has them, of all or of the one that is named. */
+static int create_on_any(struct mp_options *options,
+			 struct mp_channel **channels, unsigned int count)
+{
+	const struct mp_options wanted = *options;
+	bool is_auto = !wanted.engine || !strcmp(wanted.engine, "auto");
+	int ret = -ENOENT;
+
+	mp__why_clear();
+	for (size_t i = 0; i < NENGINES; i++) {
+		if (!is_auto && strcmp(wanted.engine, engines[i]->name))
+			continue;
+		*options = wanted;
+		options->engine = engines[i]->name;
+		ret = create_fitting(engines[i], options, channels, count);
+		if (!ret)
+			return 0;
+	}
+	if (!*mp_why())
+		mp__why(ret == -ENOENT ? "no engine has this name" :
+					 "no memory");
+	return ret;
+}
+
+static int read_options(struct mp_options *to, const struct mp_options *from)
+{
+	int ret = from ? copy_options(to, from) : 0;
+
+	return ret ? ret : check_options(to);
+}
+
+int mp_create(const struct mp_options *options, struct mp_channel **out)
+{
+	struct mp_options checked = { 0 };
+	int ret;
+
+	if (!out)
+		return -EINVAL;
+	mp__why("an option is out of its range");
+	ret = read_options(&checked, options);
+	return ret ? ret : create_on_any(&checked, out, 1);
+}
+
+int mp_choose(struct mp_options *options, unsigned int channels)
+{
+	struct mp_options checked = { 0 };
+	struct mp_channel **all;
+	int ret;
+
+	if (!options || !channels || channels > MP_CHANNELS_MAX)
+		return -EINVAL;
+	mp__why("an option is out of its range");
+	ret = read_options(&checked, options);
+	if (ret)
+		return ret;
+	all = calloc(channels, sizeof(struct mp_channel *));
+	if (!all)
+		return -ENOMEM;
+	checked.max_lwsockets = 1;
+	ret = create_on_any(&checked, all, channels);
+	for (unsigned int i = 0; !ret && i < channels; i++)
+		mp_destroy(all[i]);
+	free(all);
+	mp__memlock_freed();
+	if (ret)
+		return ret;
+	options->engine = checked.engine;
+	options->buffers = checked.buffers;
+	options->completions = checked.completions;
 	return 0;
 }
 
@@ -320,6 +416,7 @@ void mp_destroy(struct mp_channel *ch)
 	ch->engine->destroy(ch);
 	mp__fds_let(ch);
 	mp__fork_leave(ch);
+	mp__memlock_freed();
 	mp__buffers_destroy(ch);
 	free(ch->lwsockets);
 	free(ch->by_fd);
@@ -341,6 +438,14 @@ void mp__tell_feature(struct mp_engine_info *info, bool has, const char *name)
 	strcat(list, name);
 }
 
+static const struct mp__engine *engine_named(const char *name)
+{
+	for (size_t i = 0; i < NENGINES; i++)
+		if (!strcmp(engines[i]->name, name))
+			return engines[i];
+	return NULL;
+}
+
 int mp_engine_probe(const char *name, struct mp_engine_info *info)
 {
 	const struct mp__engine *engine;
@@ -351,6 +456,7 @@ int mp_engine_probe(const char *name, struct mp_engine_info *info)
 	if (!engine)
 		return -ENOENT;
 	memset(info, 0, sizeof(*info));
+	mp__why_clear();
 	info->error = engine->probe(info);
 	return 0;
 }

@@ -420,6 +420,8 @@ struct mp_channel {
 
 struct mp__engine {
 	const char *name;
+	/* Of a channel, that RLIMIT_MEMLOCK counts; NULL: none. */
+	size_t (*locked_bytes)(const struct mp_options *options);
 	bool wakes_one; /* of those who wait at a shared accept queue */
 	bool is_fair;	/* who takes all of a shared queue isn't always the same
 			 */
@@ -497,6 +499,17 @@ extern const struct mp__engine mp__engine_epoll;
 extern const struct mp__engine mp__engine_kernel;
 
 /* -------------------------------------------------- channel to engine */
+
+/* why.c */
+void mp__why(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void mp__why_clear(void);
+void mp__why_no_memory(size_t bytes);
+void mp__why_no_ring(int error);
+void mp__why_no_device(int error);
+bool mp__memlock_allows(size_t bytes);
+bool mp__memlock_wait(int64_t *until_us);
+void mp__memlock_freed(void);
+bool mp__memlock_shrink(struct mp_options *options);
 
 /* channel.c */
 void *mp__tagged_new(size_t size);

@@ -67,18 +67,19 @@ static void retry_connects(struct mp__timer *timer);
 
 static int open_device(void)
 {
-	int fd = open(MEGAPIPE_DEVICE, O_RDWR | O_CLOEXEC);
+	int fd = open(MEGAPIPE_DEVICE, O_RDWR | O_CLOEXEC), error = errno;
 
 	if (fd >= 0)
 		return fd;
-	switch (errno) {
+	mp__why_no_device(error);
+	switch (error) {
 	case ENOENT:
 	case ENXIO:
 		return -ENODEV;
 	case EACCES:
 		return -EPERM;
 	default:
-		return -errno;
+		return -error;
 	}
 }
 
@@ -87,6 +88,8 @@ static int ask_module(int device, uint32_t *features)
 {
 	struct megapipe_info info = { 0 };
 
+	mp__why("the MegaPipe kernel module is of another version than this "
+		"library");
 	if (ioctl(device, MEGAPIPE_IOC_INFO, &info))
 		return errno == ENOTTY ? -ENOSYS : -errno;
 	if (info.version != MEGAPIPE_ABI_VERSION)
@@ -128,8 +131,11 @@ static int set_up(struct mp_channel *ch, struct kernel_engine *e)
 	if (e->device < 0)
 		return e->device;
 	ret = ask_module(e->device, &e->features);
-	if (!ret && ioctl(e->device, MEGAPIPE_IOC_SETUP, &setup))
+	if (!ret && ioctl(e->device, MEGAPIPE_IOC_SETUP, &setup)) {
 		ret = -errno;
+		mp__why("the MegaPipe kernel module makes no channel: %s",
+			strerror(-ret));
+	}
 	if (ret)
 		close(e->device);
 	else

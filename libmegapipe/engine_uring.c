@@ -21,6 +21,11 @@
 #include "uring.h"
 
 #define REQUESTS_MIN 128
+/* Up to so many, half of these. */
+#define COMPLETIONS_FEW 256
+/* struct io_rings of the kernel, without its arrays. */
+#define RING_HEAD 320
+#define PROBE_REQUESTS 4
 /* Fetches that may find enough in memory before the kernel is asked again. */
 #define FETCHES_FROM_MEMORY 4
 
@@ -30,20 +35,46 @@ static unsigned int ring_entries(const struct mp_options *options)
 {
 	unsigned int n = REQUESTS_MIN;
 
+	if (options->completions <= COMPLETIONS_FEW)
+		n /= 2;
 	while (n < 2 * options->batch)
 		n *= 2;
 	return n < options->completions ? n : options->completions;
 }
 
+static size_t whole_pages(size_t bytes)
+{
+	size_t page = sysconf(_SC_PAGESIZE);
+
+	return (bytes + page - 1) / page * page;
+}
+
+/* What RLIMIT_MEMLOCK counts of a channel: the kernel has no way to ask. */
+static size_t locked_bytes(const struct mp_options *options)
+{
+	size_t requests = ring_entries(options);
+
+	return whole_pages(requests * sizeof(struct io_uring_sqe)) +
+	       whole_pages(RING_HEAD + requests * sizeof(uint32_t) +
+			   options->completions * sizeof(struct io_uring_cqe)) +
+	       whole_pages(options->buffers * sizeof(struct io_uring_buf));
+}
+
+/* At most RLIMIT_NOFILE, and max_lwsockets isn't more. */
 static int register_slots(struct mp_channel *ch)
 {
 	struct io_uring_rsrc_register table = {
 		.nr = ch->options.max_lwsockets,
 		.flags = IORING_RSRC_REGISTER_SPARSE,
 	};
+	int ret = mp__ring_register(&mp__uring(ch)->ring,
+				    IORING_REGISTER_FILES2, &table,
+				    sizeof(table));
 
-	return mp__ring_register(&mp__uring(ch)->ring, IORING_REGISTER_FILES2,
-				 &table, sizeof(table));
+	if (ret < 0)
+		mp__why("the kernel makes no table of %u lwsockets: %s",
+			table.nr, strerror(-ret));
+	return ret < 0 ? ret : 0;
 }
 
 /*
@@ -53,28 +84,6 @@ static int register_slots(struct mp_channel *ch)
 static bool has_direct(struct mp__ring *ring)
 {
 	return mp__ring_has_op(ring, MP__OP_FIXED_FD_INSTALL);
-}
-
-static int uring_create(struct mp_channel *ch)
-{
-	struct mp__uring *u = calloc(1, sizeof(*u));
-	int ret;
-
-	if (!u)
-		return -ENOMEM;
-	ret = mp__ring_create(&u->ring, ring_entries(&ch->options),
-			      ch->options.completions);
-	if (ret) {
-		free(u);
-		return ret;
-	}
-	ch->priv = u;
-	TAILQ_INIT(&u->starved);
-	ch->is_direct = has_direct(&u->ring) && !register_slots(ch);
-	u->has_options = mp__uring_has_options();
-	/* they are in the completion queue, where else */
-	ch->accepts_ahead = ch->options.completions;
-	return 0;
 }
 
 static void uring_destroy(struct mp_channel *ch)
@@ -87,11 +96,65 @@ static void uring_destroy(struct mp_channel *ch)
 	free(u);
 }
 
+static int make_ring(struct mp_channel *ch)
+{
+	struct mp__uring *u = mp__uring(ch);
+	int ret = mp__ring_create(&u->ring, ring_entries(&ch->options),
+				  ch->options.completions);
+
+	if (ret == -ENOMEM)
+		mp__why_no_memory(locked_bytes(&ch->options));
+	return ret;
+}
+
+static int uring_create(struct mp_channel *ch)
+{
+	struct mp__uring *u = calloc(1, sizeof(*u));
+	int ret;
+
+	if (!u)
+		return -ENOMEM;
+	ch->priv = u;
+	TAILQ_INIT(&u->starved);
+	ret = make_ring(ch);
+	if (ret) {
+		free(u);
+		return ret;
+	}
+	ch->is_direct = has_direct(&u->ring);
+	ret = ch->is_direct ? register_slots(ch) : 0;
+	if (ret) {
+		uring_destroy(ch);
+		return ret;
+	}
+	u->has_options = mp__uring_has_options();
+	/* they are in the completion queue, where else */
+	ch->accepts_ahead = ch->options.completions;
+	return 0;
+}
+
+/* The entries of the ring of buffers are the last that is counted. */
+static int uring_buffers(struct mp_channel *ch)
+{
+	int ret = mp__uring_buffers(ch);
+
+	if (ret == -ENOMEM)
+		mp__why_no_memory(locked_bytes(&ch->options));
+	return ret;
+}
+
 static int uring_probe(struct mp_engine_info *info)
 {
 	struct mp__ring ring;
-	int ret = mp__ring_create(&ring, 4, 8);
+	int64_t until_us = 0;
+	int ret;
 
+	do
+		ret = mp__ring_create(&ring, PROBE_REQUESTS,
+				      2 * PROBE_REQUESTS);
+	while (ret == -ENOMEM && mp__memlock_wait(&until_us));
+	if (ret == -ENOMEM)
+		mp__why_no_memory(2 * whole_pages(1));
 	if (ret)
 		return ret;
 	mp__tell_feature(info, true, "deferred-task-work");
@@ -778,6 +841,7 @@ static void uring_each_queued(struct mp_channel *ch, void (*tell)(int fd))
 
 const struct mp__engine mp__engine_uring = {
 	.name = "uring",
+	.locked_bytes = locked_bytes,
 	.wakes_one = true,
 	.probe = uring_probe,
 	.create = uring_create,
@@ -795,7 +859,7 @@ const struct mp__engine mp__engine_uring = {
 	.close_slot = uring_close_slot,
 	.flush = uring_flush,
 	.fetch = uring_fetch,
-	.buffers = mp__uring_buffers,
+	.buffers = uring_buffers,
 	.release = mp__uring_release,
 	.install_fd = mp__uring_install_fd,
 	.setsockopt = mp__uring_setsockopt,

@@ -93,6 +93,19 @@
  *   uring   io_uring, Linux 6.1 or newer
  *   epoll   epoll and non-blocking calls, everywhere
  *   All behave alike. They differ in cost, and where a comment below says so.
+ *
+ * RLIMIT_MEMLOCK
+ *
+ *   The kernel counts the memory of io_uring's rings against this limit of the
+ *   process, unless it has CAP_IPC_LOCK. It counts per user, over all of the
+ *   user's processes, and what an ended process held it gives back up to some
+ *   50 ms after the end. A channel of engine uring takes 32 KiB by default:
+ *   20 for completions, 8 for requests, 4 for buffers (Linux 6.18; 6.1 counts
+ *   less). 8 MiB, a usual limit, have room for 256 channels of a user. Where
+ *   there is no room mp_create() first tries again for a second, since a
+ *   server that ended just now may hold it; then it makes the queue of
+ *   completions and the number of buffers smaller, down to 12 KiB a channel,
+ *   as mp_stats() tells; then it fails with -ENOMEM.
  */
 #ifndef MEGAPIPE_H
 #define MEGAPIPE_H
@@ -116,15 +129,17 @@ extern "C" {
 /* Limits of mp_options. */
 #define MP_BATCH_DEFAULT 32
 #define MP_BATCH_MAX 4096
-#define MP_BUFFERS_DEFAULT 1024
+#define MP_BUFFERS_DEFAULT 256
 #define MP_BUFFERS_MAX 32768
 #define MP_BUFFER_SIZE_DEFAULT 4096
 #define MP_BUFFER_SIZE_MAX (1 << 20)
 #define MP_LWSOCKETS_DEFAULT 65536
 #define MP_LWSOCKETS_MAX (1 << 20)
-#define MP_COMPLETIONS_DEFAULT 4096
+#define MP_COMPLETIONS_DEFAULT 1024
 #define MP_COMPLETIONS_MAX 65536
 #define MP_MODERATION_MAX 10000
+/* Of mp_choose(). */
+#define MP_CHANNELS_MAX 4096
 
 struct mp_channel;
 struct mp_handle;
@@ -174,6 +189,7 @@ struct mp_options {
 	/*
 	 * Entries of the queue of completions between kernel and library (a
 	 * power of two). When it overflows, nothing is lost: it costs time.
+	 * It and buffers are lowered where RLIMIT_MEMLOCK has no room.
 	 */
 	unsigned int completions;
 
@@ -195,12 +211,15 @@ struct mp_options {
 };
 
 /*
- * Make a channel for the calling thread.
+ * Make a channel for the calling thread, with all the memory that it needs but
+ * for what handles and operations take.
  *   -ENOENT  no engine has this name
  *   -ENOSYS  this kernel doesn't have what the engine needs
  *   -EPERM   not allowed here (seccomp, kernel.io_uring_disabled, the mode of
  *            /dev/megapipe)
  *   -ENODEV  engine "kernel": the module isn't loaded
+ *   -ENOMEM  no memory, or RLIMIT_MEMLOCK has no room
+ *   -EMFILE  no file descriptor is left for the channel
  */
 int mp_create(const struct mp_options *options, struct mp_channel **ch);
 
@@ -213,6 +232,26 @@ int mp_create(const struct mp_options *options, struct mp_channel **ch);
  *   -EPERM  it is the parent's, and we are a child
  */
 int mp_adopt(struct mp_channel *ch);
+
+/*
+ * Choose the engine for a process that is going to have so many channels at
+ * the same time, before it makes the first: all get the same one. The options
+ * are those that the channels will have. On return 0 their engine, buffers
+ * and completions are those that all the channels can have together; pass them
+ * to mp_create(). It makes the channels to find out, and ends them: so it
+ * tells what holds for the calling user, now. An engine that the options name
+ * is kept. Errors as of mp_create(), those of the last engine tried.
+ */
+int mp_choose(struct mp_options *options, unsigned int channels);
+
+/*
+ * Why the last mp_create(), mp_choose() or mp_engine_probe() of the calling
+ * thread failed, or why mp_choose() and mp_create() didn't take the engine
+ * before the one they took: half a sentence in English for a message to the
+ * operator, which names the limit or setting and its value. Valid until the
+ * next of these calls. Never NULL.
+ */
+const char *mp_why(void);
 
 /*
  * End everything in flight, close the channel's lwsockets and accept queues
@@ -561,6 +600,10 @@ struct mp_stats {
 	uint32_t accepts_paused;
 	uint64_t lwsocket_waits;
 	uint64_t accept_failures; /* accepts that are tried again later */
+	/* What is in force of mp_options, which limits may have lowered. */
+	uint32_t max_lwsockets;
+	uint32_t buffers;
+	uint32_t completion_entries; /* mp_options.completions */
 };
 
 int mp_stats(const struct mp_channel *ch, struct mp_stats *stats);

@@ -385,18 +385,11 @@ int mp_send(struct mp_handle *handle, const void *buf, size_t size,
 
 int mp_recv(struct mp_handle *handle)
 {
-	struct mp_channel *ch;
 	struct mp__op *op;
 	int ret = mp__check(handle);
 
 	if (ret)
 		return ret;
-	ch = handle->ch;
-	if (!ch->buffers.memory) {
-		ret = mp__buffers_create(ch);
-		if (ret)
-			return ret;
-	}
 	op = mp__op_new(handle, MP_RECV);
 	if (!op)
 		return -ENOMEM;
@@ -411,7 +404,7 @@ int mp_release(struct mp_channel *ch, const struct mp_event *ev)
 		return -EINVAL;
 	if (!mp__is_owner(ch))
 		return -EPERM;
-	if (!ch->buffers.memory || ev->recv.buffer >= ch->buffers.count)
+	if (ev->recv.buffer >= ch->buffers.count)
 		return -EINVAL;
 	buffer = &ch->buffers.state[ev->recv.buffer];
 	if (!buffer->held)

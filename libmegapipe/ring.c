@@ -103,13 +103,17 @@ int mp__ring_create(struct mp__ring *ring, unsigned int requests,
 
 	memset(ring, 0, sizeof(*ring));
 	ring->fd = syscall(SYS_io_uring_setup, requests, &p);
-	if (ring->fd < 0)
-		return errno == EINVAL ? -ENOSYS : -errno;
+	if (ring->fd < 0) {
+		ret = errno;
+		mp__why_no_ring(ret);
+		return ret == EINVAL ? -ENOSYS : -ret;
+	}
 	mp__fd_own(ring->fd);
 	ret = (p.features & NEEDED_FEATURES) == NEEDED_FEATURES ?
 		      map_rings(ring, &p) :
 		      -ENOSYS;
 	if (ret) {
+		mp__why_no_ring(ret == -ENOSYS ? EINVAL : -ret);
 		mp__fd_disown(ring->fd);
 		close(ring->fd);
 		return ret;

@@ -1,5 +1,9 @@
 import { readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import { execa } from 'execa';
 import type { Finding } from './doctor.js';
+import { buildDir } from './paths.js';
 
 const area = 'limits';
 
@@ -7,15 +11,16 @@ const area = 'limits';
 const wantedFiles = 65_536;
 const wantedBacklog = 4_096;
 const wantedPorts = 20_000;
+/** As many channels as megapipe-probe makes to find out how many there can be. */
+const roomMost = 64;
 
 /** Limits of the kernel and the process that cut a load short. */
 export async function limitFindings(): Promise<Finding[]> {
-  return [filesFinding(), backlogFinding(), portsFinding()];
+  return [filesFinding(), await channelsFinding(), backlogFinding(), portsFinding()];
 }
 
 function filesFinding(): Finding {
-  const limits = readFileSync('/proc/self/limits', 'utf8');
-  const hard = /^Max open files\s+(\S+)\s+(\S+)/m.exec(limits)?.[2] ?? '0';
+  const hard = limitOf('Max open files').hard;
   const files = hard === 'unlimited' ? Number.POSITIVE_INFINITY : Number(hard);
   const base = { area, name: 'RLIMIT_NOFILE', detail: `${hard} open files at most` } as const;
   if (files >= wantedFiles) return { ...base, state: 'yes' };
@@ -25,6 +30,33 @@ function filesFinding(): Finding {
     cost: `at most ${files} connections and lwsockets at once; tests of 10,000 connections may be skipped`,
     remedy: `ulimit -n ${wantedFiles}`,
   };
+}
+
+/** A channel's rings count as locked memory, for all processes of a user together. */
+async function channelsFinding(): Promise<Finding> {
+  const { soft } = limitOf('Max locked memory');
+  const limit = soft === 'unlimited' ? soft : `${Number(soft) / 1024} KiB`;
+  const base = { area, name: 'RLIMIT_MEMLOCK' } as const;
+  const probe = join(buildDir, 'libmegapipe/megapipe-probe');
+  const { stdout, failed } = await execa(probe, ['room'], { timeout: 30_000, reject: false });
+  if (failed) return { ...base, state: 'no', detail: `${limit}; room for how many channels is not known` };
+  const room = Number(stdout);
+  const least = room === roomMost ? ' or more' : '';
+  const detail = `${limit}: room for ${room}${least} channels of engine uring as this user, besides those it has`;
+  if (room >= availableParallelism()) return { ...base, state: 'yes', detail };
+  return {
+    ...base,
+    state: 'limited',
+    detail,
+    cost: 'servers have smaller rings, or engine auto takes epoll: more system calls',
+    remedy: 'ulimit -l unlimited, or LimitMEMLOCK=infinity in a systemd unit',
+  };
+}
+
+function limitOf(name: string): { soft: string; hard: string } {
+  const limits = readFileSync('/proc/self/limits', 'utf8');
+  const [, soft = '0', hard = '0'] = new RegExp(`^${name}\\s+(\\S+)\\s+(\\S+)`, 'm').exec(limits) ?? [];
+  return { soft, hard };
 }
 
 function backlogFinding(): Finding {

@@ -28,6 +28,7 @@ struct server {
 };
 
 static int listener;
+static struct mp_options options = { .size = sizeof(options) };
 
 static void check(int result, const char *what)
 {
@@ -94,15 +95,19 @@ int main(int argc, char **argv)
 	int on = 1;
 	pthread_t thread;
 
+	/* All threads on the same engine. */
+	if (mp_choose(&options, n))
+		errx(1, "no engine has %ld channels: %s", n, mp_why());
+
 	listener = socket(AF_INET, SOCK_STREAM, 0);
 	setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
 	if (bind(listener, (struct sockaddr *)&address, sizeof(address)) ||
 	    listen(listener, 4096))
 		err(1, "listen");
-	/* All or none: then the threads can rely on it. */
 	for (int i = 0; i < n; i++) {
 		servers[i].cpu = i;
-		check(mp_create(NULL, &servers[i].ch), "create");
+		if (mp_create(&options, &servers[i].ch))
+			errx(1, "create: %s", mp_why());
 	}
 	for (int i = 0; i < n; i++)
 		check(-pthread_create(&thread, NULL, serve, &servers[i]),
