@@ -418,18 +418,12 @@ static void megapipe_admit_waiting(LIBEVENT_THREAD *me, struct megapipe_listener
         megapipe_pause_accepting();
 }
 
-static void megapipe_accept_failed(struct megapipe_listener *l, int error) {
-    switch (error) {
-    case EMFILE:
-    case ENFILE:
-        if (settings.verbose > 0)
-            fprintf(stderr, "Too many open connections\n");
-        accept_new_conns(false);
-        break;
-    default:
+/* The channel tries again what can pass, and tells of it once a second. */
+static void megapipe_accept_failed(int error) {
+    if (error != EMFILE && error != ENFILE) {
         fprintf(stderr, "accept(): %s\n", strerror(error));
-        mp_accept(l->handle, MP_ACCEPT_ALL, settings.megapipe_lwsocket);
-        break;
+    } else if (settings.verbose > 0) {
+        fprintf(stderr, "Too many open connections\n");
     }
 }
 
@@ -553,7 +547,7 @@ static void megapipe_event(LIBEVENT_THREAD *me, const struct mp_event *ev) {
         if (ev->result >= 0) {
             megapipe_accepted(me, l, ev->result);
         } else {
-            megapipe_accept_failed(l, -ev->result);
+            megapipe_accept_failed(-ev->result);
         }
     } else if (ev->cookie == me) {
         thread_process_queue(me, ev->result > 0 ? t->notified : 0);

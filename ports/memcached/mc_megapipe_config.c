@@ -207,13 +207,12 @@ void megapipe_owned_cpus(int id, cpu_set_t *cpus) {
 }
 
 /*
- * Room for maxconns in one channel, and for what accept queues may take before
- * the worker sees the first: twice their backlog each, of the IPv4 and the IPv6
- * socket. With less, connections are accepted one at a time.
+ * Room for maxconns in one channel, and for what the kernel may accept before
+ * the worker sees the first: as many as there are completions. With less,
+ * connections are accepted one at a time.
  */
 int megapipe_max_lwsockets(void) {
-    int64_t queues = 2 * (sysconf(_SC_NPROCESSORS_CONF) / settings.num_threads + 2);
-    int64_t n = settings.maxconns + queues * 2 * settings.backlog;
+    int64_t n = settings.maxconns + 2LL * MP_COMPLETIONS_DEFAULT;
     return n < MP_LWSOCKETS_MAX ? n : MP_LWSOCKETS_MAX;
 }
 

@@ -32,6 +32,9 @@ static void add_up(struct mp_stats *total, const struct mp_stats *s) {
     total->handles += s->handles;
     total->lwsockets += s->lwsockets;
     total->buffers_held += s->buffers_held;
+    total->accepts_paused += s->accepts_paused;
+    total->lwsocket_waits += s->lwsocket_waits;
+    total->accept_failures += s->accept_failures;
 }
 
 static void append_channel(const char *prefix, const struct mp_stats *s, ADD_STAT add_stats, void *c) {
@@ -56,6 +59,9 @@ static void append_channel(const char *prefix, const struct mp_stats *s, ADD_STA
     COUNT("handles", s->handles);
     COUNT("lwsockets", s->lwsockets);
     COUNT("buffers_held", s->buffers_held);
+    COUNT("accepts_paused", s->accepts_paused);
+    COUNT("lwsocket_waits", s->lwsocket_waits);
+    COUNT("accept_failures", s->accept_failures);
 #undef COUNT
 #undef STAT
 }

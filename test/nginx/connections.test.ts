@@ -88,6 +88,22 @@ describeKinds((kind) => {
     });
   }
 
+  // Each has as many accept queues as there are workers: more than lwsockets by their backlogs.
+  test('every one of 20 listening sockets answers, with few worker_connections', async () => {
+    const nginx = await start(kind, {
+      files,
+      partition: true,
+      workerConnections: 512,
+      portCount: 20,
+      server: ({ ports }) =>
+        ports
+          .slice(1)
+          .map((port) => `listen 127.0.0.1:${port};`)
+          .join(' '),
+    });
+    for (const port of nginx.ports) await askAll([await nginx.connect(port)]);
+  });
+
   test('idle connections make room for new ones', async () => {
     const nginx = await start(kind, { files, workerConnections: 32 });
     const first = await nginx.connect();

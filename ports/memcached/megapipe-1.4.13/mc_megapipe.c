@@ -293,15 +293,13 @@ static void megapipe_admit_waiting(LIBEVENT_THREAD *me) {
         megapipe_go_on(t);
 }
 
-static void megapipe_accept_failed(LIBEVENT_THREAD *me, struct megapipe_listener *l, int error) {
-    if (error == EMFILE || error == ENFILE) {
-        if (settings.verbose > 0)
-            fprintf(stderr, "Too many open connections\n");
-        megapipe_pause(me->megapipe);
-        return;
+/* The channel tries again what can pass, and tells of it once a second. */
+static void megapipe_accept_failed(int error) {
+    if (error != EMFILE && error != ENFILE) {
+        fprintf(stderr, "accept(): %s\n", strerror(error));
+    } else if (settings.verbose > 0) {
+        fprintf(stderr, "Too many open connections\n");
     }
-    fprintf(stderr, "accept(): %s\n", strerror(error));
-    megapipe_accept(l, MP_ACCEPT_ALL);
 }
 
 /* In each worker, for a new listening socket. */
@@ -359,7 +357,7 @@ static void megapipe_event(LIBEVENT_THREAD *me, const struct mp_event *ev) {
         if (ev->result >= 0) {
             megapipe_accepted(me, ev->result);
         } else {
-            megapipe_accept_failed(me, ev->cookie, -ev->result);
+            megapipe_accept_failed(-ev->result);
         }
     } else if (ev->cookie == me) {
         thread_notified(me);

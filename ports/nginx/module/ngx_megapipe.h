@@ -168,6 +168,7 @@ typedef struct {
     ngx_array_t              *deferred;    /* completions, of struct mp_event */
     ngx_uint_t                taken;       /* connections, in this round */
     ngx_uint_t                taken_before;
+    uint64_t                  lwsocket_waits;  /* when it was told last */
     unsigned                  paused:1;
     unsigned                  sparing:1;
     unsigned                  finishing:1;

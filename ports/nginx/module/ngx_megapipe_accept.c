@@ -310,6 +310,33 @@ ngx_megapipe_pause_accepting(void)
 }
 
 
+/* only with fewer descriptors than worker_connections */
+
+static void
+ngx_megapipe_tell_scarcity(void)
+{
+    struct mp_stats  stats;
+
+    stats.size = sizeof(struct mp_stats);
+
+    if (mp_stats(ngx_megapipe.channel, &stats) < 0) {
+        return;
+    }
+
+    if (stats.lwsocket_waits == ngx_megapipe.lwsocket_waits) {
+        return;
+    }
+
+    if (ngx_megapipe.lwsocket_waits == 0) {
+        ngx_log_error(NGX_LOG_WARN, ngx_megapipe.log, 0,
+                      "%uD lwsockets are not enough, connections wait; "
+                      "see worker_rlimit_nofile", stats.lwsockets);
+    }
+
+    ngx_megapipe.lwsocket_waits = stats.lwsocket_waits;
+}
+
+
 /* in each round of the event loop */
 
 void
@@ -321,6 +348,10 @@ ngx_megapipe_resume_accepting(void)
 
     ngx_megapipe.taken_before = ngx_megapipe.taken;
     ngx_megapipe.taken = 0;
+
+    if (ngx_megapipe.conf->lwsocket) {
+        ngx_megapipe_tell_scarcity();
+    }
 
     if (!ngx_megapipe.paused || !ngx_megapipe_has_room()) {
         return;
@@ -349,31 +380,6 @@ ngx_megapipe_resume_accepting(void)
 }
 
 
-/* An error has ended accepting; without descriptors nginx goes on later. */
-
-static ngx_err_t
-ngx_megapipe_accept_error(ngx_megapipe_listener_t *l)
-{
-    ngx_err_t  err;
-
-    err = l->error;
-    l->error = 0;
-
-    if (err != NGX_EMFILE && err != NGX_ENFILE) {
-        (void) mp_accept(l->source.handle, MP_ACCEPT_ALL,
-                         ngx_megapipe.conf->lwsocket);
-
-        return err;
-    }
-
-#if !(NGX_MEGAPIPE_RETRIES_ACCEPT)
-    ngx_megapipe.paused = 1;
-#endif
-
-    return err;
-}
-
-
 /* accept4() of nginx, with its errors */
 
 ngx_socket_t
@@ -384,7 +390,11 @@ ngx_megapipe_accept(ngx_megapipe_listener_t *l, struct sockaddr *addr,
     ngx_megapipe_accepted_t  *a;
 
     if (l->naccepted == 0) {
-        ngx_set_errno(l->error ? ngx_megapipe_accept_error(l) : NGX_EAGAIN);
+
+        /* what can pass the channel retries, and tells once a second */
+
+        ngx_set_errno(l->error ? l->error : NGX_EAGAIN);
+        l->error = 0;
         return -1;
     }
 

@@ -101,16 +101,6 @@
 #endif
 
 
-/* without descriptors, they go on accepting when the next one comes */
-
-#if (nginx_version >= 1002002)
-#define NGX_MEGAPIPE_RETRIES_ACCEPT  1
-#else
-#define NGX_EMFILE                   EMFILE
-#define NGX_ENFILE                   ENFILE
-#endif
-
-
 #if (nginx_version < 1011000)
 
 typedef union {
