@@ -97,7 +97,7 @@ struct mp__op {
 	bool repeats;	    /* uring: likewise, the request doesn't end alone */
 	bool early;	    /* MP_ACCEPT: nobody asks for it */
 	bool is_partial;    /* MP_WRITE: some of it is enough */
-	bool at_position;   /* uring: offset is the position, and moves it */
+	bool at_position;   /* uring: a write that moves the position */
 	socklen_t addr_len; /* MP_CONNECT; MP_ACCEPT: the peer's, or 0 */
 	size_t size;	    /* MP_READ, MP_WRITE: bytes of iov at first */
 	size_t done;	    /* MP_WRITE: of these */

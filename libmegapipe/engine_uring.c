@@ -10,6 +10,7 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -407,23 +408,37 @@ static void prepare(struct io_uring_sqe *sqe, struct mp__op *op)
 
 /*
  * After a write that was cut short (a full disk) io_uring doesn't move the
- * file's position: what is left would go to the old one. So we keep it.
+ * file's position: what is left would go to the old one. So we keep it. With
+ * O_APPEND what is left goes to the end, and io_uring knows where that was.
  */
 static void take_position(struct mp__op *op)
 {
+	int flags;
+
 	if (op->handle->kind != MP__DISK || op->cmd != MP_WRITE ||
 	    op->offset >= 0)
 		return;
-	op->offset = lseek(op->handle->fd, 0, SEEK_CUR);
-	op->at_position = op->offset >= 0;
+	op->at_position = true;
 	op->handle->ch->stats.crossings++;
+	flags = fcntl(op->handle->fd, F_GETFL);
+	if (flags >= 0 && flags & O_APPEND)
+		return;
+	op->handle->ch->stats.crossings++;
+	op->offset = lseek(op->handle->fd, 0, SEEK_CUR);
 }
 
 static void move_position(struct mp__op *op, int result)
 {
+	int fd = op->handle->fd;
+
 	if (!op->at_position || result <= 0)
 		return;
-	lseek(op->handle->fd, op->offset + result, SEEK_SET);
+	if (op->offset >= 0)
+		lseek(fd, op->offset + result, SEEK_SET);
+	else if (op->done + result < op->size)
+		lseek(fd, 0, SEEK_END);
+	else
+		return;
 	op->handle->ch->stats.crossings++;
 }
 
