@@ -117,20 +117,6 @@ int megapipe_read_config(char *subopts) {
     return ok ? 0 : EX_USAGE;
 }
 
-/* Why an engine can't be had, and what to do. */
-static const char *engine_error(int error) {
-    switch (error) {
-    case ENODEV:
-        return "the MegaPipe kernel module isn't loaded";
-    case ENOSYS:
-        return "this kernel doesn't have what it needs";
-    case EPERM:
-        return "it isn't allowed here (seccomp, or kernel.io_uring_disabled)";
-    default:
-        return strerror(error);
-    }
-}
-
 static int check_engine(void) {
     struct mp_engine_info info;
     if (strcmp(settings.megapipe_engine, "auto") == 0)
@@ -142,7 +128,7 @@ static int check_engine(void) {
     if (error == 0)
         return 0;
     fprintf(stderr, "MegaPipe's engine \"%s\" doesn't work: %s\n",
-            settings.megapipe_engine, engine_error(error));
+            settings.megapipe_engine, error == ENOENT ? strerror(error) : mp_why());
     return EX_UNAVAILABLE;
 }
 

@@ -88,6 +88,18 @@ static void append_channels(ADD_STAT add_stats, void *c) {
     append_channel("", &total, add_stats, c);
 }
 
+/* What limits have left of the sizes of channels. */
+static void append_sizes(ADD_STAT add_stats, void *c) {
+    LIBEVENT_THREAD *t = get_worker_thread(0);
+    pthread_mutex_lock(&t->stats.mutex);
+    struct mp_stats stats = t->megapipe->stats;
+    pthread_mutex_unlock(&t->stats.mutex);
+
+    APPEND_STAT("max_lwsockets", "%u", stats.max_lwsockets);
+    APPEND_STAT("buffers", "%u", stats.buffers);
+    APPEND_STAT("completion_entries", "%u", stats.completion_entries);
+}
+
 /* "stats megapipe" */
 void megapipe_stats(ADD_STAT add_stats, void *c) {
     APPEND_STAT("enabled", "%s", settings.megapipe ? "yes" : "no");
@@ -97,6 +109,7 @@ void megapipe_stats(ADD_STAT add_stats, void *c) {
         APPEND_STAT("batch", "%d", settings.megapipe_batch);
         APPEND_STAT("lwsocket", "%s", settings.megapipe_lwsocket ? "yes" : "no");
         APPEND_STAT("moderation_us", "%d", settings.megapipe_moderation_us);
+        append_sizes(add_stats, c);
         append_channels(add_stats, c);
     }
     add_stats(NULL, 0, NULL, 0, c);

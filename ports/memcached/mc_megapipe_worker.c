@@ -11,30 +11,45 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void megapipe_channel_failed(int error) {
-    fprintf(stderr, "Can't make a MegaPipe channel with engine \"%s\": %s\n",
-            settings.megapipe_engine, strerror(error));
+static void megapipe_channel_failed(const char *why) {
+    fprintf(stderr, "Can't make %d MegaPipe channels with engine \"%s\": %s\n",
+            settings.num_threads, settings.megapipe_engine, why);
     exit(EXIT_FAILURE);
 }
 
-/* In the worker thread: its channel, which also watches what wakes the worker. */
-struct megapipe_thread *megapipe_thread_new(LIBEVENT_THREAD *me, int notify_fd) {
-    struct mp_options options = {
-        .size = sizeof(options),
+static struct mp_options channel_options;
+
+/*
+ * By the first worker: by then memcached is the user that it stays, whose limits
+ * count. All workers get the same engine, and rings for which there is room.
+ */
+static void megapipe_choose(void) {
+    channel_options = (struct mp_options) {
+        .size = sizeof(channel_options),
         .engine = settings.megapipe_engine,
         .batch = settings.megapipe_batch,
         .max_lwsockets = megapipe_max_lwsockets(),
         .moderation_us = settings.megapipe_moderation_us,
     };
+    if (mp_choose(&channel_options, settings.num_threads) != 0)
+        megapipe_channel_failed(mp_why());
+    if (strcmp(channel_options.engine, settings.megapipe_engine) != 0
+            && strcmp(channel_options.engine, "epoll") == 0)
+        fprintf(stderr, "MegaPipe's engine is epoll: %s\n", mp_why());
+}
+
+/* In the worker thread: its channel, which also watches what wakes the worker. */
+struct megapipe_thread *megapipe_thread_new(LIBEVENT_THREAD *me, int notify_fd) {
+    static pthread_once_t chosen = PTHREAD_ONCE_INIT;
     struct megapipe_thread *t = calloc(1, sizeof(*t));
-    if (t == NULL) {
-        megapipe_channel_failed(ENOMEM);
-    }
-    int res = mp_create(&options, &t->channel);
-    if (res == 0)
-        res = mp_register(t->channel, notify_fd, me, NULL, &t->notify);
+    if (t == NULL)
+        megapipe_channel_failed(strerror(ENOMEM));
+    pthread_once(&chosen, megapipe_choose);
+    if (mp_create(&channel_options, &t->channel) != 0)
+        megapipe_channel_failed(mp_why());
+    int res = mp_register(t->channel, notify_fd, me, NULL, &t->notify);
     if (res != 0)
-        megapipe_channel_failed(-res);
+        megapipe_channel_failed(strerror(-res));
     t->engine = mp_engine_name(t->channel);
     return t;
 }

@@ -157,8 +157,8 @@ ngx_megapipe_create_channel(ngx_cycle_t *cycle, ngx_megapipe_conf_t *mcf)
 
     if (err < 0) {
         ngx_log_error(NGX_LOG_EMERG, cycle->log, -err,
-                      "mp_create() failed, megapipe_engine %s",
-                      options.engine);
+                      "mp_create() failed, megapipe_engine %s: %s",
+                      options.engine, mp_why());
         return NGX_ERROR;
     }
 
@@ -352,7 +352,7 @@ static char *
 ngx_megapipe_probe(ngx_cycle_t *cycle, ngx_megapipe_conf_t *mcf)
 {
     int                     err;
-    char                   *engine, *hint;
+    char                   *engine;
     struct mp_engine_info   info;
 
     engine = (char *) ngx_megapipe_engines[mcf->engine].name.data;
@@ -370,23 +370,9 @@ ngx_megapipe_probe(ngx_cycle_t *cycle, ngx_megapipe_conf_t *mcf)
         return NGX_CONF_OK;
     }
 
-    switch (-err) {
-
-    case ENODEV:
-        hint = "its kernel module is not loaded";
-        break;
-
-    case ENOSYS:
-        hint = "this kernel does not have what it needs";
-        break;
-
-    default:
-        hint = "it is not allowed here "
-               "(seccomp, kernel.io_uring_disabled, rights)";
-    }
-
     ngx_log_error(NGX_LOG_EMERG, cycle->log, -err,
-                  "megapipe_engine \"%s\" does not work: %s", engine, hint);
+                  "megapipe_engine \"%s\" does not work: %s", engine,
+                  mp_why());
 
     return NGX_CONF_ERROR;
 }
