@@ -539,12 +539,21 @@ static unsigned int lane_bit(struct mp__op *op)
 					 MEGAPIPE_LANE_POLL;
 }
 
+static bool is_being_closed(const struct mp_handle *handle)
+{
+	return handle->wr.busy &&
+	       STAILQ_FIRST(&handle->wr.ops)->cmd == MP_CLOSE;
+}
+
 static void kernel_cancel(struct mp__op *op)
 {
 	struct mp_handle *handle = op->handle;
 
-	/* Closing isn't given up: nobody else would close the file. */
-	if (op->cmd == MP_CLOSE)
+	/*
+	 * Closing isn't given up: nobody else would close the file. It ends the
+	 * others, and the module takes no command for the handle after it.
+	 */
+	if (is_being_closed(handle))
 		return;
 	if (op->cmd == MP_CONNECT && handle->in_module.is_retrying) {
 		stop_retrying(handle);
