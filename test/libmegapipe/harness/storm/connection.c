@@ -205,7 +205,8 @@ static void on_watch(struct connection *c, ssize_t result)
 		CHECK(is_failure(result));
 	} else {
 		CHECK(result & (POLLRDHUP | POLLHUP | POLLERR));
-		if (is_ours(c) && !f->is_torn && !c->has_failed)
+		if (is_ours(c) && !f->is_torn && !c->has_failed &&
+		    !shared->has_died)
 			CHECK(f->is_left || f->has_fin);
 	}
 	c->is_unwatched = false;

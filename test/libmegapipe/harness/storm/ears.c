@@ -26,6 +26,13 @@ static bool is_scarce(int error)
 	       error == -ENOBUFS || error == -ENOSPC;
 }
 
+/* It can't be found out whether there is any. */
+static bool is_steering_disturbed(int error)
+{
+	return plan.features & FAULTS &&
+	       (error == -EINTR || error == -ECONNABORTED);
+}
+
 static int register_ear(struct ear *e, int fd)
 {
 	cpu_set_t mask;
@@ -62,7 +69,8 @@ void open_ear(struct ear *e)
 	}
 	ret = register_ear(e, fd);
 	if (ret) {
-		CHECK(is_scarce(ret) || ret == -EOPNOTSUPP);
+		CHECK(is_scarce(ret) || ret == -EOPNOTSUPP ||
+		      is_steering_disturbed(ret));
 		SYS(close(fd));
 		e->h = NULL;
 		return;
