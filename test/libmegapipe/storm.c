@@ -25,15 +25,13 @@
 /* A guest's CPU is emulated. */
 #define SEEDS 20
 #define SEEDS_KERNEL 4
-/* What doesn't hold yet; the environment may ask for it all the same. */
-#define NOT_YET OTHER_USER
 
 struct plan plan;
 struct shared *shared;
 int listener_fds[MOST_LISTENERS];
 int64_t patience_us = PATIENCE_US;
 
-static unsigned int allowed = ~NOT_YET;
+static unsigned int allowed = ~0u; /* of enum feature */
 
 /* Others may bind to its port while it has connections. */
 static struct address prepare_tcp(int fd)
