@@ -36,6 +36,48 @@ export async function downloadSource(
   }
 }
 
+/**
+ * Fetch what Debian adds to a version's original tarball (name_revision.debian.tar.*), in its newest packaging.
+ *
+ * @param to the folder for it
+ * @returns the file
+ */
+export async function downloadPackaging(
+  name: string,
+  version: string,
+  to: string,
+  release?: string,
+): Promise<string> {
+  const options = await updateLists('deb-src', release);
+  const revision = await findRevision(options, name, version);
+  mkdirSync(to, { recursive: true });
+  const scratch = mkdtempSync(join(aptFolder('deb-src', release), 'packaging-'));
+  try {
+    const command = [
+      'apt-get',
+      ...options,
+      'source',
+      '--download-only',
+      '--diff-only',
+      `${name}=${revision}`,
+    ];
+    await runTool(`fetch the packaging of ${name}`, command, { cwd: scratch });
+    const file = readdirSync(scratch).find((candidate) => /\.debian\.tar\.\w+$/.test(candidate));
+    if (!file) {
+      throw new UserError(
+        `source package ${name} ${revision} has no .debian.tar, so no patches in a series`,
+        {
+          hint: 'leave debian.patches out of port.json',
+        },
+      );
+    }
+    renameSync(join(scratch, file), join(to, file));
+    return join(to, file);
+  } finally {
+    rmSync(scratch, { recursive: true, force: true });
+  }
+}
+
 /** What a Debian release has of a source package now, as its signed index says. */
 export async function findOriginal(name: string, release: string): Promise<OriginalTarball> {
   const options = await updateLists('deb-src', release);

@@ -1,7 +1,8 @@
-import { copyFileSync, cpSync, existsSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { cpSync, existsSync, rmSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { libmegapipeArchive, libmegapipeHeaders } from './build-native.js';
-import { type Port, patchesOf, sourcesOf } from './port.js';
+import { type Port, patchesOf } from './port.js';
+import { copyOwnFiles } from './port-own-files.js';
 import { productsOf, type Recipe, sanitizeFlags, type Target } from './port-recipe.js';
 import { treeDirectory } from './port-tree.js';
 import { runStep } from './stamp.js';
@@ -15,7 +16,7 @@ export const autoconfRecipe: Recipe = {
   },
   configure,
   refresh: (target) => {
-    copySources(target);
+    copyOwnFiles(target);
     if (target.variant === 'megapipe') relinkIfLibraryIsNewer(target);
   },
   make: ({ directory }) => ({ args: [], cwd: directory }),
@@ -33,7 +34,7 @@ async function configure(target: Target): Promise<boolean> {
   return runStep(step, async () => {
     rmSync(directory, { recursive: true, force: true });
     cpSync(treeDirectory(port), directory, { recursive: true, preserveTimestamps: true });
-    copySources(target);
+    copyOwnFiles(target);
     const command = ['./configure', ...args];
     await runTool(`configure ${port.name} ${basename(directory)}`, command, { cwd: directory });
   });
@@ -60,16 +61,8 @@ function compilerFlags(port: Port, sanitize: boolean): string[] {
   return [`CFLAGS=${[sanitize ? sanitizeFlags : '-g -O2', ...own].join(' ')}`];
 }
 
-/** Copied only when changed, so that make compiles only what did. */
-function copySources({ port, directory }: Target): void {
-  for (const source of sourcesOf(port)) {
-    const copy = join(directory, basename(source));
-    if (!existsSync(copy) || !readFileSync(copy).equals(readFileSync(source))) copyFileSync(source, copy);
-  }
-}
-
 /** The application's makefile does not know that it depends on our archive. */
-function relinkIfLibraryIsNewer(target: Target): void {
+export function relinkIfLibraryIsNewer(target: Target): void {
   const archive = libmegapipeArchive(target.sanitize);
   for (const product of productsOf(target)) {
     if (existsSync(product) && existsSync(archive) && statSync(archive).mtimeMs > statSync(product).mtimeMs) {

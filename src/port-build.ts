@@ -1,14 +1,19 @@
 import { existsSync, statSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { basename } from 'node:path';
+import { basename, join, relative } from 'node:path';
 import { UserError } from './errors.js';
 import type { Port, Variant } from './port.js';
 import { autoconfRecipe } from './port-build-autoconf.js';
+import { makeRecipe } from './port-build-make.js';
 import { nginxRecipe } from './port-build-nginx.js';
 import { productsOf, type Recipe, type Target, targetOf } from './port-recipe.js';
 import { runTool } from './tool.js';
 
-const recipes: Record<Port['kind'], Recipe> = { autoconf: autoconfRecipe, nginx: nginxRecipe };
+const recipes: Record<Port['kind'], Recipe> = {
+  autoconf: autoconfRecipe,
+  nginx: nginxRecipe,
+  make: makeRecipe,
+};
 
 /** Why a variant can't be built, or undefined. */
 export function whyUnavailable(port: Port, variant: Variant): string | undefined {
@@ -24,10 +29,10 @@ export async function buildVariant(port: Port, variant: Variant, sanitize = fals
   const configured = await recipe.configure(target);
   const before = productTimes(target);
   recipe.refresh?.(target);
-  const { args, cwd } = recipe.make(target);
+  const { args, cwd, env = {} } = recipe.make(target);
   const what = `compile ${port.name} ${basename(target.directory)}`;
-  await runTool(what, ['make', `-j${availableParallelism()}`, ...args], { cwd });
-  checkProducts(target);
+  await runTool(what, ['make', `-j${availableParallelism()}`, ...args], { cwd, env });
+  checkProducts(target, ['make', ...args]);
   return configured || productTimes(target) !== before;
 }
 
@@ -37,11 +42,11 @@ function productTimes(target: Target): string {
     .join();
 }
 
-function checkProducts(target: Target): void {
+function checkProducts(target: Target, command: string[]): void {
   const missing = productsOf(target).filter((product) => !existsSync(product));
   if (missing.length === 0) return;
-  const names = missing.map((product) => basename(product)).join(', ');
-  throw new UserError(`make left no ${names} in ${target.directory}`, {
-    hint: 'the products of a port are named in its port.json',
+  const names = missing.map((product) => relative(target.directory, product)).join(', ');
+  throw new UserError(`make left no ${names} in ${target.directory}: it ran as ${command.join(' ')}`, {
+    hint: `correct products, or what make is told, in ${join(target.port.directory, 'port.json')}`,
   });
 }

@@ -1,7 +1,8 @@
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { fixesOf, type Port, patchesOf, sourcesOf } from './port.js';
+import { fixesOf, ownFilesOf, type Port, patchesOf } from './port.js';
+import { debianPatchesOf } from './port-debian.js';
 import type { Source } from './port-source.js';
 import { applyPatches, treeDirectory, unpack } from './port-tree.js';
 import { type PortLines, portLines } from './results.js';
@@ -19,7 +20,7 @@ export function countLines(port: Port, source: Source): Promise<boolean> {
     try {
       const { SUM: all } = count.parse(await cloc(port, original));
       const { SUM: own } = count.parse(await cloc(port, ...ownFiles(port)));
-      const changed = patchesOf(port).length > 0 ? await changedLines(port, original) : 0;
+      const changed = patchesOf(port).length > 0 ? await changedLines(port, source, original) : 0;
       writeFileSync(
         file,
         JSON.stringify({ application: all.code, changed, own: own.code } satisfies PortLines),
@@ -30,8 +31,8 @@ export function countLines(port: Port, source: Source): Promise<boolean> {
   });
 }
 
-async function changedLines(port: Port, original: string): Promise<number> {
-  await applyPatches(port, fixesOf(port), original);
+async function changedLines(port: Port, source: Source, original: string): Promise<number> {
+  await applyPatches(port, [...debianPatchesOf(source), ...fixesOf(port)], original);
   const { SUM: all } = changes.parse(await cloc(port, '--diff', original, treeDirectory(port)));
   return all.added.code + all.modified.code + all.removed.code;
 }
@@ -57,7 +58,7 @@ async function cloc(port: Port, ...args: string[]): Promise<unknown> {
 
 /** Those beside the application's, or a module in folders of its own. */
 function ownFiles(port: Port): string[] {
-  const beside = sourcesOf(port);
+  const beside = ownFilesOf(port).map(({ file }) => file);
   if (beside.length > 0) return beside;
   const { directory } = port;
   const files = readdirSync(directory, { recursive: true, encoding: 'utf8' });

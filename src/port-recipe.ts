@@ -13,7 +13,7 @@ export type Recipe = {
   /** Do what make's own rules do not know to be needed. */
   refresh?: (target: Target) => void;
   /** Where make runs, and on what. */
-  make: (target: Target) => { args: string[]; cwd: string };
+  make: (target: Target) => { args: string[]; cwd: string; env?: Record<string, string> };
 };
 
 /** Sanitizers for every kind. Undefined behaviour is told and not fatal: the applications' own code has some. */

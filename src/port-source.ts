@@ -14,6 +14,7 @@ import { pipeline } from 'node:stream/promises';
 import { downloadSource } from './apt-source.js';
 import { UserError } from './errors.js';
 import type { Port } from './port.js';
+import { fetchPackaging } from './port-debian.js';
 
 /** Where to take an application from instead of the distribution. */
 export type SourceChoice = {
@@ -24,15 +25,26 @@ export type SourceChoice = {
 };
 
 /** An application's pristine source: a verified tarball, or a tree that somebody vouches for. */
-export type Source = { kind: 'tarball' | 'tree'; path: string };
+export type Source = {
+  kind: 'tarball' | 'tree';
+  path: string;
+  /** The folder with Debian's packaging, where its patches are wanted. */
+  packaging?: string | undefined;
+};
 
 const downloadLimit_ms = 120_000;
 
 /** Get the source, checked against its sha256; what was fetched before is not fetched again. */
 export async function fetchSource(port: Port, choice: SourceChoice = {}): Promise<Source> {
+  const source = await fetchOriginal(port, choice);
+  return source.kind === 'tree' ? source : { ...source, packaging: await fetchPackaging(port) };
+}
+
+async function fetchOriginal(port: Port, choice: SourceChoice): Promise<Source> {
   const { source } = choice;
-  if (source === undefined)
-    return port.debian ? fetchDebian(port, port.debian) : fetchUrl(port, port.upstream.url);
+  const { debian, upstream } = port;
+  if (source === undefined && debian) return fetchDebian(port, debian);
+  if (source === undefined) return fetchUrl(port, upstream?.url ?? '');
   if (/^https?:\/\//.test(source)) return fetchUrl(port, source, choice.sha256);
   const path = resolve(source);
   if (!existsSync(path)) {
@@ -54,7 +66,7 @@ async function fetchDebian(port: Port, debian: NonNullable<Port['debian']>): Pro
 }
 
 async function fetchUrl(port: Port, url: string, sha256?: string): Promise<Source> {
-  const expected = sha256 ? [sha256] : url === port.upstream.url ? [port.upstream.sha256] : knownSums(port);
+  const expected = sha256 ? [sha256] : url === port.upstream?.url ? [port.upstream.sha256] : knownSums(port);
   const path = join(port.buildDirectory, 'download', basename(new URL(url).pathname) || 'source');
   if (!existsSync(path) || !expected.includes(await sha256Of(path))) await download(port, url, path);
   await verify(path, expected);
@@ -62,7 +74,8 @@ async function fetchUrl(port: Port, url: string, sha256?: string): Promise<Sourc
 }
 
 function knownSums(port: Port): string[] {
-  return [...new Set([...(port.debian ? [port.debian.sha256] : []), port.upstream.sha256])];
+  const sums = [port.debian?.sha256, port.upstream?.sha256].filter((sum) => sum !== undefined);
+  return [...new Set(sums)];
 }
 
 async function download(port: Port, url: string, path: string): Promise<void> {

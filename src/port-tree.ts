@@ -12,6 +12,7 @@ import { basename, join, relative, sep } from 'node:path';
 import { ExecaError, execa } from 'execa';
 import { UserError } from './errors.js';
 import { fixesOf, type Port, patchesOf } from './port.js';
+import { debianPatchesOf } from './port-debian.js';
 import { checkPreImages, preImagesFile } from './port-pre-images.js';
 import type { Source } from './port-source.js';
 import { runStep } from './stamp.js';
@@ -20,7 +21,7 @@ import { runTool } from './tool.js';
 /** Unpack the source and apply the port's patches; true if the tree was made anew. */
 export async function makeTree(port: Port, source: Source): Promise<boolean> {
   const tree = treeDirectory(port);
-  const patches = [...fixesOf(port), ...patchesOf(port)];
+  const patches = [...debianPatchesOf(source), ...fixesOf(port), ...patchesOf(port)];
   const sources = source.kind === 'tree' ? filesOf(source.path) : [source.path];
   const inputs = [...sources, ...preImagesFile(port), ...patches];
   return runStep({ stamp: `${tree}.stamp`, inputs, outputs: [tree] }, async () => {
@@ -30,7 +31,7 @@ export async function makeTree(port: Port, source: Source): Promise<boolean> {
     addGenerated(port, scratch);
     checkPreImages(port, patches, scratch);
     await applyPatches(port, patches, scratch);
-    if (touchesAutotools(patches) || lacksConfigure(port, scratch)) {
+    if (port.kind === 'autoconf' && (touchesAutotools(patches) || lacksConfigure(scratch))) {
       await runTool(`regenerate configure of ${port.name}`, ['autoreconf', '-fi'], { cwd: scratch });
     }
     rmSync(tree, { recursive: true, force: true });
@@ -126,6 +127,6 @@ function touchesAutotools(patches: string[]): boolean {
 }
 
 /** A tree from version control has not what a release's makers generate. */
-function lacksConfigure({ kind }: Port, tree: string): boolean {
-  return kind === 'autoconf' && !existsSync(join(tree, 'configure'));
+function lacksConfigure(tree: string): boolean {
+  return !existsSync(join(tree, 'configure'));
 }

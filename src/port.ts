@@ -1,62 +1,13 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
-import { z } from 'zod';
+import { existsSync, readdirSync } from 'node:fs';
+import { basename, dirname, join, relative, resolve } from 'node:path';
 import { UserError } from './errors.js';
 import { buildDir, root } from './paths.js';
+import { type PortFile, readPortFile } from './port-file.js';
 
-const sha256 = z.string().regex(/^[0-9a-f]{64}$/, 'a sha256 is 64 hexadecimal digits');
-
-const release = z.strictObject({ version: z.string(), file: z.string(), sha256 });
-
-/** An old release, in what it differs: its source is not in the distribution, and patches of its own are for it. */
-const otherVersion = z.strictObject({
-  upstream: z.strictObject({ url: z.url(), sha256 }),
-  /** The folder of its patches; those in its `fixes/` are for both variants and come first, and are not counted. */
-  patches: z.string().regex(/^[\w.-]+$/, 'a folder beside port.json'),
-  /** Our own C files, where they are not all of those beside port.json. */
-  sources: z.array(z.string()).nonempty().optional(),
-  /** What its makers generate from version control, and a tree from there lacks: files and what is in them. */
-  generated: z.record(z.string(), z.string()).optional(),
-  configure: z.array(z.string()).optional(),
-  sanitize: z.array(z.string()).optional(),
-  compilerFlags: z.array(z.string()).optional(),
-  products: z.array(z.string()).nonempty().optional(),
-});
-
-const portFile = z.strictObject({
-  name: z.string(),
-  /** How it is configured and compiled: see `recipes` in port-build.ts. */
-  kind: z.enum(['autoconf', 'nginx']),
-  version: z.string(),
-  licence: z.string(),
-  /** The original tarball inside the distribution's source package. */
-  debian: z.strictObject({ package: z.string(), file: z.string(), sha256 }),
-  /** The same release at its makers'. */
-  upstream: z.strictObject({ url: z.url(), sha256 }),
-  /** Other releases of the distribution whose tarball is known. */
-  releases: z.record(z.string(), release).default({}),
-  /** Other versions that can be built, by --version. */
-  versions: z
-    .record(z.string().regex(/^\d[\w.-]*$/, 'a version begins with a digit'), otherVersion)
-    .default({}),
-  /** Arguments of configure for every variant. */
-  configure: z.array(z.string()),
-  /** Added to the compiler's flags, for every variant. */
-  compilerFlags: z.array(z.string()).default([]),
-  /** What the megapipe variant adds to them; the only difference between the two. `{port}` is the port's folder. */
-  megapipe: z.array(z.string()),
-  /** What builds with sanitizers add to them, beside the compiler's flags. */
-  sanitize: z.array(z.string()).default([]),
-  /** What the build must leave behind. */
-  products: z.array(z.string()).nonempty(),
-});
-
-/** An application ported to MegaPipe: ports/<name>/, as its port.json describes it. */
-export type Port = Omit<z.infer<typeof portFile>, 'debian'> & {
+/** An application ported to MegaPipe: ports/<name>/, or a folder of somebody else's, as its port.json describes it. */
+export type Port = PortFile & {
   sources?: string[] | undefined;
   generated?: Record<string, string> | undefined;
-  /** Absent where the distribution does not have this version. */
-  debian?: z.infer<typeof portFile>['debian'];
   directory: string;
   buildDirectory: string;
   /** The name of its folder of patches. */
@@ -83,20 +34,8 @@ export function loadPort(port: string, output = buildDir): Port {
       exitCode: 2,
     });
   }
-  const parsed = portFile.safeParse(readJson(file));
-  if (!parsed.success) {
-    throw new UserError(`${file} is wrong: ${z.prettifyError(parsed.error)}`, { hint: 'correct it' });
-  }
-  const { name } = parsed.data;
-  return { ...parsed.data, directory, buildDirectory: join(resolve(output), name), patches: 'patches' };
-}
-
-function readJson(file: string): unknown {
-  try {
-    return JSON.parse(readFileSync(file, 'utf8'));
-  } catch (cause) {
-    throw new UserError(`${file} is not JSON: ${(cause as Error).message}`, { hint: 'correct it', cause });
-  }
+  const parsed = readPortFile(file);
+  return { ...parsed, directory, buildDirectory: join(resolve(output), parsed.name), patches: 'patches' };
 }
 
 /** The applications that have a port. */
@@ -120,9 +59,27 @@ export function patchDirectory(port: Port): string {
   return join(port.directory, port.patches);
 }
 
-/** Our own C files, which are copied beside the application's. */
-export function sourcesOf(port: Port): string[] {
-  return port.sources?.map((file) => join(port.directory, file)) ?? filesIn(port.directory, /\.[ch]$/);
+/** A file of ours, and where in the application's tree it is copied to. */
+export type OwnFile = { file: string; to: string };
+
+/** Our own files: what port.json names, or the C files beside it, which go to the top of the tree. */
+export function ownFilesOf(port: Port): OwnFile[] {
+  if (port.files) return filesBelow(port, port.files);
+  const beside =
+    port.sources?.map((file) => join(port.directory, file)) ?? filesIn(port.directory, /\.[ch]$/);
+  return beside.map((file) => ({ file, to: basename(file) }));
+}
+
+function filesBelow(port: Port, { from, to }: NonNullable<Port['files']>): OwnFile[] {
+  const folder = join(port.directory, from);
+  if (!existsSync(folder)) {
+    throw new UserError(`${join(port.directory, 'port.json')} is wrong: files.from: there is no ${folder}`, {
+      hint: 'name a folder beside port.json',
+    });
+  }
+  const entries = readdirSync(folder, { recursive: true, withFileTypes: true });
+  const files = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
+  return files.sort().map((file) => ({ file, to: join(to, relative(folder, file)) }));
 }
 
 function filesIn(directory: string, pattern: RegExp): string[] {
@@ -141,9 +98,19 @@ export function serverBinary(port: Port, variant: Variant, sanitize = false): st
   const binary = join(variantDirectory(port, variant, sanitize), port.products[0] as string);
   if (existsSync(binary)) return binary;
   throw new UserError(`the ${variant} variant of ${port.name} is not built`, {
-    hint: `run: npx megapipe build ${port.name}${versionOption(port)}${sanitize ? ' --sanitize' : ''}`,
+    hint: `run: npx megapipe build ${nameOf(port)}${versionOption(port)}${sanitize ? ' --sanitize' : ''}`,
   });
 }
+
+/** What the command line calls it: one of ours by its name, another by its folder. */
+function nameOf({ name, directory }: Port): string {
+  if (isOurs(directory)) return name;
+  const path = relative(process.cwd(), directory);
+  return path.startsWith('..') ? directory : `./${path}`;
+}
+
+/** Whether a port's folder is one of those in ports/. */
+export const isOurs = (directory: string) => dirname(directory) === join(root, 'ports');
 
 /** What the command line needs to mean this version, and not the usual one. */
 function versionOption({ version, versions }: Port): string {
