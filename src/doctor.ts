@@ -5,6 +5,7 @@ import { limitFindings } from './doctor-limits.js';
 import { machineFindings } from './doctor-machine.js';
 import { rightsFindings } from './doctor-rights.js';
 import { toolFindings } from './doctor-tools.js';
+import { loadPort } from './port.js';
 
 /** One thing about this machine that matters to MegaPipe. */
 export type Finding = {
@@ -24,7 +25,7 @@ export type Diagnosis = { machine: MachineDescription; findings: Finding[] };
 
 /** Find out what this machine can do. Nothing on it is changed. */
 export async function diagnose(): Promise<Diagnosis> {
-  const machine = await describeMachine('memcached');
+  const machine = await describeMachine(loadPort('memcached'));
   const groups = await Promise.all([
     machineFindings(machine),
     engineFindings(),

@@ -1,17 +1,20 @@
+import { basename, resolve } from 'node:path';
 import { UserError } from '../errors.js';
-import { loadPortVersion } from '../port-version.js';
+import { isOurs, type Port } from '../port.js';
 import type {
   Channels,
   EngineName,
   Measured,
   Point,
   RequestsPerConnection,
+  TechniqueName,
   TopologyName,
   Variant,
 } from '../results.js';
 import { echo } from './echo.js';
 import { memcachedAt } from './memcached.js';
 import { nginxAt } from './nginx.js';
+import { portApplication } from './port-application.js';
 
 /** Where a server listens, and with how many workers on which CPUs. */
 export type ServerPlace = {
@@ -47,8 +50,11 @@ export type LoadOutcome = {
   faults: string[];
 };
 
-/** Says words to the server and resolves to all that it answers; the words must make it close the connection. */
-export type Ask = (words: string) => Promise<string>;
+/**
+ * Says words to the server and resolves to all that it answers, for which the words must make it close the connection; or
+ * to so many bytes of it.
+ */
+export type Ask = (words: string, bytes?: number) => Promise<string>;
 
 /** How a server's channels work. */
 export type ChannelsKind = Pick<Channels, 'engine' | 'techniques' | 'batch' | 'moderationUs'>;
@@ -100,6 +106,8 @@ export type Application = {
   name: string;
   /** One of its port’s other versions, where that is asked for. */
   version?: string | undefined;
+  /** What it is built from; undefined where it is all our own. */
+  port?: (() => Port) | undefined;
   workload: string;
   parameters: Record<string, string | number>;
   /** The names of its workloads. */
@@ -112,11 +120,15 @@ export type Application = {
   fineGrainedLocks: boolean;
   /** The variants over stock I/O; the first is what all ratios are to. */
   stock: readonly [Variant, ...Variant[]];
+  /** The techniques that its servers can be run with and without. */
+  techniques: readonly TechniqueName[];
   defaultPort: number;
   preset(name: 'quick' | 'full', engines: EngineName[]): Preset;
   /** Make what these workloads ask for. */
   prepareContent(workloads: readonly string[], signal: AbortSignal): Promise<Content>;
   serverCommand(variant: Variant, place: ServerPlace, folders: ServerFolders): string[];
+  /** Where what a server says is kept for the bench, which `identify` and `complaints` may read; undefined: nowhere. */
+  wordsFile?: ((folders: ServerFolders) => string) | undefined;
   /** Processes of a server that is up: more than one where workers are processes. */
   processes(place: ServerPlace): number;
   /** What ends it, with all its processes, when this process dies: the kernel tells the one that was started. */
@@ -141,18 +153,20 @@ const applications: Record<string, (version?: string) => Application> = {
 
 export const applicationNames = Object.keys(applications);
 
-/** An application as the command line names it: the microbenchmark’s is an echo server. */
+/** An application as the command line names it: the microbenchmark’s is an echo server; a port of others is a folder. */
 export function findApplication(name: string, version?: string): Application {
-  const application = applications[name];
+  const own = name.includes('/') && isOurs(resolve(name)) ? basename(resolve(name)) : name;
+  if (own.includes('/')) return portApplication(own, version);
+  const application = applications[own];
   if (!application) {
     throw new UserError(`there is no benchmark of "${name}"`, {
-      hint: `there is: ${applicationNames.join(', ')}`,
+      hint: `there is: ${applicationNames.join(', ')}; or give the folder of a port of yours, like ./${name}`,
       exitCode: 2,
     });
   }
   const found = application(version);
   // Which versions there are, the port says.
-  if (version !== undefined) loadPortVersion(name, version);
+  if (version !== undefined) found.port?.();
   return found;
 }
 

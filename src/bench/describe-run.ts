@@ -1,6 +1,4 @@
-import { portNames } from '../port.js';
 import { readLines } from '../port-lines.js';
-import { loadPortVersion } from '../port-version.js';
 import type { MachineRecord } from '../results.js';
 import { describeTopology } from '../topology.js';
 import type { Application, Content } from './application.js';
@@ -13,16 +11,16 @@ export async function describeRun(
   content: Pick<Content, 'parameters'>,
   { phases }: Pick<Plan, 'phases'>,
 ): Promise<Omit<MachineRecord, 'type' | 'format' | 'startedAt' | 'plan'>> {
-  const { name, version } = application;
+  const port = application.port?.();
   return {
-    ...(await describeMachine(name, version)),
+    ...(await describeMachine(port)),
     topologies: [...new Set(phases.map(({ topology }) => topology))].map(describeTopology),
     workload: {
-      application: name,
+      application: application.name,
       description: application.workload,
       parameters: { ...application.parameters, ...content.parameters },
       serverArguments: application.commonArguments,
-      lines: portNames().includes(name) ? readLines(loadPortVersion(name, version)) : null,
+      lines: port ? readLines(port) : null,
     },
   };
 }

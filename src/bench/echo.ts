@@ -1,3 +1,4 @@
+import { techniqueName } from '../results.js';
 import type { Application } from './application.js';
 import { loadCommand, parameters, readLoad } from './echo-load.js';
 import { preset } from './echo-plan.js';
@@ -17,6 +18,7 @@ export const echo: Application = {
   commonArguments: [],
   fineGrainedLocks: false,
   stock,
+  techniques: techniqueName.options,
   defaultPort: 7777,
   preset,
   prepareContent: async () => ({ folder: '', parameters: {}, remove: () => undefined }),

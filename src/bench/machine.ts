@@ -3,18 +3,14 @@ import { arch, cpus, totalmem } from 'node:os';
 import { execa } from 'execa';
 import type { z } from 'zod';
 import { root } from '../paths.js';
-import { portNames } from '../port.js';
-import { loadPortVersion } from '../port-version.js';
+import type { Port } from '../port.js';
 import type { machineDescription } from '../results.js';
 
 /** What is the same for all of a run, so that a reader can tell what its numbers are worth. */
 export type MachineDescription = z.infer<typeof machineDescription>;
 
-/**
- * @param application whose port's version is part of the description, if it has one
- * @param version another version of that port
- */
-export async function describeMachine(application?: string, version?: string): Promise<MachineDescription> {
+/** @param port what is measured, whose version is part of the description */
+export async function describeMachine(port?: Pick<Port, 'name' | 'version'>): Promise<MachineDescription> {
   return {
     kernel: readText('/proc/sys/kernel/osrelease'),
     distribution: /^PRETTY_NAME="?([^"\n]*)/m.exec(readText('/etc/os-release'))?.[1] ?? 'unknown',
@@ -24,9 +20,7 @@ export async function describeMachine(application?: string, version?: string): P
     memoryBytes: totalmem(),
     virtualization: await virtualization(),
     versions: {
-      ...(application && portNames().includes(application)
-        ? { [application]: loadPortVersion(application, version).version }
-        : {}),
+      ...(port ? { [port.name]: port.version } : {}),
       node: process.versions.node,
     },
     sysctls: Object.fromEntries(sysctls.map((name) => [name, readText(sysctlFile(name))])),

@@ -1,6 +1,6 @@
 import { serverBinary } from '../port.js';
 import { loadPortVersion } from '../port-version.js';
-import type { EngineName, Variant } from '../results.js';
+import { type EngineName, techniqueName, type Variant } from '../results.js';
 import type { Application, Grid, PhaseSpec, Preset, ServerPlace } from './application.js';
 import { gridOf } from './grid.js';
 import { identityIn, readChannels } from './memcached-channels.js';
@@ -18,6 +18,7 @@ const commonArguments = ['-U', '0', '-m', '1024', '-c', '4096', '-o', 'hashpower
 export const memcachedAt = (version?: string): Application => ({
   name: 'memcached',
   version,
+  port: () => loadPortVersion('memcached', version),
   workload: 'gets and sets over TCP, every value stored before and verified when got',
   parameters,
   workloads: ['memaslap'],
@@ -25,6 +26,7 @@ export const memcachedAt = (version?: string): Application => ({
   commonArguments,
   fineGrainedLocks: isPapersMemcached(version),
   stock: isPapersMemcached(version) ? [baseline, fineGrained(baseline)] : [baseline],
+  techniques: techniqueName.options,
   defaultPort: 11211,
   preset: (name, engines) => preset(name, engines, isPapersMemcached(version)),
   prepareContent: async () => ({ folder: '', parameters: {}, remove: () => undefined }),

@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { serverBinary } from '../port.js';
 import { loadPortVersion } from '../port-version.js';
-import type { EngineName } from '../results.js';
+import { type EngineName, techniqueName } from '../results.js';
 import type { Application, Grid, PhaseSpec, Preset } from './application.js';
 import { gridOf } from './grid.js';
 import { eventSettings, httpSettings, nginxConfig } from './nginx-config.js';
@@ -15,6 +15,7 @@ import { accumulated, baseline, reuseport, whole } from './variant.js';
 export const nginxAt = (version?: string): Application => ({
   name: 'nginx',
   version,
+  port: () => loadPortVersion('nginx', version),
   workload:
     'GET requests for static files from memory, every answer verified; requests per connection and sizes ' +
     'of files as the workloads have them',
@@ -24,6 +25,7 @@ export const nginxAt = (version?: string): Application => ({
   commonArguments: [...eventSettings, ...httpSettings].map((setting) => `${setting};`),
   fineGrainedLocks: false,
   stock: stockOf(version),
+  techniques: techniqueName.options,
   defaultPort: 8080,
   preset: (name, engines) => preset(name, engines, stockOf(version)),
   prepareContent,

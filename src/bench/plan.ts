@@ -96,7 +96,7 @@ const optionOf: Record<keyof Grid, string> = {
 
 /** What means nothing to this application is refused by name, not passed over. */
 function refuseForeign(application: Application, { grid, variants, fineGrainedLocks }: PlanChoices): void {
-  const { name, workloads, stock, varies } = application;
+  const { name, workloads, stock, techniques, varies } = application;
   if (fineGrainedLocks || variants?.some((one) => one.fineGrainedLocks)) refuseFineGrained(application);
   const refuse = (what: string, hint: string): never => {
     throw new UserError(`${name} has no ${what}`, { hint, exitCode: 2 });
@@ -114,6 +114,8 @@ function refuseForeign(application: Application, { grid, variants, fineGrainedLo
   );
   if (variant)
     refuse(`variant ${variant.id}`, `over stock I/O it has: ${stock.map(({ id }) => id).join(', ')}`);
+  const technique = variants?.flatMap((one) => one.techniques).find((one) => !techniques.includes(one));
+  if (technique) refuse(`technique ${technique}`, `it has: ${techniques.join(', ') || 'none'}`);
 }
 
 /** Asked for item locks alone: an error where the application, in its version, has no other locks to do without. */

@@ -66,9 +66,12 @@ async function startIn(
   const { messageBytes = null } = wanted;
   const place = { address, port: await freePort(), workers: cpus.length, cpus, messageBytes };
   await topology.steerServer(cpus);
-  const command = pinned(cpus, application.serverCommand(variant, place, folders));
+  const command = pinned(
+    cpus,
+    heard(application, folders, application.serverCommand(variant, place, folders)),
+  );
   const child = startChild(topology.onServer(command), signal, { orphaned: application.orphaned });
-  const ask: Ask = (words) => dialogue(topology.onServer, address, place.port, words);
+  const ask: Ask = (words, bytes) => dialogue(topology.onServer, address, place.port, words, bytes);
   const complain = () => application.complaints(folders).words;
   let processes: ProcessId[] = processTree(child.pid ?? 0);
   try {
@@ -88,6 +91,11 @@ async function startIn(
     explain: (error) => explain(error, complain()),
     stop: () => stopServer(child, processes, folders, complain),
   };
+}
+
+/** The command, whose words are kept where the application wants them: the shell becomes the server. */
+function heard({ wordsFile }: Application, folders: ServerFolders, command: string[]): string[] {
+  return wordsFile ? ['sh', '-c', 'exec "$@" > "$0" 2>&1', wordsFile(folders), ...command] : command;
 }
 
 async function untilReady(

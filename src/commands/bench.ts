@@ -1,12 +1,13 @@
 import { existsSync } from 'node:fs';
 import { join, relative } from 'node:path';
-import { Argument, Command, Option } from 'commander';
+import { Command, Option } from 'commander';
 import { type Application, applicationNames, findApplication, type Grid } from '../bench/application.js';
 import { type BenchChoices, type BenchFailure, runBench } from '../bench/bench.js';
 import { parseConnections, parseCores, parseLengths, parseRates, parseSizes } from '../bench/lists.js';
 import { makePlan } from '../bench/plan.js';
 import { checkResumable, readBegun } from '../bench/resume.js';
 import { allStock, baseline, parseVariant } from '../bench/variant.js';
+import { buildApplication } from '../build.js';
 import { UserError } from '../errors.js';
 import { root } from '../paths.js';
 import { type EngineName, engineName, topologyName } from '../results.js';
@@ -48,10 +49,10 @@ export function addBenchCommand(program: Command): void {
 function benchCommand(): Command {
   return new Command('bench')
     .description('measure applications over stock I/O and over MegaPipe, and report')
-    .addArgument(
-      new Argument('[application]', 'what to measure (default: all, one after the other)').choices(
-        applicationNames,
-      ),
+    .argument(
+      '[application]',
+      `what to measure: ${applicationNames.join(', ')}; or the folder of a port of yours (./…) (default: all but that, ` +
+        'one after the other)',
     )
     .addOption(new Option('--quick', 'the essence of everything, in minutes (default)').conflicts('full'))
     .option('--full', 'every point and variant, in an hour or more')
@@ -87,7 +88,7 @@ async function bench(name: string | undefined, options: BenchOptions): Promise<v
       exitCode: 2,
     });
   }
-  if (options.setup) await setUp('bench');
+  if (options.setup) await setUpFor(name);
   await measure(all, file);
 }
 
@@ -102,12 +103,18 @@ async function resume(name: string | undefined, given: BenchOptions, file: strin
   }
   const begun = readBegun(file);
   const asked = parseWords(begun.words);
-  if (given.setup) await setUp('bench');
+  if (given.setup) await setUpFor(asked.name);
   const all = chooseAll(asked.name, asked.options, begun.words).map((one) => begun.goOn(one));
   const left = all.filter((one) => one !== undefined);
   for (const choices of left) await checkResumable(file, choices);
   if (left.length === 0) console.error(`megapipe: nothing of ${shown(file)} is left to measure`);
   await measure(left, file);
+}
+
+/** All that is ours, and a port of others where one is measured. */
+async function setUpFor(name: string | undefined): Promise<void> {
+  await setUp('bench');
+  if (name?.includes('/')) await buildApplication(name, { variant: 'all' });
 }
 
 function parseWords(words: string[]): { name: string | undefined; options: BenchOptions } {

@@ -8,6 +8,7 @@ import { memcachedProtocol } from '../../loadgen/memcached-load.js';
 import type { Protocol } from '../../loadgen/protocol.js';
 import type { CommonResult, Counted, Given } from '../../loadgen/result.js';
 import { workloadNames } from '../../loadgen/workloads.js';
+import { portProtocol } from '../bench/port-application.js';
 
 /** Options of every load generator. */
 function addCommonOptions(command: Command): Command {
@@ -105,13 +106,39 @@ function addHttp(load: Command) {
     .action((urls: string[], options: Given) => run(httpProtocol, { ...options, urls }));
 }
 
-/** `megapipe load memcached`, `megapipe load http` and `megapipe load echo`. */
+/** The words that mean the generator for a port's protocol, at the server that `megapipe serve` runs where none is named. */
+function wordsForPort(folder: string, words: string[]): string[] {
+  const { name, defaultPort } = portProtocol(folder);
+  const place = `127.0.0.1:${defaultPort}`;
+  if (name === 'http') {
+    const hasUrl = words.some((word) => /^https?:\/\//.test(word));
+    return [name, ...(hasUrl ? [] : [`http://${place}/`]), ...words];
+  }
+  const hasServer = words.some((word) => word === '--server' || word.startsWith('--server='));
+  return [name, ...(hasServer ? [] : ['--server', place]), ...words];
+}
+
+/** `megapipe load memcached`, `megapipe load http` and `megapipe load echo`; or `load ./folder`, which is one of them. */
 export function addLoadCommand(program: Command) {
   const load = program
     .command('load')
     .description('load a server that runs, and measure')
-    .action((_options, command: Command) => {
-      throw new InvalidArgumentError(`load what? ${command.commands.map((c) => c.name()).join(', ')}`);
+    .argument(
+      '[folder...]',
+      'or a port of yours (./…): the server that megapipe serve runs, with its protocol’s options',
+    )
+    .allowUnknownOption()
+    .action(async ([folder, ...words]: string[], _options, command: Command) => {
+      if (folder?.includes('/')) {
+        await command.parseAsync(wordsForPort(folder, words), { from: 'user' });
+        return;
+      }
+      const protocols = command.commands.map((one) => one.name()).join(', ');
+      throw new InvalidArgumentError(
+        folder === undefined
+          ? `load what? ${protocols}`
+          : `there is no load of "${folder}": there is ${protocols}, or the folder of a port of yours`,
+      );
     });
   addMemcached(load);
   addHttp(load);

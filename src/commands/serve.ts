@@ -1,4 +1,4 @@
-import { Argument, type Command, Option } from 'commander';
+import { type Command, Option } from 'commander';
 import { type Application, applicationNames, findApplication } from '../bench/application.js';
 import { refuseFineGrained } from '../bench/plan.js';
 import {
@@ -36,7 +36,10 @@ export function addServeCommand(program: Command): void {
   program
     .command('serve')
     .description('run a server as the benchmark does, in the foreground, until Ctrl-C')
-    .addArgument(new Argument('<application>', 'which server').choices(applicationNames))
+    .argument(
+      '<application>',
+      `which server: ${applicationNames.join(', ')}; or the folder of a port of yours (./…)`,
+    )
     .addOption(
       new Option(
         '--variant <which>',
@@ -71,13 +74,22 @@ export function addServeCommand(program: Command): void {
 async function serve(name: string, options: ServeOptions): Promise<void> {
   const application = findApplication(name, options.version);
   const cpus = chooseCpus(options.cpus);
-  const workers = options.threads ? wholeNumber('--threads', options.threads, 1, 1024) : cpus.length;
+  const workers = chooseWorkers(application, cpus.length, options.threads);
   const port = wholeNumber('--port', options.port ?? String(application.defaultPort), 1, 65535);
   await serveInForeground({
     application,
     variant: chooseForm(application, chooseVariant(application, options), options),
     place: { address: options.address, port, workers, cpus },
     workloads: chooseWorkloads(application, options.workloads),
+  });
+}
+
+function chooseWorkers({ name, varies }: Application, cpus: number, threads: string | undefined): number {
+  if (varies.includes('cores')) return threads ? wholeNumber('--threads', threads, 1, 1024) : cpus;
+  if (threads === undefined) return 1;
+  throw new UserError(`${name} has one worker, whatever --threads says`, {
+    hint: 'leave --threads out',
+    exitCode: 2,
   });
 }
 
@@ -92,7 +104,7 @@ function chooseWorkloads({ name, workloads }: Application, list: string | undefi
   });
 }
 
-function chooseVariant({ name, stock }: Application, options: ServeOptions): Variant {
+function chooseVariant({ name, stock, techniques }: Application, options: ServeOptions): Variant {
   if (options.variant !== 'megapipe') {
     const chosen = parseVariant(options.variant);
     if (stock.includes(chosen)) return refuseChannelOptions(chosen, options);
@@ -102,12 +114,13 @@ function chooseVariant({ name, stock }: Application, options: ServeOptions): Var
     });
   }
   const batch = options.batch ? wholeNumber('--batch', options.batch, 1, 65536) : defaultBatch;
-  const techniques: TechniqueName[] = [
+  const wanted: TechniqueName[] = [
     ...(options.partition ? (['partition'] as const) : []),
     ...(batch > 1 ? (['batch'] as const) : []),
     ...(options.lwsocket ? (['lwsocket'] as const) : []),
   ];
-  const plain = megapipe(options.engine ?? 'uring', techniques, batch);
+  const chosen = wanted.filter((one) => techniques.includes(one));
+  const plain = megapipe(options.engine ?? 'uring', chosen, batch);
   if (options.moderationUs === undefined) return plain;
   return moderated(plain, wholeNumber('--moderation-us', options.moderationUs, 1, longestModerationUs));
 }

@@ -32,19 +32,22 @@ const overCores: View = {
   metrics: ['throughput', 'serverCpuUs'],
 };
 
+const overSizes: View = {
+  ...overLength,
+  title: 'Size of messages',
+  axis: 'messageBytes',
+  figures: ['throughput', 'bandwidth', 'serverBusy', 'relative', 'serverCpu'],
+};
+
+const overWorkloads: View = { ...overCores, title: 'Workloads', facet: 'workload', figures: undefined };
+
 const latencyFigures = ['p50', 'p99', 'service99', 'throughput', 'relativeP99'] as const;
 
 /** What an application's results are shown as. */
 const views: Record<string, View[]> = {
   echo: [
     { ...overLength, paper: 'Fig. 1a and Table 3' },
-    {
-      ...overLength,
-      title: 'Size of messages',
-      axis: 'messageBytes',
-      paper: 'Fig. 1b',
-      figures: ['throughput', 'bandwidth', 'serverBusy', 'relative', 'serverCpu'],
-    },
+    { ...overSizes, paper: 'Fig. 1b' },
     { ...overCores, paper: 'Fig. 1c and Fig. 3' },
     {
       ...overCores,
@@ -67,7 +70,7 @@ const views: Record<string, View[]> = {
     },
     overCores,
   ],
-  nginx: [{ ...overCores, title: 'Workloads', facet: 'workload', paper: 'Fig. 7', figures: undefined }],
+  nginx: [{ ...overWorkloads, paper: 'Fig. 7' }],
 };
 
 /** A view and its points. */
@@ -79,13 +82,19 @@ export type Viewed = { view: View; points: Point[] };
  */
 export function viewsOf(application: string, points: Point[]): Viewed[] {
   const usual = usualOf(points);
-  const own = views[application] ?? [overLength];
+  const own = views[application] ?? viewsOfOthers(points);
   const candidates = own.map((view) => ({ view, points: inLines(view, pointsOf(view, points, usual)) }));
   const [main, ...more] = candidates.filter(varies).filter(isNew);
   const shown = main ? [main, ...more] : candidates.slice(0, 1);
   const whole = shown.map((one) => withLone(one, pointsOf(one.view, unseen(points, shown), usual), points));
   const others = unseen(points, whole);
   return others.length > 0 ? [...whole, otherPoints(others)] : whole;
+}
+
+/** A port of others: it is loaded as one of these is. */
+function viewsOfOthers(points: Point[]): View[] {
+  const ofWorkloads = points.every(({ requestsPerConnection }) => requestsPerConnection === null);
+  return ofWorkloads ? [overWorkloads] : [overLength, overSizes, overCores];
 }
 
 const unseen = (points: Point[], shown: Viewed[]) =>

@@ -26,6 +26,7 @@ const stub: Application = {
   varies: ['cores'],
   commonArguments: [],
   fineGrainedLocks: false,
+  techniques: [],
   stock: [baseline, reuseport],
   defaultPort: 1,
   preset: () => ({ phases: [], durationMs: 1, warmupMs: 1 }),

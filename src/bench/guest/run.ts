@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 import { UserError } from '../../errors.js';
 import { root } from '../../paths.js';
+import { loadPortVersion } from '../../port-version.js';
 import { runInGuest } from '../../vm/guest.js';
 import type { KernelName } from '../../vm/kernel.js';
 import { qemu } from '../../vm/qemu.js';
@@ -135,7 +136,9 @@ async function headOf(
     startedAt: new Date().toISOString(),
     subject: plan.subject,
     parameters: parametersOf(plan),
-    host: await describeMachine(plan.subject === 'echo' ? undefined : plan.subject, plan.version),
+    host: await describeMachine(
+      plan.subject === 'echo' ? undefined : loadPortVersion(plan.subject, plan.version),
+    ),
     guest,
     emulator: {
       version: stdout.split('\n')[0] ?? '',
