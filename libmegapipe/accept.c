@@ -272,7 +272,7 @@ int mp_accept(struct mp_handle *handle, uint32_t count, bool is_lwsocket)
 	}
 	l = handle->listener;
 	if (count && l->is_lwsocket != is_lwsocket &&
-	    (l->accepts || l->naming || !STAILQ_EMPTY(&l->early)))
+	    (l->wanted || l->accepts || l->naming || !STAILQ_EMPTY(&l->early)))
 		return -EBUSY;
 	if (count) {
 		l->is_lwsocket = is_lwsocket;
