@@ -83,7 +83,12 @@ static void keep_or_deliver(struct mp__op *op)
 {
 	struct mp_handle *handle = op->handle;
 
-	if (op->early && handle->state != MP__CLOSING)
+	/* by now, what nobody asked for may be asked for */
+	if (op->early && is_wanted(handle)) {
+		op->early = false;
+		one_less_wanted(handle);
+	}
+	if (op->early)
 		STAILQ_INSERT_TAIL(&handle->listener->early, op, link);
 	else if (handle->state == MP__DROPPING)
 		mp__accepted_discard(op);
