@@ -834,7 +834,7 @@ static bool is_accepted_fd(const struct io_uring_cqe *cqe)
 		(void *)(uintptr_t)(cqe->user_data & ~MP__TAG_MASK);
 
 	return (cqe->user_data & MP__TAG_MASK) == MP__TAG_QUEUE &&
-	       cqe->res >= 0 &&
+	       cqe->res >= 0 && !q->polls &&
 	       !(q->handle->listener->is_lwsocket && q->handle->ch->is_direct);
 }
 
