@@ -432,14 +432,14 @@ static void retry(struct mp__queue *q)
 void mp__accept_retry(struct mp__timer *timer)
 {
 	struct mp_channel *ch = MP__CONTAINER(timer, struct mp_channel, retry);
-	struct mp__queue *last = TAILQ_LAST(&ch->failed, mp__queues);
-	struct mp__queue *q = NULL;
+	struct mp__queue *q;
+	uint32_t count = 0;
 
-	/* Who fails again waits for the next time. */
-	while (last && q != last) {
-		q = TAILQ_FIRST(&ch->failed);
+	TAILQ_FOREACH (q, &ch->failed, link)
+		count++;
+	/* Who fails again waits for the next time; or others go, with it. */
+	while (count-- && (q = TAILQ_FIRST(&ch->failed)))
 		retry(q);
-	}
 }
 
 static void retry_later(struct mp__queue *q)
@@ -586,10 +586,13 @@ bool mp__queues_drain(struct mp_handle *handle)
 /* The engine has nothing of the queue's any more. */
 static void ended(struct mp__queue *q)
 {
-	bool was_taking = q->state == MP__QUEUE_TAKING;
+	/* others may have waited for its accepts, taken by turns or not */
+	bool was_taking = q->state == MP__QUEUE_TAKING ||
+			  (q->state == MP__QUEUE_STOPPING && !q->polls);
 
 	switch (q->state) {
 	case MP__QUEUE_ACCEPTING:
+	case MP__QUEUE_POLLING: /* that couldn't even begin */
 	case MP__QUEUE_TAKING:
 	case MP__QUEUE_STOPPING:
 		become(q, MP__QUEUE_IDLE);
