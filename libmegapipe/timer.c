@@ -17,20 +17,36 @@ int64_t mp__now_us(void)
 	return now.tv_sec * 1000000LL + now.tv_nsec / 1000;
 }
 
+/*
+ * Behind which it belongs; NULL: it is first. Looked for from both ends: many
+ * may wait for long where some wait for milliseconds, or the other way round.
+ */
+static struct mp__timer *find_earlier(struct mp__timers *timers, int64_t at_us)
+{
+	struct mp__timer *front = TAILQ_FIRST(timers);
+	struct mp__timer *back = TAILQ_LAST(timers, mp__timers);
+
+	while (back && back->at_us > at_us) {
+		if (front->at_us > at_us)
+			return TAILQ_PREV(front, mp__timers, link);
+		front = TAILQ_NEXT(front, link);
+		back = TAILQ_PREV(back, mp__timers, link);
+	}
+	return back;
+}
+
 /* Later by one microsecond at least: never in the round that sets it. */
 void mp__timer_set(struct mp_channel *ch, struct mp__timer *timer,
 		   int64_t after_us)
 {
-	struct mp__timer *before;
+	struct mp__timer *earlier;
 
 	mp__timer_cancel(timer);
 	timer->ch = ch;
 	timer->at_us = mp__now_us() + (after_us > 1 ? after_us : 1);
-	TAILQ_FOREACH_REVERSE(before, &ch->timers, mp__timers, link)
-	if (before->at_us <= timer->at_us)
-		break;
-	if (before)
-		TAILQ_INSERT_AFTER(&ch->timers, before, timer, link);
+	earlier = find_earlier(&ch->timers, timer->at_us);
+	if (earlier)
+		TAILQ_INSERT_AFTER(&ch->timers, earlier, timer, link);
 	else
 		TAILQ_INSERT_HEAD(&ch->timers, timer, link);
 }
