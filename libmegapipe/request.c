@@ -185,9 +185,11 @@ void mp__poll_done(struct mp__op *op, ssize_t result)
 
 	if (result > 0)
 		result &= op->events | POLLERR | POLLHUP | POLLNVAL;
+	if (!result)
+		result = -ECANCELED;
 	op->changed = false;
 	op->result = 0;
-	if (!was_changed || op->canceled || (result && result != -ECANCELED)) {
+	if (!was_changed || op->canceled || result != -ECANCELED) {
 		mp__op_done(op, result);
 		return;
 	}

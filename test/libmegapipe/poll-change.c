@@ -88,6 +88,23 @@ static void check_completed(void)
 	end(o, other);
 }
 
+/* It may have ended for the events from before: these aren't told. */
+static void check_canceled(bool flush)
+{
+	struct mp_handle *h;
+	int pair[2];
+
+	unix_pair(pair, SOCK_STREAM);
+	h = make_handle(ch, pair[0]);
+	CHECK_IS(mp_poll(h, POLLOUT), 0);
+	if (flush)
+		CHECK_IS(mp_flush(ch), 0);
+	CHECK_IS(mp_poll(h, POLLRDHUP), 0);
+	CHECK_IS(mp_cancel(h, MP_POLL), 0);
+	EXPECT(ch, h, MP_POLL, -ECANCELED);
+	end(h, pair);
+}
+
 /* Waiting to write to a peer that has ended its side: no busy loop. */
 static void check_half_closed(void)
 {
@@ -156,6 +173,8 @@ void test(void)
 	check_in_flight(false);
 	check_in_flight(true);
 	check_completed();
+	check_canceled(false);
+	check_canceled(true);
 	check_half_closed();
 	check_at_random();
 	mp_destroy(ch);
