@@ -22,7 +22,9 @@ const folder = mkdtempSync(join(tmpdir(), 'megapipe-lighttpd-'));
 const large = 'large';
 
 beforeAll(async () => {
-  const { all, exitCode } = await start(['build', port]);
+  // Only the hook's own limit ends what hangs: it compiles some sixty files, twice.
+  const command = [join(root, 'src/bootstrap.js'), 'build', port];
+  const { all, exitCode } = await execa(process.execPath, command, { all: true, reject: false });
   expect(exitCode, all).toBe(0);
   await megapipe(['files', 'specweb', folder]);
   for (const name of readdirSync(join(folder, 'specweb')).slice(0, 20))
