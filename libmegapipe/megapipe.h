@@ -61,6 +61,9 @@
  *     - Files registered by their fd, and accepted ones that were reported,
  *       are the child's, too, as always with fork(): a file is closed when
  *       both have closed it.
+ *     - Engine uring: a descriptor that the kernel has accepted for a channel
+ *       of another thread than the one that forks, and that this channel has
+ *       not fetched yet, is the child's, too. lwsockets never are.
  *     - The channels' buffers aren't mapped in the child (madvise(2),
  *       MADV_DONTFORK). Copy what it needs of received bytes before.
  *   That is done by pthread_atfork() handlers, which the first mp_create()
@@ -357,6 +360,11 @@ enum mp_command {
  * When max_lwsockets are open, accepting lwsockets pauses until one is closed.
  * However many listening sockets there are, none is neglected: those that have
  * connections take turns. mp_stats tells by accepts_paused and lwsocket_waits.
+ *
+ * Engine uring: the kernel wakes one of the channels that wait at a shared
+ * listening socket. Where that one stops (count 0, mp_unregister(), its end)
+ * before it accepts, the connection waits until the next one comes. mp_close()
+ * takes what is there before it leaves.
  *
  *   -EBUSY  accepting goes on, or hasn't stopped yet, with another value of
  *           is_lwsocket, or connections are kept that were accepted so
