@@ -258,6 +258,8 @@ static void *run_worker(void *arg)
 	}
 	if (!is_abrupt)
 		end_well(w);
+	else
+		shared->has_died = true; /* the other servers' probes see it */
 	end_faults();
 	w->doing = "destroys";
 	mp_destroy(w->ch);
