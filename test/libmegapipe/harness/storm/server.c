@@ -181,8 +181,9 @@ static void wait_for_event(struct worker *w)
 	w->doing = "works";
 	if (r == 1)
 		dispatched(w, &ev);
-	else if (r == -EINTR)
-		CHECK(plan.features & (SIGNALS | FAULTS | FORKS));
+	else if (r == -EINTR) /* moderated, io_uring may wake up for nothing */
+		CHECK(plan.features & (SIGNALS | FAULTS | FORKS) ||
+		      plan.options.moderation_us);
 	else
 		CHECK_IS(r, 0);
 	if (r == 0 && !has_to_do(w) && w->is_stopping)
