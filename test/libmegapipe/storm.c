@@ -50,12 +50,17 @@ static struct address prepare_tcp(int fd)
 	return a;
 }
 
+/*
+ * A new name each round: the ring of a process that has ended may hold its
+ * sockets for a while.
+ */
 static int listener_new(unsigned int number)
 {
+	static unsigned int name;
 	int family = plan.families[number];
 	int fd = SYS(socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0));
 	struct address a = family == AF_INET ? prepare_tcp(fd) :
-					       unix_name("listener", number);
+					       unix_name("listener", name++);
 
 	SYS(bind(fd, (struct sockaddr *)&a.storage, a.len));
 	SYS(listen(fd, plan.backlogs[number]));
