@@ -584,7 +584,7 @@ void mp__queues_count(struct mp_handle *handle);
 bool mp__queues_drain(struct mp_handle *handle);
 uint32_t mp__queue_share(const struct mp__queue *q);
 void mp__accepted(struct mp__queue *queue, int result, bool more);
-void mp__accept_canceled(struct mp__queue *queue, bool is_missed);
+void mp__accept_canceled(struct mp__queue *queue, int found);
 void mp__accept_retry(struct mp__timer *timer);
 void mp__accept_freed(struct mp_channel *ch);
 

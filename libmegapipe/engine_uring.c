@@ -708,8 +708,7 @@ static void complete(const struct io_uring_cqe *cqe)
 		command->is_done = true;
 		break;
 	case MP__TAG_CANCEL:
-		/* of all that match: 0 is how many were found */
-		mp__accept_canceled(object, cqe->res <= 0);
+		mp__accept_canceled(object, cqe->res);
 		break;
 	default: /* of another cancel, or a close: there is nobody to tell */
 		break;

@@ -658,12 +658,15 @@ void mp__accepted(struct mp__queue *q, int result, bool more)
 	settle(q);
 }
 
-/* What accept_stop() asked for is done; is_missed: none of them was found. */
-void mp__accept_canceled(struct mp__queue *q, bool is_missed)
+/*
+ * What accept_stop() asked for is done. What ended before it has been reported
+ * already: fewer found than are armed, and some were about to be tried again.
+ */
+void mp__accept_canceled(struct mp__queue *q, int found)
 {
 	q->cancels--;
 	listener_of(q)->requests--;
-	if (is_missed && q->armed &&
+	if (found < (int)q->armed &&
 	    (mp__queue_is_ending(q) || mp__queue_is_nowait(q)))
 		q->handle->ch->engine->accept_stop(q);
 	settle(q);
