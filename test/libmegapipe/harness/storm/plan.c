@@ -54,14 +54,17 @@ static void choose_options(struct plan *p, struct dice *dice)
 	};
 }
 
-/* The first ones let everything through; others lose SYNs, which takes time. */
+/*
+ * Room for all who come: where a queue overflows, Linux makes SYN cookies, and
+ * with them it loses a first segment of up to three bytes without a word.
+ */
 static void choose_listeners(struct plan *p, struct dice *dice)
 {
-	static const int backlogs[] = { 4096, 511, 128, 64, 16, 3 };
+	static const int backlogs[] = { 4096, 511, 128, 64, 40, 32 };
 
 	p->listeners = 1 + roll(dice, MOST_LISTENERS);
 	for (unsigned int i = 0; i < p->listeners; i++)
-		p->backlogs[i] = backlogs[roll(dice, one_in(dice, 6) ? 6 : 4)];
+		p->backlogs[i] = backlogs[roll(dice, 6)];
 	for (unsigned int i = 0; i < p->listeners; i++)
 		p->families[i] = one_in(dice, 3) && p->features & UNIX_SOCKETS ?
 					 AF_UNIX :
