@@ -14,8 +14,6 @@
 #define OPS_A_CHUNK 64
 #define HANDLES_A_CHUNK 64
 #define HANDLES_LEFT 128
-/* Some thousand years: longer is for ever. */
-#define LONGEST_US (INT64_MAX / 2)
 
 /* In the order in which "auto" tries them. */
 static const struct mp__engine *const engines[] = {
@@ -572,7 +570,7 @@ static int64_t deadline_of(int64_t timeout_us)
 {
 	if (timeout_us <= 0)
 		return timeout_us;
-	return timeout_us > LONGEST_US ? -1 : mp__now_us() + timeout_us;
+	return timeout_us > MP__LONGEST_US ? -1 : mp__now_us() + timeout_us;
 }
 
 MP__RARELY static int fetch_and_dispatch(struct mp_channel *ch,

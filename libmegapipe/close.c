@@ -5,9 +5,6 @@
  */
 #include "engine.h"
 
-/* Some thousand years: longer is without bound. */
-#define LONGEST_US (INT64_MAX / 2)
-
 static bool is_dropped(const struct mp__op *op)
 {
 	return op->cmd == MP_WRITE || op->cmd == MP_SENDMSG ||
@@ -70,7 +67,7 @@ static bool is_being_read(const struct mp_handle *handle)
 static void set_deadline(struct mp_handle *handle, int64_t us)
 {
 	bool is_reading = is_being_read(handle) || handle->poll.busy;
-	bool is_bounded = us >= 0 && us <= LONGEST_US &&
+	bool is_bounded = us >= 0 && us <= MP__LONGEST_US &&
 			  !STAILQ_EMPTY(&handle->wr.ops);
 
 	if (!is_bounded && !is_reading)

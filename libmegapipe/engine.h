@@ -24,6 +24,8 @@
 
 #define MP__IOV_INLINE 8
 #define MP__NO_BUFFER UINT32_MAX
+/* Some thousand years: a longer time is without bound. */
+#define MP__LONGEST_US (INT64_MAX / 2)
 /* What must hold, looked at where the sanitizers are built in. */
 #ifdef __SANITIZE_ADDRESS__
 #define MP__ASSERT(x) ((x) ? (void)0 : abort())

@@ -241,6 +241,14 @@ void mp__uring_target(struct io_uring_sqe *sqe, const struct mp_handle *handle)
 	}
 }
 
+static void prepare_cancel(struct io_uring_sqe *sqe, void *object,
+			   enum mp__tag tag)
+{
+	sqe->opcode = IORING_OP_ASYNC_CANCEL;
+	sqe->fd = -1;
+	sqe->addr = (uintptr_t)object | tag;
+}
+
 /*
  * End one request of a handle, by user_data. A completion of its own comes only
  * if none was found: it has ended by itself, or the kernel was about to try it
@@ -253,22 +261,8 @@ void mp__uring_end(struct mp_handle *handle, void *object, enum mp__tag tag)
 	struct io_uring_sqe *sqe =
 		mp__uring_sqe(handle->ch, handle, MP__TAG_ENDING);
 
-	sqe->opcode = IORING_OP_ASYNC_CANCEL;
+	prepare_cancel(sqe, object, tag);
 	sqe->flags = IOSQE_CQE_SKIP_SUCCESS;
-	sqe->fd = -1;
-	sqe->addr = (uintptr_t)object | tag;
-}
-
-/* By user_data; its own completion comes only if nothing was found. */
-void mp__uring_cancel(struct mp_channel *ch, void *object, enum mp__tag tag)
-{
-	struct io_uring_sqe *sqe = mp__uring_sqe(ch, NULL, MP__TAG_NONE);
-
-	sqe->opcode = IORING_OP_ASYNC_CANCEL;
-	sqe->flags = IOSQE_CQE_SKIP_SUCCESS;
-	sqe->fd = -1;
-	sqe->addr = (uintptr_t)object | tag;
-	sqe->cancel_flags = IORING_ASYNC_CANCEL_ALL;
 }
 
 /* ----------------------------------------------------------- operations */
@@ -631,9 +625,7 @@ static void uring_accept_stop(struct mp__queue *q)
 
 	q->cancels++;
 	q->handle->listener->requests++;
-	sqe->opcode = IORING_OP_ASYNC_CANCEL;
-	sqe->fd = -1;
-	sqe->addr = (uintptr_t)q | MP__TAG_QUEUE;
+	prepare_cancel(sqe, q, MP__TAG_QUEUE);
 	sqe->cancel_flags = IORING_ASYNC_CANCEL_ALL;
 }
 
@@ -710,7 +702,7 @@ static void complete(const struct io_uring_cqe *cqe)
 	case MP__TAG_CANCEL:
 		mp__accept_canceled(object, cqe->res);
 		break;
-	default: /* of another cancel, or a close: there is nobody to tell */
+	default: /* of a close: there is nobody to tell */
 		break;
 	}
 }
@@ -841,13 +833,14 @@ static bool is_accepted_fd(const struct io_uring_cqe *cqe)
 static void uring_each_queued(struct mp_channel *ch, void (*tell)(int fd))
 {
 	const struct mp__ring *r = &mp__uring(ch)->ring;
-	unsigned int at;
+	unsigned int n = mp__ring_ready(r);
 
-	for (at = *r->cq_head; at != *r->cq_tail; at++)
+	for (unsigned int at = *r->cq_head; n; n--, at++)
 		if (is_accepted_fd(&r->cqes[at & r->cq_mask]))
 			tell(r->cqes[at & r->cq_mask].res);
-	for (at = *r->sq_head; at != r->tail; at++) {
-		const struct io_uring_sqe *sqe = &r->sqes[at & r->sq_mask];
+	for (n = mp__ring_pending(r); n; n--) {
+		const struct io_uring_sqe *sqe =
+			&r->sqes[(r->tail - n) & r->sq_mask];
 
 		if (sqe->opcode == IORING_OP_CLOSE && !sqe->file_index)
 			tell(sqe->fd);

@@ -360,14 +360,10 @@ int mp_lwsocket_to_fd(struct mp_handle *handle)
 }
 
 /* A direct descriptor borrows an fd for the length of a call. */
-static int borrow_fd(struct mp_handle *handle)
+static int take_fd(struct mp_handle *handle)
 {
-	int fd, ret = mp__check(handle);
+	int fd;
 
-	if (ret)
-		return ret;
-	if (!mp__is_socket(handle))
-		return -ENOTSOCK;
 	if (handle->fd >= 0)
 		return handle->fd;
 	mp__fds_hold(handle->ch);
@@ -376,6 +372,15 @@ static int borrow_fd(struct mp_handle *handle)
 		mp__fd_own(fd);
 	mp__fds_let(handle->ch);
 	return fd;
+}
+
+static int borrow_fd(struct mp_handle *handle)
+{
+	int ret = mp__check(handle);
+
+	if (ret)
+		return ret;
+	return mp__is_socket(handle) ? take_fd(handle) : -ENOTSOCK;
 }
 
 static int give_back_fd(struct mp_handle *handle, int fd, int ret)
@@ -399,17 +404,17 @@ static bool is_direct(const struct mp_handle *handle)
 static int set_option(struct mp_handle *handle, int level, int name,
 		      const void *value, socklen_t len)
 {
-	int fd = handle->fd, ret;
+	int fd, ret;
 
-	if (fd < 0) {
+	if (handle->fd < 0) {
 		ret = handle->ch->engine->setsockopt(handle, level, name, value,
 						     len);
 		if (ret != -ENOSYS)
 			return ret;
-		fd = install_fd(handle);
-		if (fd < 0)
-			return fd;
 	}
+	fd = take_fd(handle);
+	if (fd < 0)
+		return fd;
 	return give_back_fd(handle, fd,
 			    setsockopt(fd, level, name, value, len));
 }

@@ -47,7 +47,6 @@ enum mp__tag {
 struct io_uring_sqe *mp__uring_sqe(struct mp_channel *ch, void *object,
 				   enum mp__tag tag);
 void mp__uring_target(struct io_uring_sqe *sqe, const struct mp_handle *handle);
-void mp__uring_cancel(struct mp_channel *ch, void *object, enum mp__tag tag);
 void mp__uring_end(struct mp_handle *handle, void *object, enum mp__tag tag);
 void mp__uring_submit_op(struct mp__op *op);
 unsigned int mp__uring_reap(struct mp_channel *ch, unsigned int max);

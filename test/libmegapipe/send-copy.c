@@ -8,20 +8,6 @@
 #define SIZE (1 << 20)
 #define COUNT 20
 
-/* Reads what has come. */
-static size_t receive_some(int fd, size_t place)
-{
-	static char room[SIZE];
-	ssize_t got = recv(fd, room, sizeof(room), MSG_DONTWAIT);
-
-	if (got < 0) {
-		CHECK_IS(errno, EAGAIN);
-		return 0;
-	}
-	check_filled(room, got, place);
-	return got;
-}
-
 static void check_copies(struct mp_channel *ch, int pair[2])
 {
 	struct mp_handle *h = make_handle(ch, pair[0]);
@@ -46,13 +32,13 @@ static void check_copies(struct mp_channel *ch, int pair[2])
 	CHECK_IS(mp_send(h, "", 0, MP_COPY), 0);
 	for (int i = 0; i < COUNT; i++) {
 		while (mp_dispatch(ch, &ev, QUIET_US / 10) != 1)
-			received += receive_some(pair[1], received);
+			received += take_some(pair[1], received);
 		CHECK(ev.handle == h && ev.cmd == MP_WRITE);
 		CHECK_IS(ev.result, i % 2 ? SIZE / COUNT : 7);
 	}
 	EXPECT(ch, h, MP_WRITE, 0);
 	while (received < place)
-		received += receive_some(pair[1], received);
+		received += take_some(pair[1], received);
 	/* dropped with the handle */
 	CHECK_IS(mp_send(h, pair, sizeof(pair[0]), MP_COPY), 0);
 	CHECK_IS(mp_unregister(h), 0);

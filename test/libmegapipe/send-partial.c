@@ -6,24 +6,9 @@
 #include "check.h"
 
 #define SIZE (4 << 20)
-#define ROOM (64 << 10)
 
 static struct mp_channel *ch;
 static char *bytes;
-
-/* Reads what has come. */
-static size_t receive_some(int fd, size_t place)
-{
-	static char room[ROOM];
-	ssize_t got = recv(fd, room, sizeof(room), MSG_DONTWAIT);
-
-	if (got < 0) {
-		CHECK_IS(errno, EAGAIN);
-		return 0;
-	}
-	check_filled(room, got, place);
-	return got;
-}
 
 static void ask_rest(struct mp_handle *h, size_t done)
 {
@@ -53,7 +38,7 @@ static void check_progress(int id, int peer)
 	ask_rest(h, 0);
 	while (done < SIZE) {
 		while (mp_dispatch(ch, &ev, QUIET_US / 10) != 1)
-			received += receive_some(peer, received);
+			received += take_some(peer, received);
 		CHECK(ev.handle == h && ev.cmd == MP_WRITE);
 		CHECK(ev.result > 0 && ev.result <= (ssize_t)(SIZE - done));
 		done += ev.result;
@@ -65,7 +50,7 @@ static void check_progress(int id, int peer)
 	CHECK_IS(mp_close(h), 0);
 	EXPECT(ch, h, MP_CLOSE, 0);
 	while (received < SIZE)
-		received += receive_some(peer, received);
+		received += take_some(peer, received);
 	receive_end(peer);
 	SYS(close(peer));
 }
@@ -89,7 +74,7 @@ static void check_behind(int id, int peer)
 	EXPECT(ch, h, MP_WRITE, -ECANCELED);
 	EXPECT(ch, h, MP_DISCONNECT, 0);
 	while (received < 200 + (size_t)sent)
-		received += receive_some(peer, received);
+		received += take_some(peer, received);
 	receive_end(peer);
 	CHECK_IS(mp_send(h, bytes, 1, MP_PARTIAL), 0);
 	EXPECT(ch, h, MP_WRITE, -EPIPE);

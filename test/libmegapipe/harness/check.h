@@ -133,6 +133,8 @@ void reset(int fd);
 /* Bytes that differ from place to place, so that order and loss show. */
 void fill(void *data, size_t size, uint64_t place);
 void check_filled(const void *data, size_t size, uint64_t place);
+/* Takes what has come at a socket, some of it at a time, if anything has. */
+size_t take_some(int fd, uint64_t place);
 
 /* A fresh directory that goes when the program ends. */
 const char *scratch_directory(void);

@@ -279,3 +279,16 @@ void pin_to(int cpu)
 
 	SYS(sched_setaffinity(0, sizeof(mask), &mask));
 }
+
+size_t take_some(int fd, uint64_t place)
+{
+	static char room[64 << 10];
+	ssize_t got = recv(fd, room, sizeof(room), MSG_DONTWAIT);
+
+	if (got < 0) {
+		CHECK_IS(errno, EAGAIN);
+		return 0;
+	}
+	check_filled(room, got, place);
+	return got;
+}
