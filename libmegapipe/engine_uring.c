@@ -27,6 +27,8 @@
 /* struct io_rings of the kernel, without its arrays. */
 #define RING_HEAD 320
 #define PROBE_REQUESTS 4
+/* A deadline for those who have none. */
+#define LONG_US 3600000000ll
 /* Fetches that may find enough in memory before the kernel is asked again. */
 #define FETCHES_FROM_MEMORY 4
 
@@ -728,6 +730,17 @@ static bool is_moderated(const struct mp_channel *ch, int64_t deadline_us)
 	return ch->options.moderation_us && !ch->is_urgent && deadline_us;
 }
 
+static int wait_plainly(struct mp_channel *ch, int64_t deadline_us)
+{
+	struct mp__wait wait = {
+		.get = true,
+		.wait_nr = deadline_us ? 1 : 0,
+		.deadline_us = deadline_us,
+	};
+
+	return mp__uring_enter(ch, &wait);
+}
+
 /* Before 6.12 the wait for a batch and the wait for anything are two calls. */
 static int wait_moderated(struct mp_channel *ch, int64_t deadline_us)
 {
@@ -740,27 +753,19 @@ static int wait_moderated(struct mp_channel *ch, int64_t deadline_us)
 	wait.wait_nr = mp__moderation_target(&u->moderation);
 	if (deadline_us > 0 && deadline_us <= soon_us)
 		wait.wait_nr = 1;
-	if (u->ring.features & MP__FEAT_MIN_TIMEOUT && wait.wait_nr > 1)
-		wait.min_wait_us = moderation_us;
-	else if (wait.wait_nr > 1)
+	if (wait.wait_nr > 1 && !(u->ring.features & MP__FEAT_MIN_TIMEOUT)) {
 		wait.deadline_us = soon_us;
+	} else if (wait.wait_nr > 1) {
+		wait.min_wait_us = moderation_us;
+		/* without a deadline the kernel would wait so long and no
+		 * longer */
+		if (deadline_us < 0)
+			wait.deadline_us = mp__now_us() + LONG_US;
+	}
 	ret = mp__uring_enter(ch, &wait);
-	if (ret != -ETIME || wait.deadline_us == deadline_us)
-		return ret;
-	wait.wait_nr = 1;
-	wait.deadline_us = deadline_us;
-	return mp__uring_enter(ch, &wait);
-}
-
-static int wait_plainly(struct mp_channel *ch, int64_t deadline_us)
-{
-	struct mp__wait wait = {
-		.get = true,
-		.wait_nr = deadline_us ? 1 : 0,
-		.deadline_us = deadline_us,
-	};
-
-	return mp__uring_enter(ch, &wait);
+	if (ret == -ETIME && mp__left_us(deadline_us))
+		return wait_plainly(ch, deadline_us);
+	return ret;
 }
 
 /*
