@@ -136,6 +136,7 @@ void mp__accept_one(struct mp__queue *q, int fd)
 	}
 	op = mp__op_new(handle, MP_ACCEPT);
 	if (!op) {
+		handle->ch->stats.accept_failures++;
 		discard(handle->ch, id);
 		return;
 	}

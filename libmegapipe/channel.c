@@ -613,6 +613,27 @@ int mp_pending(const struct mp_channel *ch)
 	return !TAILQ_EMPTY(&ch->completed);
 }
 
+/*
+ * What the kernel answered to the channel's call, -errno. If it refuses such
+ * calls (a seccomp filter that came after mp_create(), for example) nothing of
+ * the channel ends any more: it isn't called again, and who waits is told.
+ */
+int mp__answered(struct mp_channel *ch, int ret)
+{
+	switch (ret) {
+	case 0:
+	case -EINTR:
+	case -ETIME:
+	case -EAGAIN:
+	case -EBUSY:
+	case -ENOMEM:
+		break;
+	default:
+		ch->broken = ret;
+	}
+	return ret;
+}
+
 /* The engine pushes what was collected. */
 void mp__account_flush(struct mp_channel *ch)
 {

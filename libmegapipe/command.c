@@ -21,11 +21,11 @@ static int await_command(struct mp_channel *ch, const struct mp__command *c)
 
 	mp__uring_enter(ch, &none);
 	mp__uring_reap(ch, UINT32_MAX);
-	while (!c->is_done) {
+	while (!c->is_done && !ch->broken) {
 		mp__uring_enter(ch, &wait);
 		mp__uring_reap(ch, UINT32_MAX);
 	}
-	return c->result;
+	return c->is_done ? c->result : ch->broken;
 }
 
 int mp__uring_install_fd(struct mp_channel *ch, unsigned int slot)

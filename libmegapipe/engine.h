@@ -406,6 +406,7 @@ struct mp_channel {
 	uint32_t lw_free; /* head of the free list; hidden fds only */
 	bool is_direct;	  /* lwsockets are direct descriptors */
 	bool is_urgent;	  /* waits are not moderated: a caller waits with us */
+	int broken;	  /* -errno: the kernel refuses its calls, for good */
 	struct mp__lw lw;
 	uint32_t accepts_ahead;	  /* connections that the engine may have taken
 				     with accepts of any number, untold */
@@ -519,6 +520,7 @@ bool mp__ops_grow(struct mp_channel *ch);
 void mp__op_free_heap(struct mp__op *op);
 void mp__drop(struct mp__op *op);
 void mp__tell_feature(struct mp_engine_info *info, bool has, const char *name);
+int mp__answered(struct mp_channel *ch, int ret);
 void mp__account_flush(struct mp_channel *ch);
 void mp__account_fetch(struct mp_channel *ch, uint64_t count);
 /*

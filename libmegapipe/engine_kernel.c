@@ -190,6 +190,10 @@ static int run(struct mp_channel *ch, struct megapipe_run *run)
 	struct kernel_engine *e = engine_of(ch);
 	int ret;
 
+	if (ch->broken) {
+		e->ncommands = 0;
+		return ch->broken;
+	}
 	run->commands = (uintptr_t)e->commands;
 	run->ncommands = e->ncommands;
 	run->completions = (uintptr_t)e->completions;
@@ -199,7 +203,7 @@ static int run(struct mp_channel *ch, struct megapipe_run *run)
 	e->ncommands = 0;
 	e->from = 0;
 	e->stored = run->stored;
-	return ret;
+	return mp__answered(ch, ret);
 }
 
 MP__RARELY static void push_commands(struct mp_channel *ch)

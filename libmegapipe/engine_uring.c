@@ -188,9 +188,11 @@ static void uring_detach(struct mp_handle *handle)
 
 int mp__uring_enter(struct mp_channel *ch, const struct mp__wait *wait)
 {
+	if (ch->broken)
+		return ch->broken;
 	ch->stats.crossings++;
 	mp__account_flush(ch);
-	return mp__ring_enter(&mp__uring(ch)->ring, wait);
+	return mp__answered(ch, mp__ring_enter(&mp__uring(ch)->ring, wait));
 }
 
 /*
@@ -225,8 +227,11 @@ struct io_uring_sqe *mp__uring_sqe(struct mp_channel *ch, void *object,
 
 		/* Completions stay in the ring: we may be in the midst of one.
 		 */
-		while (!(sqe = mp__ring_sqe(&u->ring)))
+		while (!(sqe = mp__ring_sqe(&u->ring))) {
 			mp__uring_enter(ch, &wait);
+			if (ch->broken)
+				mp__ring_forget(&u->ring);
+		}
 	}
 	sqe->user_data = (uintptr_t)object | tag;
 	ch->unflushed++;
@@ -716,6 +721,9 @@ unsigned int mp__uring_reap(struct mp_channel *ch, unsigned int max)
 	struct io_uring_cqe cqe;
 	unsigned int n = 0;
 
+	/* of handles that may be gone: mp_unregister() doesn't wait for them */
+	if (ch->broken)
+		return 0;
 	while (n < max && mp__ring_take(&u->ring, &cqe)) {
 		complete(&cqe);
 		n++;

@@ -247,7 +247,7 @@ static void await_end(struct mp_handle *handle)
 	struct mp_channel *ch = handle->ch;
 
 	ch->is_urgent = true;
-	while (mp__is_in_flight(handle))
+	while (mp__is_in_flight(handle) && !ch->broken)
 		if (mp__fetch(ch, mp__now_us() + MP__CANCEL_AGAIN_US) == -ETIME)
 			mp__cancel_again(handle);
 	ch->is_urgent = false;
@@ -298,13 +298,14 @@ int mp_unregister(struct mp_handle *handle)
 		close_lwsocket(handle);
 	fd = handle->fd;
 	mp__handle_end(handle);
-	if (is_closing && fd >= 0)
+	/* of a broken channel nobody knows whether the kernel has closed it */
+	if (is_closing && fd >= 0 && !ch->broken)
 		mp__fd_close(ch, fd);
 	mp__handle_free(handle);
 	/* Its peer is to know now. */
 	if (is_lwsocket)
 		ch->engine->flush(ch);
-	return 0;
+	return ch->broken;
 }
 
 /* -------------------------------------------------------- socket calls */
@@ -333,9 +334,11 @@ static int settle(struct mp_handle *handle)
 
 	ch->engine->quiesce(handle);
 	ch->is_urgent = true;
-	while (mp__is_in_flight(handle))
+	while (mp__is_in_flight(handle) && !ch->broken)
 		mp__fetch(ch, -1);
 	ch->is_urgent = false;
+	if (ch->broken)
+		return ch->broken;
 	if (ch->engine == &mp__engine_uring && handle->ahead.count)
 		return -EBUSY;
 	return 0;

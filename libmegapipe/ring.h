@@ -64,6 +64,12 @@ bool mp__ring_has_op(struct mp__ring *ring, unsigned int op);
 /* A zeroed entry, or NULL: the ring is full, enter first. */
 struct io_uring_sqe *mp__ring_sqe(struct mp__ring *ring);
 
+/* Forget what is pending. */
+static inline void mp__ring_forget(struct mp__ring *ring)
+{
+	ring->tail = __atomic_load_n(ring->sq_head, __ATOMIC_ACQUIRE);
+}
+
 /* How many entries wait to be submitted. */
 static inline unsigned int mp__ring_pending(const struct mp__ring *ring)
 {

@@ -3,14 +3,11 @@
  * Seccomp filters that don't know epoll_pwait2() refuse it with EPERM, older
  * ones with ENOSYS: waiting and its bounds work all the same.
  */
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <stddef.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <time.h>
 
 #include "check.h"
+#include "refuse.h"
 
 static int64_t now_us(void)
 {
@@ -18,22 +15,6 @@ static int64_t now_us(void)
 
 	SYS(clock_gettime(CLOCK_MONOTONIC, &t));
 	return t.tv_sec * 1000000ll + t.tv_nsec / 1000;
-}
-
-static void refuse(unsigned int number, unsigned int error)
-{
-	struct sock_filter code[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
-			 offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | error),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-	struct sock_fprog program = { .len = 4, .filter = code };
-
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
-	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program))
-		skip("no seccomp filters here: %s", strerror(errno));
 }
 
 static void check_waits(struct mp_channel *ch, int64_t timeout_us)
