@@ -6,6 +6,11 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { libmegapipeHeaders } from '../../src/build-native.js';
 import { loadPort } from '../../src/port.js';
 import { fetchSource } from '../../src/port-source.js';
+import { engines } from '../engines.js';
+import { type Kind, unused } from '../nginx/kinds.js';
+import { start } from '../nginx/server.js';
+import { tcpUpstream } from '../nginx/upstream.js';
+import { testUnless } from '../skip.js';
 
 // What somebody does who has nginx's release and this project's two folders, and not the `megapipe` command. nginx
 // without HTTP compiles quickly, and has every part that the module hooks into but TLS.
@@ -13,7 +18,7 @@ const port = loadPort('nginx');
 const folder = mkdtempSync(join(tmpdir(), 'megapipe-by-hand-'));
 const installed = join(folder, 'usr');
 const addModule = `--add-module=${join(port.directory, 'module')}`;
-const small = ['--without-http', '--without-pcre', '--with-stream', '--with-threads'];
+const small = ['--without-http', '--without-pcre', '--with-stream=dynamic', '--with-threads'];
 const limit_ms = 600_000;
 
 beforeAll(async () => {
@@ -29,6 +34,32 @@ test('libmegapipe installed, nginx builds with the module and installs', { timeo
   await inTree(tree, 'make', 'install');
   await runs(join(prefix, 'sbin/nginx'), prefix);
 });
+
+const stockEvents = { engine: undefined, missing: undefined };
+for (const { engine, missing } of [stockEvents, ...engines]) {
+  testUnless(missing)(`the stream module that was built with it serves on ${engine ?? 'epoll'}`, async () => {
+    const upstream = await tcpUpstream((socket) => void socket.end('alive'));
+    const prefix = join(folder, 'nginx');
+    const kind: Kind = { ...unused, name: engine ?? 'stock', engine, binary: join(prefix, 'sbin/nginx') };
+    const nginx = await start(kind, {
+      http: false,
+      portCount: 4,
+      main: `load_module ${prefix}/modules/ngx_stream_module.so;`,
+      stream: ({ ports: [told, failing, refused, closed] }) => `
+        server { listen 127.0.0.1:${told} proxy_protocol; return "$proxy_protocol_addr"; }
+        upstream some { server 127.0.0.1:${closed}; server 127.0.0.1:${upstream.port}; }
+        server { listen 127.0.0.1:${failing}; proxy_pass some; }
+        server { listen 127.0.0.1:${refused}; proxy_pass 127.0.0.1:${closed}; }`,
+    });
+    const [told, failing, refused] = nginx.ports;
+    const client = await nginx.connect(told);
+    client.write('PROXY TCP4 192.0.2.7 192.0.2.8 1234 80\r\n');
+    expect(await client.rest()).toBe('192.0.2.7');
+    for (let i = 0; i < 4; i += 1) expect(await (await nginx.connect(failing)).rest()).toBe('alive');
+    expect(await (await nginx.connect(refused)).rest()).toBe('');
+    expect(nginx.errorLog()).toMatch(/connect\(\) failed \(111: .* while connecting to upstream/);
+  });
+}
 
 test('nginx builds with the module and Debian’s hardening', { timeout: limit_ms }, async () => {
   const tree = await unpack('hardened');
@@ -71,7 +102,7 @@ async function debianFlags(name: string): Promise<string> {
 
 async function runs(binary: string, prefix: string): Promise<void> {
   const config = join(folder, 'nginx.conf');
-  writeFileSync(config, 'pid nginx.pid;\nevents { use megapipe; }\nstream {}\n');
+  writeFileSync(config, 'pid nginx.pid;\nevents { use megapipe; }\n');
   const args = ['-t', '-e', 'stderr', '-p', prefix, '-c', config];
   const { stderr } = await execa(binary, args);
   expect(stderr).toContain('test is successful');

@@ -21,8 +21,8 @@ export type Config = {
   main?: Part;
   /** Further directives of events. */
   events?: Part;
-  /** Directives of http: servers, or what holds for the one that `server` describes. */
-  http?: Part;
+  /** Directives of http: servers, or what holds for the one that `server` describes; false where nginx has no HTTP. */
+  http?: Part | false;
   /** Directives of a server on the first port, whose root is html/. */
   server?: Part;
   /** Directives of stream; there is no stream block without. */
@@ -36,6 +36,16 @@ export function workerCount({ workers, partition = false }: Config): number {
 
 const write = (part: Part | undefined, place: Place) =>
   typeof part === 'function' ? part(place) : (part ?? '');
+
+function httpBlock({ http, server }: Config, place: Place): string {
+  if (http === false) return '';
+  const serverBlock = `server { listen 127.0.0.1:${place.port}; root html; ${write(server, place)} }`;
+  return `http {
+  ${httpDirectives}
+  ${write(http, place)}
+  ${server === undefined && http !== undefined ? '' : serverBlock}
+}`;
+}
 
 const onOff = (isOn: boolean) => (isOn ? 'on' : 'off');
 
@@ -72,8 +82,7 @@ const httpDirectives = `access_log off; default_type application/octet-stream;
 
 /** A whole nginx.conf. */
 export function nginxConfig(kind: Kind, config: Config, place: Place): string {
-  const { main, events, http, server, stream, workerConnections = 1024 } = config;
-  const serverBlock = `server { listen 127.0.0.1:${place.port}; root html; ${write(server, place)} }`;
+  const { main, events, stream, workerConnections = 1024 } = config;
   return `${mainDirectives(kind, config)}
 ${write(main, place)}
 events {
@@ -81,11 +90,7 @@ events {
   ${engineDirectives(kind, config)}
   ${write(events, place)}
 }
-http {
-  ${httpDirectives}
-  ${write(http, place)}
-  ${server === undefined && http !== undefined ? '' : serverBlock}
-}
+${httpBlock(config, place)}
 ${stream === undefined ? '' : `stream { ${write(stream, place)} }`}
 `;
 }

@@ -13,6 +13,8 @@ export type Kind = {
   sanitize: boolean;
   /** An old version that the port has; undefined is the usual one. */
   version?: string | undefined;
+  /** A server program that a test has built. */
+  binary?: string;
 };
 
 /** Run a test file with an old version: NGINX_TEST_VERSION=1.0.15 npx vitest run test/nginx/large.test.ts. */

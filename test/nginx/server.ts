@@ -76,6 +76,7 @@ function makeFolder(files: Record<string, string | Buffer>): string {
 
 /** The server program of a kind. */
 export function binaryOf(kind: Kind): string {
+  if (kind.binary !== undefined) return kind.binary;
   const port = loadPortVersion('nginx', kind.version, process.env.NGINX_TEST_BUILDS);
   return serverBinary(port, kind.variant, kind.sanitize);
 }

@@ -32,6 +32,12 @@
 #include <ngx_event.h>
 #include <megapipe.h>
 #include <ngx_megapipe_compat.h>
+#include <poll.h>
+#include <sys/epoll.h>
+
+#if (NGX_OPENSSL || NGX_SSL)
+#include <openssl/ssl.h>
+#endif
 
 
 /* what a connection may have in the channel and not with the kernel yet */
@@ -180,6 +186,9 @@ typedef struct {
 extern ngx_megapipe_t   ngx_megapipe;
 extern ngx_module_t     ngx_megapipe_module;
 
+/* this thread has the channel: others write() while the tables grow */
+extern __thread ngx_uint_t  ngx_megapipe_is_here;
+
 ngx_megapipe_conf_t *ngx_megapipe_used(ngx_cycle_t *cycle);
 
 /* ngx_megapipe_partition.c */
@@ -290,6 +299,55 @@ ngx_int_t ngx_megapipe_notify(ngx_event_handler_pt handler);
 
 void ngx_megapipe_aio_init(ngx_log_t *log);
 void ngx_megapipe_aio_done(void);
+
+/* ngx_megapipe_sockets.c */
+
+int __wrap_accept(int fd, struct sockaddr *addr, socklen_t *len);
+int __wrap_accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags);
+int __wrap_connect(int fd, const struct sockaddr *addr, socklen_t len);
+ssize_t __wrap_recv(int fd, void *buf, size_t size, int flags);
+ssize_t __wrap___recv_chk(int fd, void *buf, size_t size, size_t room,
+    int flags);
+ssize_t __wrap_send(int fd, const void *buf, size_t size, int flags);
+int __wrap_shutdown(int fd, int how);
+int __wrap_close(int fd);
+int __wrap_setsockopt(int fd, int level, int name, const void *value,
+    socklen_t len);
+int __wrap_getsockopt(int fd, int level, int name, void *value,
+    socklen_t *len);
+int __wrap_getsockname(int fd, struct sockaddr *addr, socklen_t *len);
+int __wrap_getpeername(int fd, struct sockaddr *addr, socklen_t *len);
+int __wrap_ioctl(int fd, unsigned long request, void *arg);
+
+/* ngx_megapipe_others.c */
+
+ssize_t __wrap_read(int fd, void *buf, size_t size);
+ssize_t __wrap___read_chk(int fd, void *buf, size_t size, size_t room);
+ssize_t __wrap_write(int fd, const void *buf, size_t size);
+ssize_t __wrap_readv(int fd, const struct iovec *iov, int n);
+ssize_t __wrap_writev(int fd, const struct iovec *iov, int n);
+ssize_t __wrap_recvfrom(int fd, void *buf, size_t size, int flags,
+    struct sockaddr *addr, socklen_t *len);
+ssize_t __wrap___recvfrom_chk(int fd, void *buf, size_t size, size_t room,
+    int flags, struct sockaddr *addr, socklen_t *len);
+ssize_t __wrap_sendto(int fd, const void *buf, size_t size, int flags,
+    const struct sockaddr *addr, socklen_t len);
+ssize_t __wrap_recvmsg(int fd, struct msghdr *msg, int flags);
+ssize_t __wrap_sendmsg(int fd, const struct msghdr *msg, int flags);
+ssize_t __wrap_sendfile(int out, int in, off_t *offset, size_t size);
+ssize_t __wrap_sendfile64(int out, int in, off_t *offset, size_t size);
+int __wrap_epoll_ctl(int epfd, int op, int fd, struct epoll_event *ev);
+int __wrap_poll(struct pollfd *fds, nfds_t n, int timeout);
+
+/* ngx_megapipe_ssl.c */
+
+#if (NGX_OPENSSL || NGX_SSL)
+int __wrap_SSL_set_fd(SSL *ssl, int fd);
+#endif
+
+/* ngx_megapipe_modules.c */
+
+ngx_int_t ngx_megapipe_redirect_modules(ngx_cycle_t *cycle);
 
 
 #endif /* _NGX_MEGAPIPE_H_INCLUDED_ */

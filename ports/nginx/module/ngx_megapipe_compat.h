@@ -30,6 +30,13 @@
 #endif
 
 
+/* dynamic modules */
+
+#if (nginx_version >= 1009011)
+#define NGX_MEGAPIPE_HAVE_DYNAMIC    1
+#endif
+
+
 /* ngx_notify() and thread pools */
 
 #if (nginx_version >= 1007011)

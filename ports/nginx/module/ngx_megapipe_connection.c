@@ -122,7 +122,7 @@ ngx_megapipe_find(ngx_socket_t fd, ngx_megapipe_kind_e kind)
     ngx_megapipe_table_t   *table;
     ngx_megapipe_source_t  *source;
 
-    if (fd < 0) {
+    if (fd < 0 || !ngx_megapipe_is_here) {
         return NULL;
     }
 

@@ -34,6 +34,8 @@ static char  ngx_megapipe_unnamed[] = "megapipe";
 
 ngx_megapipe_t  ngx_megapipe;
 
+__thread ngx_uint_t  ngx_megapipe_is_here;
+
 static ngx_conf_enum_t  ngx_megapipe_engines[] = {
     { ngx_string("auto"), 0 },
     { ngx_string("kernel"), 1 },
@@ -199,6 +201,7 @@ ngx_megapipe_init(ngx_cycle_t *cycle, ngx_msec_t timer)
         }
 
         ngx_megapipe_aio_init(cycle->log);
+        ngx_megapipe_is_here = 1;
     }
 
     /* completions wake nobody in vain: there is no herd to keep back */
@@ -415,6 +418,10 @@ ngx_megapipe_init_conf(ngx_cycle_t *cycle, void *conf)
         }
 
         return NGX_CONF_OK;
+    }
+
+    if (ngx_megapipe_redirect_modules(cycle) != NGX_OK) {
+        return NGX_CONF_ERROR;
     }
 
     return ngx_megapipe_probe(cycle, mcf);

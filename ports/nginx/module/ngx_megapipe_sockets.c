@@ -30,23 +30,6 @@ int __real_getsockname(int fd, struct sockaddr *addr, socklen_t *len);
 int __real_getpeername(int fd, struct sockaddr *addr, socklen_t *len);
 int __real_ioctl(int fd, unsigned long request, ...);
 
-int __wrap_accept(int fd, struct sockaddr *addr, socklen_t *len);
-int __wrap_accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags);
-int __wrap_connect(int fd, const struct sockaddr *addr, socklen_t len);
-ssize_t __wrap_recv(int fd, void *buf, size_t size, int flags);
-ssize_t __wrap___recv_chk(int fd, void *buf, size_t size, size_t room,
-    int flags);
-ssize_t __wrap_send(int fd, const void *buf, size_t size, int flags);
-int __wrap_shutdown(int fd, int how);
-int __wrap_close(int fd);
-int __wrap_setsockopt(int fd, int level, int name, const void *value,
-    socklen_t len);
-int __wrap_getsockopt(int fd, int level, int name, void *value,
-    socklen_t *len);
-int __wrap_getsockname(int fd, struct sockaddr *addr, socklen_t *len);
-int __wrap_getpeername(int fd, struct sockaddr *addr, socklen_t *len);
-int __wrap_ioctl(int fd, unsigned long request, void *arg);
-
 
 /* libmegapipe returns errors, libc sets them */
 

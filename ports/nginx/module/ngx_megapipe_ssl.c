@@ -8,11 +8,7 @@
 
 #if (NGX_OPENSSL || NGX_SSL)
 
-#include <openssl/ssl.h>
-
-
 int __real_SSL_set_fd(SSL *ssl, int fd);
-int __wrap_SSL_set_fd(SSL *ssl, int fd);
 
 
 static int
