@@ -21,7 +21,7 @@ void mp__listener_stop(struct mp_handle *handle)
 	l->wanted = 0;
 	mp__queues_count(handle);
 	for (unsigned int i = 0; i < l->nqueues; i++)
-		mp__queue_stop(&l->queues[i]);
+		mp__queue_stop(l->queues[i]);
 }
 
 /* ------------------------------------------------------------ accepted */
@@ -174,13 +174,7 @@ void mp__accept_failed(struct mp__queue *q, int error)
 
 static int single_queue(struct mp_handle *handle)
 {
-	struct mp__listener *l = handle->listener;
-
-	l->queues = mp__tagged_new(sizeof(*l->queues));
-	if (!l->queues)
-		return -ENOMEM;
-	mp__queue_add(handle, handle->fd);
-	return 0;
+	return mp__queue_add(handle, handle->fd) ? 0 : -ENOMEM;
 }
 
 int mp__listener_new(struct mp_handle *handle, const cpu_set_t *cpu_mask)
@@ -203,6 +197,7 @@ int mp__listener_new(struct mp_handle *handle, const cpu_set_t *cpu_mask)
 	handle->listener = l;
 	ret = cpu_mask ? mp__partition(handle, cpu_mask) : single_queue(handle);
 	if (ret) {
+		mp__queues_free(l);
 		free(l);
 		handle->listener = NULL;
 		return ret;
@@ -224,7 +219,7 @@ void mp__listener_free(struct mp_handle *handle)
 		mp__accepted_discard(op);
 	}
 	mp__partition_end(l);
-	free(l->queues);
+	mp__queues_free(l);
 	free(l);
 }
 
@@ -261,7 +256,7 @@ static void arm_all(struct mp_handle *handle)
 
 	mp__queues_count(handle);
 	for (unsigned int i = 0; i < l->nqueues; i++)
-		mp__queue_arm(&l->queues[i]);
+		mp__queue_arm(l->queues[i]);
 }
 
 int mp_accept(struct mp_handle *handle, uint32_t count, bool is_lwsocket)

@@ -237,6 +237,7 @@ enum mp__queue_state {
 struct mp__queue {
 	MP__TAGGED struct mp_handle *handle;
 	int fd;
+	unsigned int index; /* among the handle's */
 	bool is_clone;
 	bool is_own; /* no other handle accepts from it */
 	enum mp__queue_state state;
@@ -258,7 +259,7 @@ TAILQ_HEAD(mp__queues, mp__queue);
 
 struct mp__listener {
 	int family;
-	struct mp__queue *queues;
+	struct mp__queue **queues;
 	unsigned int nqueues;
 	uint32_t wanted; /* connections, or MP_ACCEPT_ALL */
 	bool is_lwsocket;
@@ -624,7 +625,8 @@ void mp__lwsocket_close(struct mp_channel *ch, unsigned int slot);
 /* partition.c */
 int mp__partition(struct mp_handle *handle, const cpu_set_t *cpu_mask);
 void mp__partition_end(struct mp__listener *listener);
-void mp__queue_add(struct mp_handle *handle, int fd);
+struct mp__queue *mp__queue_add(struct mp_handle *handle, int fd);
+void mp__queues_free(struct mp__listener *listener);
 enum mp__fork { MP__BEFORE_FORK, MP__IN_PARENT, MP__IN_CHILD };
 void mp__partition_fork(enum mp__fork when);
 

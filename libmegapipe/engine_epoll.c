@@ -272,8 +272,8 @@ static void epoll_detach(struct mp_handle *handle)
 	unwatch(handle->ch, &handle->watch);
 	handle->watch.queue = NULL;
 	for (unsigned int i = 0; l && i < l->nqueues; i++)
-		if (l->queues[i].watch.handle)
-			unwatch(handle->ch, &l->queues[i].watch);
+		if (l->queues[i]->watch.handle)
+			unwatch(handle->ch, &l->queues[i]->watch);
 }
 
 /* ---------------------------------------------------------- operations */

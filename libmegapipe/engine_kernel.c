@@ -292,10 +292,10 @@ static void kernel_detach(struct mp_handle *handle)
 
 	unstarve(handle);
 	for (unsigned int i = 0; l && i < l->nqueues; i++) {
-		if (!l->queues[i].is_in_module)
+		if (!l->queues[i]->is_in_module)
 			continue;
-		close_number(ch, l->queues[i].number);
-		l->queues[i].is_in_module = false;
+		close_number(ch, l->queues[i]->number);
+		l->queues[i]->is_in_module = false;
 		is_gone = true;
 	}
 	if (handle->in_module.is_known && handle->slot < 0) {

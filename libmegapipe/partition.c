@@ -231,16 +231,33 @@ static int clone_of(struct mp_channel *ch, int from, int cpu,
 	return ret ? ret : fd;
 }
 
-void mp__queue_add(struct mp_handle *handle, int fd)
+/* They stay where they are: the engine knows them by address. */
+struct mp__queue *mp__queue_add(struct mp_handle *handle, int fd)
 {
 	struct mp__listener *l = handle->listener;
+	struct mp__queue **grown = reallocarray(l->queues, l->nqueues + 1,
+						sizeof(struct mp__queue *));
+	struct mp__queue *q;
 
-	l->queues[l->nqueues++] = (struct mp__queue){
-		.handle = handle,
-		.fd = fd,
-		.is_clone = fd != handle->fd,
-		.is_own = fd != handle->fd,
-	};
+	if (!grown)
+		return NULL;
+	l->queues = grown;
+	q = mp__tagged_new(sizeof(*q));
+	if (!q)
+		return NULL;
+	q->handle = handle;
+	q->fd = fd;
+	q->index = l->nqueues;
+	q->is_clone = q->is_own = fd != handle->fd;
+	l->queues[l->nqueues++] = q;
+	return q;
+}
+
+void mp__queues_free(struct mp__listener *l)
+{
+	for (unsigned int i = 0; i < l->nqueues; i++)
+		free(l->queues[i]);
+	free(l->queues);
 }
 
 /* The CPU that the socket is tied to within a group, or -1. */
@@ -258,9 +275,9 @@ static int own_cpu(int fd)
 
 static int spawn(struct mp_handle *handle, const cpu_set_t *cpus)
 {
-	struct mp__listener *l = handle->listener;
 	unsigned int backlog = backlog_of(handle->fd);
 	int own = own_cpu(handle->fd);
+	struct mp__queue *q;
 
 	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
 		int fd;
@@ -270,10 +287,15 @@ static int spawn(struct mp_handle *handle, const cpu_set_t *cpus)
 		fd = clone_of(handle->ch, handle->fd, cpu, backlog);
 		if (fd < 0)
 			return fd;
-		mp__queue_add(handle, fd);
+		if (!mp__queue_add(handle, fd)) {
+			mp__fd_close(handle->ch, fd);
+			return -ENOMEM;
+		}
 	}
-	mp__queue_add(handle, handle->fd);
-	l->queues[l->nqueues - 1].is_own = own >= 0 && CPU_ISSET(own, cpus);
+	q = mp__queue_add(handle, handle->fd);
+	if (!q)
+		return -ENOMEM;
+	q->is_own = own >= 0 && CPU_ISSET(own, cpus);
 	return 0;
 }
 
@@ -327,20 +349,18 @@ int mp__partition(struct mp_handle *handle, const cpu_set_t *cpu_mask)
 		return ret;
 	l->group = group;
 	l->claim = cpus;
-	l->queues = mp__tagged_new((CPU_COUNT(&cpus) + 1) * sizeof(*l->queues));
-	ret = l->queues ? spawn(handle, &cpus) : -ENOMEM;
-	if (ret) {
+	ret = spawn(handle, &cpus);
+	if (ret)
 		mp__partition_end(l);
-		free(l->queues);
-	}
 	return ret;
 }
 
 void mp__partition_end(struct mp__listener *l)
 {
 	for (unsigned int i = 0; i < l->nqueues; i++)
-		if (l->queues[i].is_clone)
-			mp__fd_close(l->queues[i].handle->ch, l->queues[i].fd);
+		if (l->queues[i]->is_clone)
+			mp__fd_close(l->queues[i]->handle->ch,
+				     l->queues[i]->fd);
 	if (l->group)
 		unclaim(l->group, &l->claim);
 	l->group = 0;

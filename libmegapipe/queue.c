@@ -258,10 +258,10 @@ static void take(struct mp__queue *q)
 static void take_next(struct mp__queue *q)
 {
 	struct mp__listener *l = listener_of(q);
-	unsigned int at = q - l->queues;
 
 	for (unsigned int i = 1; i < l->nqueues; i++) {
-		struct mp__queue *other = &l->queues[(at + i) % l->nqueues];
+		struct mp__queue *other =
+			l->queues[(q->index + i) % l->nqueues];
 
 		if (other->state == MP__QUEUE_READY)
 			take(other);
@@ -371,7 +371,7 @@ static void lower(struct mp_channel *ch)
 	LIST_FOREACH (handle, &ch->listeners, listener->link)
 		for (unsigned int i = 0; i < handle->listener->nqueues; i++)
 			if (handle->listener->is_lwsocket)
-				give_back(&handle->listener->queues[i]);
+				give_back(handle->listener->queues[i]);
 }
 
 /* How far the number of free lwsockets may go without another level. */
@@ -412,7 +412,7 @@ void mp__queues_count(struct mp_handle *handle)
 		return;
 	l->is_counted = counts;
 	for (unsigned int i = 0; i < l->nqueues; i++) {
-		if (mp__queue_suits_multi(&l->queues[i]))
+		if (mp__queue_suits_multi(l->queues[i]))
 			ch->lw.own += counts ? 1 : -1;
 		else
 			ch->lw.shared += counts ? 1 : -1;
@@ -575,9 +575,9 @@ bool mp__queues_drain(struct mp_handle *handle)
 	struct mp__listener *l = handle->listener;
 
 	for (unsigned int i = 0; l && i < l->nqueues; i++)
-		if (l->queues[i].state == MP__QUEUE_IDLE &&
-		    can_drain(&l->queues[i]))
-			drain(&l->queues[i]);
+		if (l->queues[i]->state == MP__QUEUE_IDLE &&
+		    can_drain(l->queues[i]))
+			drain(l->queues[i]);
 	return l && l->requests;
 }
 
