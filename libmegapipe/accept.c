@@ -129,6 +129,7 @@ void mp__accept_one(struct mp__queue *q, int fd)
 	struct mp__op *op;
 
 	handle->ch->stats.accepted++;
+	handle->ch->stats.accepts_stolen += q->is_foreign;
 	handle->ch->retry_us = 0;
 	if (id < 0) {
 		mp__accept_failed(q, id);
@@ -238,6 +239,7 @@ static void deliver_early(struct mp_handle *handle)
 /* Who closes is told of what has been accepted by then. */
 void mp__listener_close(struct mp_handle *handle)
 {
+	mp__balance_unshare(handle->listener);
 	mp__listener_stop(handle);
 	deliver_early(handle);
 }
@@ -257,6 +259,7 @@ static void arm_all(struct mp_handle *handle)
 	mp__queues_count(handle);
 	for (unsigned int i = 0; i < l->nqueues; i++)
 		mp__queue_arm(l->queues[i]);
+	mp__balance_begin(handle);
 }
 
 int mp_accept(struct mp_handle *handle, uint32_t count, bool is_lwsocket)

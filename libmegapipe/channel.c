@@ -28,8 +28,14 @@ static const struct mp__engine *const engines[] = {
  * What mp_options and mp_stats had in version 0.2, the first with a size. A
  * member that is added later begins there or behind, not in the padding.
  */
-#define OPTIONS_SIZE_0_2 sizeof(struct mp_options)
-#define STATS_SIZE_0_2 sizeof(struct mp_stats)
+#define END_OF(type, member) \
+	(offsetof(type, member) + sizeof(((type *)0)->member))
+#define UP_TO(size, align) (((size) + (align)-1) / (align) * (align))
+#define OPTIONS_SIZE_0_2 \
+	UP_TO(END_OF(struct mp_options, accept_peer), _Alignof(void *))
+#define STATS_SIZE_0_2 offsetof(struct mp_stats, accepts_stolen)
+_Static_assert(offsetof(struct mp_options, steal_us) >= OPTIONS_SIZE_0_2,
+	       "steal_us is in what was padding");
 
 struct chunk {
 	struct chunk *next;
@@ -189,7 +195,7 @@ static int check_options(struct mp_options *o)
 	    o->buffer_size > MP_BUFFER_SIZE_MAX ||
 	    o->completions > MP_COMPLETIONS_MAX ||
 	    !power_of_two(o->completions) ||
-	    o->moderation_us > MP_MODERATION_MAX)
+	    o->moderation_us > MP_MODERATION_MAX || o->steal_us > MP_STEAL_MAX)
 		return -EINVAL;
 	if (!getrlimit(RLIMIT_NOFILE, &files) &&
 	    files.rlim_cur < o->max_lwsockets)
@@ -224,6 +230,7 @@ static struct mp_channel *channel_new(const struct mp_options *options)
 	ch->lw.level = MP__LW_ANY;
 	ch->lw.high = UINT32_MAX;
 	ch->retry.expire = mp__accept_retry;
+	ch->balance.look.expire = mp__balance_look;
 	return ch;
 }
 
@@ -553,13 +560,26 @@ int mp__fetch(struct mp_channel *ch, int64_t deadline_us)
 	return fetch_timed(ch, deadline_us);
 }
 
+/* Who has nothing to do without waiting isn't busy: others want to know. */
+MP__RARELY static int fetch_asked(struct mp_channel *ch, int64_t deadline_us)
+{
+	int ret = mp__fetch(ch, 0);
+
+	if (!TAILQ_EMPTY(&ch->completed) || (ret && ret != -ETIME))
+		return ret;
+	__atomic_store_n(&ch->balance.is_asked, false, __ATOMIC_RELAXED);
+	return deadline_us ? mp__fetch(ch, deadline_us) : ret;
+}
+
 /* A fetch can bring nothing that is an event: then wait for the rest. */
 MP__INLINE int fetch_event(struct mp_channel *ch, int64_t deadline_us)
 {
 	int ret;
 
 	do
-		ret = mp__fetch(ch, deadline_us);
+		ret = MP__UNLIKELY(mp__is_asked(ch)) ?
+			      fetch_asked(ch, deadline_us) :
+			      mp__fetch(ch, deadline_us);
 	while (!ret && TAILQ_EMPTY(&ch->completed) && mp__left_us(deadline_us));
 	if (!TAILQ_EMPTY(&ch->completed))
 		return 1;

@@ -240,6 +240,12 @@ struct mp__queue {
 	unsigned int index; /* among the handle's */
 	bool is_clone;
 	bool is_own; /* no other handle accepts from it */
+	int cpu;     /* that it gets the connections of, or -1 */
+	/* balance.c */
+	bool is_foreign; /* another channel's, to take one connection from */
+	bool is_shared;	 /* others may take from it */
+	bool is_held;	 /* ... and one does now: it has to stay open */
+	TAILQ_ENTRY(mp__queue) sharing;
 	enum mp__queue_state state;
 	bool polls;	  /* what is armed is a poll */
 	bool multi;	  /* ... an accept of any number */
@@ -260,6 +266,7 @@ TAILQ_HEAD(mp__queues, mp__queue);
 struct mp__listener {
 	int family;
 	struct mp__queue **queues;
+	struct mp__queue *foreign; /* balance.c, or NULL */
 	unsigned int nqueues;
 	uint32_t wanted; /* connections, or MP_ACCEPT_ALL */
 	bool is_lwsocket;
@@ -383,6 +390,15 @@ struct mp__buffers {
 	uint32_t nprovided; /* engine uring: with the kernel */
 };
 
+/* Whether channels are busy, and what their neighbours do about it. */
+struct mp__balance {
+	bool is_asked;	  /* by others: it says that it is idle by false */
+	int64_t asked_us; /* when; balance.c's lock is for it */
+	struct mp__timer look;
+	int64_t look_us;   /* from now to the next one */
+	uint64_t accepted; /* by the last one */
+};
+
 struct mp_channel {
 	const struct mp__engine *engine;
 	uint64_t owner;		  /* mp__thread_id of that thread */
@@ -416,6 +432,7 @@ struct mp_channel {
 	uint32_t retry_us;	  /* ... after that long, the next time */
 	struct mp__buffers buffers;
 	struct mp__timers timers; /* the first to expire is first */
+	struct mp__balance balance;
 	struct mp_stats stats;
 	void *priv; /* the engine's */
 };
@@ -457,6 +474,8 @@ struct mp__engine {
 	int (*accept)(struct mp__queue *queue);
 	int (*accept_poll)(struct mp__queue *queue);
 	void (*accept_stop)(struct mp__queue *queue);
+	/* Know nothing of its file any more; nothing is in flight. Or NULL. */
+	void (*accept_forget)(struct mp__queue *queue);
 
 	/*
 	 * Can what is still in flight end while the file is closed? Else
@@ -584,6 +603,8 @@ void mp__accept_named(struct mp__op *op);
 
 /* queue.c */
 void mp__queue_arm(struct mp__queue *q);
+bool mp__queue_can_take(const struct mp__queue *q);
+void mp__queue_take(struct mp__queue *q);
 void mp__queue_stop(struct mp__queue *q);
 void mp__queues_count(struct mp_handle *handle);
 bool mp__queues_drain(struct mp_handle *handle);
@@ -630,6 +651,13 @@ void mp__queues_free(struct mp__listener *listener);
 enum mp__fork { MP__BEFORE_FORK, MP__IN_PARENT, MP__IN_CHILD };
 void mp__partition_fork(enum mp__fork when);
 
+/* balance.c */
+void mp__balance_share(struct mp__queue *queue);
+void mp__balance_unshare(struct mp__listener *listener);
+void mp__balance_begin(struct mp_handle *handle);
+void mp__balance_look(struct mp__timer *timer);
+void mp__balance_fork(enum mp__fork when);
+
 /* steering.c */
 int mp__steering(void);
 
@@ -648,6 +676,12 @@ static inline char *mp__buffer(const struct mp_channel *ch, uint32_t buffer)
 MP__INLINE bool mp__is_owner(const struct mp_channel *ch)
 {
 	return ch->owner == mp__thread_id;
+}
+
+/* Others want to know whether it is idle. */
+MP__INLINE bool mp__is_asked(const struct mp_channel *ch)
+{
+	return __atomic_load_n(&ch->balance.is_asked, __ATOMIC_RELAXED);
 }
 
 MP__INLINE int mp__check(const struct mp_handle *handle)

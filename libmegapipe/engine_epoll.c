@@ -214,7 +214,7 @@ static void leave_place(struct epoll_engine *e, struct mp__watch *w)
 
 static struct mp__watch *watch_of(struct mp__queue *q)
 {
-	return q->is_clone ? &q->watch : &q->handle->watch;
+	return q->is_clone || q->is_foreign ? &q->watch : &q->handle->watch;
 }
 
 static int watched_fd(const struct mp__watch *w)
@@ -571,7 +571,7 @@ static void run(struct mp__watch *w)
 
 	if (MP__UNLIKELY(w->queue)) {
 		run_accept(w);
-		if (w->queue->is_clone)
+		if (w != &handle->watch)
 			return;
 	}
 	if (handle->rd.busy)
@@ -603,7 +603,7 @@ static int epoll_accept(struct mp__queue *q)
 	struct mp__watch *w = watch_of(q);
 
 	if (!w->queue) {
-		if (q->is_clone)
+		if (w == &q->watch)
 			watch_init(w, q->handle, q);
 		w->queue = q;
 		make_nonblocking(ch, q->fd);

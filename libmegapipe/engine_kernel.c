@@ -634,6 +634,15 @@ static void kernel_accept_stop(struct mp__queue *q)
 		q->polls ? MEGAPIPE_LANE_POLL : MEGAPIPE_LANE_READ;
 }
 
+static void kernel_accept_forget(struct mp__queue *q)
+{
+	if (!q->is_in_module)
+		return;
+	close_number(q->handle->ch, q->number);
+	q->is_in_module = false;
+	push_commands(q->handle->ch);
+}
+
 static void take_peer(struct mp__queue *q, const struct megapipe_completion *c)
 {
 	struct sockaddr_in *v4 = (struct sockaddr_in *)&q->peer;
@@ -963,6 +972,7 @@ const struct mp__engine mp__engine_kernel = {
 	.accept = kernel_accept,
 	.accept_poll = kernel_accept_poll,
 	.accept_stop = kernel_accept_stop,
+	.accept_forget = kernel_accept_forget,
 	.can_close = kernel_can_close,
 	.quiesce = kernel_quiesce,
 	.close_slot = kernel_close_slot,

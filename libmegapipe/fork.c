@@ -141,12 +141,14 @@ static void before_fork(void)
 			ch->engine->each_queued(ch, mp__fd_own);
 	}
 	mp__partition_fork(MP__BEFORE_FORK);
+	mp__balance_fork(MP__BEFORE_FORK);
 }
 
 static void after_fork_in_parent(void)
 {
 	struct mp_channel *ch;
 
+	mp__balance_fork(MP__IN_PARENT);
 	mp__partition_fork(MP__IN_PARENT);
 	LIST_FOREACH (ch, &channels, link) {
 		if (is_ours(ch))
@@ -177,6 +179,7 @@ static void after_fork_in_child(void)
 	for (int i = 0; i < npages; i++)
 		if (own[i])
 			close_own(own[i], i * FDS_A_PAGE);
+	mp__balance_fork(MP__IN_CHILD);
 	mp__partition_fork(MP__IN_CHILD);
 	LIST_INIT(&channels);
 	channels_lock = (pthread_mutex_t)PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;

@@ -264,8 +264,10 @@ static void drain(struct mp_handle *handle)
 	mp__lane_cancel(handle, &handle->rd);
 	mp__lane_cancel(handle, &handle->wr);
 	mp__lane_cancel(handle, &handle->poll);
-	if (handle->listener)
+	if (handle->listener) {
+		mp__balance_unshare(handle->listener);
 		mp__listener_stop(handle);
+	}
 	ch->engine->quiesce(handle);
 	await_end(handle);
 }

@@ -141,6 +141,7 @@ extern "C" {
 #define MP_COMPLETIONS_DEFAULT 1024
 #define MP_COMPLETIONS_MAX 65536
 #define MP_MODERATION_MAX 10000
+#define MP_STEAL_MAX 10000000
 /* Of mp_choose(). */
 #define MP_CHANNELS_MAX 4096
 
@@ -211,6 +212,19 @@ struct mp_options {
 	 * asks for those of a whole batch.
 	 */
 	bool accept_peer;
+
+	/*
+	 * Balance between channels that share a listening socket by cpu_masks,
+	 * each with this option. While a channel has nothing to do, it takes
+	 * connections that wait for another one, which was busy for so many
+	 * microseconds at least: in an event's handling, or without having
+	 * found nothing to do in between, or because it gets no CPU. So where
+	 * one CPU receives all connections the others help, and who is held
+	 * up for long holds up no new client; while all are busy, and where
+	 * nobody is for that long, connections stay on their core. 0: off, and
+	 * then idle channels aren't woken to look, 1,000 to 16 times a second.
+	 */
+	uint64_t steal_us;
 };
 
 /*
@@ -616,6 +630,7 @@ struct mp_stats {
 	uint32_t max_lwsockets;
 	uint32_t buffers;
 	uint32_t completion_entries; /* mp_options.completions */
+	uint64_t accepts_stolen;     /* of accepted, by mp_options.steal_us */
 };
 
 int mp_stats(const struct mp_channel *ch, struct mp_stats *stats);

@@ -26,13 +26,13 @@
 
 /* CPUs that handles of this process have claimed, by listening socket. */
 struct claim {
-	struct claim *next;
+	LIST_ENTRY(claim) link;
 	uint64_t group;
 	cpu_set_t cpus;
 };
 
 static pthread_mutex_t claims_lock = PTHREAD_MUTEX_INITIALIZER;
-static struct claim *claims;
+static LIST_HEAD(, claim) claims = LIST_HEAD_INITIALIZER(claims);
 
 static int set_int(int fd, int level, int name, int value)
 {
@@ -44,13 +44,24 @@ static int set_int(int fd, int level, int name, int value)
 static bool overlaps(uint64_t group, const cpu_set_t *cpus)
 {
 	cpu_set_t both;
+	struct claim *c;
 
-	for (struct claim *c = claims; c; c = c->next) {
+	LIST_FOREACH (c, &claims, link) {
 		CPU_AND(&both, &c->cpus, cpus);
 		if (c->group == group && CPU_COUNT(&both))
 			return true;
 	}
 	return false;
+}
+
+static struct claim *find_claim(uint64_t group, const cpu_set_t *cpus)
+{
+	struct claim *c;
+
+	LIST_FOREACH (c, &claims, link)
+		if (c->group == group && CPU_EQUAL(&c->cpus, cpus))
+			return c;
+	return NULL;
 }
 
 static int claim(uint64_t group, const cpu_set_t *cpus)
@@ -67,8 +78,7 @@ static int claim(uint64_t group, const cpu_set_t *cpus)
 		ret = -EBUSY;
 		free(c);
 	} else {
-		c->next = claims;
-		claims = c;
+		LIST_INSERT_HEAD(&claims, c, link);
 	}
 	pthread_mutex_unlock(&claims_lock);
 	return ret;
@@ -76,25 +86,22 @@ static int claim(uint64_t group, const cpu_set_t *cpus)
 
 static void unclaim(uint64_t group, const cpu_set_t *cpus)
 {
-	struct claim **at, *c;
+	struct claim *c;
 
 	pthread_mutex_lock(&claims_lock);
-	for (at = &claims; (c = *at); at = &c->next) {
-		if (c->group == group && CPU_EQUAL(&c->cpus, cpus)) {
-			*at = c->next;
-			free(c);
-			break;
-		}
-	}
+	c = find_claim(group, cpus);
+	if (c)
+		LIST_REMOVE(c, link);
 	pthread_mutex_unlock(&claims_lock);
+	free(c);
 }
 
 static void forget_claims(void)
 {
 	struct claim *c;
 
-	while ((c = claims)) {
-		claims = c->next;
+	while ((c = LIST_FIRST(&claims))) {
+		LIST_REMOVE(c, link);
 		free(c);
 	}
 }
@@ -213,7 +220,8 @@ static int clone_of(struct mp_channel *ch, int from, int cpu,
 	    getsockopt(from, SOL_SOCKET, SO_PROTOCOL, &protocol, &int_len))
 		return -errno;
 	mp__fds_hold(ch);
-	fd = socket(domain, SOCK_STREAM | SOCK_CLOEXEC, protocol);
+	fd = socket(domain, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK,
+		    protocol);
 	if (fd >= 0)
 		mp__fd_own(fd);
 	mp__fds_let(ch);
@@ -248,6 +256,7 @@ struct mp__queue *mp__queue_add(struct mp_handle *handle, int fd)
 	q->handle = handle;
 	q->fd = fd;
 	q->index = l->nqueues;
+	q->cpu = -1;
 	q->is_clone = q->is_own = fd != handle->fd;
 	l->queues[l->nqueues++] = q;
 	return q;
@@ -258,6 +267,7 @@ void mp__queues_free(struct mp__listener *l)
 	for (unsigned int i = 0; i < l->nqueues; i++)
 		free(l->queues[i]);
 	free(l->queues);
+	free(l->foreign);
 }
 
 /* The CPU that the socket is tied to within a group, or -1. */
@@ -273,29 +283,43 @@ static int own_cpu(int fd)
 	return cpu;
 }
 
+/* With cpu -1 it gets what the kernel's hash brings. */
+static int add_clone(struct mp_handle *handle, int cpu)
+{
+	int fd = clone_of(handle->ch, handle->fd, cpu, backlog_of(handle->fd));
+	struct mp__queue *q;
+
+	if (fd < 0)
+		return fd;
+	q = mp__queue_add(handle, fd);
+	if (!q) {
+		mp__fd_close(handle->ch, fd);
+		return -ENOMEM;
+	}
+	q->cpu = cpu;
+	mp__balance_share(q);
+	return 0;
+}
+
 static int spawn(struct mp_handle *handle, const cpu_set_t *cpus)
 {
-	unsigned int backlog = backlog_of(handle->fd);
-	int own = own_cpu(handle->fd);
+	int own = own_cpu(handle->fd), ret;
 	struct mp__queue *q;
 
 	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
-		int fd;
-
 		if (!CPU_ISSET(cpu, cpus) || cpu == own)
 			continue;
-		fd = clone_of(handle->ch, handle->fd, cpu, backlog);
-		if (fd < 0)
-			return fd;
-		if (!mp__queue_add(handle, fd)) {
-			mp__fd_close(handle->ch, fd);
-			return -ENOMEM;
-		}
+		ret = add_clone(handle, cpu);
+		if (ret)
+			return ret;
 	}
 	q = mp__queue_add(handle, handle->fd);
 	if (!q)
 		return -ENOMEM;
-	q->is_own = own >= 0 && CPU_ISSET(own, cpus);
+	if (own >= 0 && CPU_ISSET(own, cpus)) {
+		q->is_own = true;
+		q->cpu = own;
+	}
 	return 0;
 }
 
@@ -320,7 +344,7 @@ static int existing(const cpu_set_t *mask, cpu_set_t *cpus)
 	for (int cpu = 0; cpu < n && cpu < CPU_SETSIZE; cpu++)
 		if (CPU_ISSET(cpu, mask))
 			CPU_SET(cpu, cpus);
-	return CPU_COUNT(cpus) ? 0 : -EINVAL;
+	return CPU_COUNT(cpus);
 }
 
 int mp__partition(struct mp_handle *handle, const cpu_set_t *cpu_mask)
@@ -333,9 +357,8 @@ int mp__partition(struct mp_handle *handle, const cpu_set_t *cpu_mask)
 
 	if (ret <= 0)
 		return ret ? ret : -EINVAL;
-	ret = existing(cpu_mask, &cpus);
-	if (ret)
-		return ret;
+	if (!existing(cpu_mask, &cpus))
+		return -EINVAL;
 	ret = mp__steering();
 	if (ret)
 		return ret;
@@ -355,8 +378,11 @@ int mp__partition(struct mp_handle *handle, const cpu_set_t *cpu_mask)
 	return ret;
 }
 
+/* ------------------------------------------------------------------- end */
+
 void mp__partition_end(struct mp__listener *l)
 {
+	mp__balance_unshare(l);
 	for (unsigned int i = 0; i < l->nqueues; i++)
 		if (l->queues[i]->is_clone)
 			mp__fd_close(l->queues[i]->handle->ch,

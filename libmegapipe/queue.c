@@ -33,7 +33,8 @@
 
 /* From each state to which others. */
 static const unsigned int next_states[] = {
-	[MP__QUEUE_IDLE] = BIT(ACCEPTING) | BIT(POLLING) | BIT(DRAINING),
+	[MP__QUEUE_IDLE] = BIT(ACCEPTING) | BIT(POLLING) | BIT(DRAINING) |
+			   BIT(TAKING),
 	[MP__QUEUE_ACCEPTING] = BIT(IDLE) | BIT(STOPPING) | BIT(FAILING),
 	[MP__QUEUE_POLLING] = BIT(IDLE) | BIT(READY) | BIT(STOPPING) |
 			      BIT(FAILING),
@@ -198,7 +199,8 @@ static void start_accepts(struct mp__queue *q)
 
 void mp__queue_arm(struct mp__queue *q)
 {
-	if (q->handle->state != MP__OPEN || !listener_of(q)->wanted)
+	if (q->handle->state != MP__OPEN || !listener_of(q)->wanted ||
+	    q->is_foreign)
 		return;
 	if (q->state == MP__QUEUE_ACCEPTING) {
 		/* when the single ones have ended, it can be one for all */
@@ -237,21 +239,41 @@ static void leave_line(struct mp__queue *q)
 	q->handle->ch->stats.accepts_paused--;
 }
 
-/* A queue that is ready takes one connection, if it may. */
-static void take(struct mp__queue *q)
+/* All that are wanted may be on their way. */
+static bool is_enough(const struct mp__listener *l)
 {
-	struct mp__listener *l = listener_of(q);
+	return !l->wanted || (is_finite(l) && l->accepts >= l->wanted);
+}
 
-	if (is_finite(l) && l->accepts >= l->wanted)
-		return;
-	if (!can_reserve(q, false)) {
-		get_in_line(q);
-		return;
-	}
+static void start_taking(struct mp__queue *q)
+{
 	become(q, MP__QUEUE_TAKING);
 	q->polls = false;
 	q->multi = false;
 	start(q);
+}
+
+/* A queue that is ready takes one connection, if it may. */
+static void take(struct mp__queue *q)
+{
+	if (is_enough(listener_of(q)))
+		return;
+	if (can_reserve(q, false))
+		start_taking(q);
+	else
+		get_in_line(q);
+}
+
+/* May a foreign one, out of turn? */
+bool mp__queue_can_take(const struct mp__queue *q)
+{
+	return q->handle->state == MP__OPEN && !is_enough(listener_of(q)) &&
+	       can_reserve(q, false);
+}
+
+void mp__queue_take(struct mp__queue *q)
+{
+	start_taking(q);
 }
 
 /* The others that are ready, the next one first. */
@@ -259,7 +281,7 @@ static void take_next(struct mp__queue *q)
 {
 	struct mp__listener *l = listener_of(q);
 
-	for (unsigned int i = 1; i < l->nqueues; i++) {
+	for (unsigned int i = 1; i <= l->nqueues; i++) {
 		struct mp__queue *other =
 			l->queues[(q->index + i) % l->nqueues];
 
@@ -401,6 +423,16 @@ static void adapt(struct mp_channel *ch)
 		lower(ch);
 }
 
+static void count(const struct mp__queue *q, int sign)
+{
+	struct mp_channel *ch = q->handle->ch;
+
+	if (mp__queue_suits_multi(q))
+		ch->lw.own += sign;
+	else
+		ch->lw.shared += sign;
+}
+
 /* A listener begins or ends to want lwsockets. */
 void mp__queues_count(struct mp_handle *handle)
 {
@@ -411,12 +443,8 @@ void mp__queues_count(struct mp_handle *handle)
 	if (counts == l->is_counted)
 		return;
 	l->is_counted = counts;
-	for (unsigned int i = 0; i < l->nqueues; i++) {
-		if (mp__queue_suits_multi(l->queues[i]))
-			ch->lw.own += counts ? 1 : -1;
-		else
-			ch->lw.shared += counts ? 1 : -1;
-	}
+	for (unsigned int i = 0; i < l->nqueues; i++)
+		count(l->queues[i], counts ? 1 : -1);
 	adapt(ch);
 }
 
@@ -494,7 +522,8 @@ static bool is_temporary(int error)
 
 static void fail(struct mp__queue *q, int error)
 {
-	if (is_passing(error))
+	/* another channel's queue is not ours to fail */
+	if (is_passing(error) || q->is_foreign)
 		return;
 	if (!is_temporary(error)) {
 		/* Of several requests that fail, one tells. */

@@ -3,7 +3,13 @@
  * mp_options and mp_stats tell their size: what a later version adds is 0 for
  * an earlier caller, and refused by an earlier library if it is set.
  */
+#include <stddef.h>
+
 #include "check.h"
+
+/* What version 0.2 had. */
+#define OPTIONS_0_2 offsetof(struct mp_options, steal_us)
+#define STATS_0_2 offsetof(struct mp_stats, accepts_stolen)
 
 /* As a later version may have them. */
 struct later_options {
@@ -52,7 +58,8 @@ void test(void)
 
 	check_options(0, 0, -EINVAL);
 	check_options(sizeof(uint32_t), 0, -EINVAL);
-	check_options(sizeof(struct mp_options) - 1, 0, -EINVAL);
+	check_options(OPTIONS_0_2 - 1, 0, -EINVAL);
+	check_options(OPTIONS_0_2, 1, 0);
 	check_options(sizeof(struct mp_options), 1, 0);
 	check_options(sizeof(struct later_options), 0, 0);
 	check_options(sizeof(struct later_options), 1, -E2BIG);
@@ -61,7 +68,8 @@ void test(void)
 	unix_pair(pair, SOCK_STREAM);
 	make_handle(ch, pair[0]);
 	check_stats(ch, 0, -EINVAL);
-	check_stats(ch, sizeof(struct mp_stats) - 1, -EINVAL);
+	check_stats(ch, STATS_0_2 - 1, -EINVAL);
+	check_stats(ch, STATS_0_2, 0);
 	check_stats(ch, sizeof(struct mp_stats), 0);
 	check_stats(ch, sizeof(struct later_stats), 0);
 	mp_destroy(ch);
