@@ -603,6 +603,7 @@ void mp__accept_named(struct mp__op *op);
 
 /* queue.c */
 void mp__queue_arm(struct mp__queue *q);
+void mp__queue_join(struct mp__queue *q);
 bool mp__queue_can_take(const struct mp__queue *q);
 void mp__queue_take(struct mp__queue *q);
 void mp__queue_stop(struct mp__queue *q);

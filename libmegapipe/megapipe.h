@@ -331,6 +331,18 @@ int mp_register(struct mp_channel *ch, int fd, void *cookie,
 		const cpu_set_t *cpu_mask, struct mp_handle **handle);
 
 /*
+ * Another cpu_mask for a handle that was registered with one. No connection is
+ * lost: accept queues move from CPU to CPU, and one that is left over stays
+ * open for what the kernel's hash brings. An empty mask gives up all CPUs, so
+ * that others can have them: to exchange CPUs, first one handle gives up its
+ * own. A socket that was its CPU's queue by itself moves like any other.
+ *   -EBUSY   a CPU of the mask is taken by another handle of this process
+ *   -EINVAL  the handle has no cpu_mask, or no CPU of the mask exists
+ *   -EMFILE and other errors of socket calls: there is no room for more queues
+ */
+int mp_set_cpu_mask(struct mp_handle *handle, const cpu_set_t *cpu_mask);
+
+/*
  * Leave the channel at once, whatever is in flight: pending completions are
  * cancelled and none is delivered after. On return all memory passed to the
  * handle's operations is the caller's again. An fd stays open; an lwsocket is

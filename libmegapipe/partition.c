@@ -96,6 +96,25 @@ static void unclaim(uint64_t group, const cpu_set_t *cpus)
 	free(c);
 }
 
+/* The holder of some CPUs holds others instead. */
+static int reclaim(uint64_t group, cpu_set_t *held, const cpu_set_t *cpus)
+{
+	cpu_set_t more;
+	int ret = 0;
+
+	CPU_XOR(&more, held, cpus);
+	CPU_AND(&more, &more, cpus);
+	pthread_mutex_lock(&claims_lock);
+	if (overlaps(group, &more)) {
+		ret = -EBUSY;
+	} else {
+		find_claim(group, held)->cpus = *cpus;
+		*held = *cpus;
+	}
+	pthread_mutex_unlock(&claims_lock);
+	return ret;
+}
+
 static void forget_claims(void)
 {
 	struct claim *c;
@@ -376,6 +395,101 @@ int mp__partition(struct mp_handle *handle, const cpu_set_t *cpu_mask)
 	if (ret)
 		mp__partition_end(l);
 	return ret;
+}
+
+/* --------------------------------------------------------- another mask */
+
+/*
+ * Queues are moved from CPU to CPU and none is closed: what waits in them is
+ * accepted as ever. One that is left over gets no CPU, and with it only what
+ * the kernel's hash brings from CPUs that nobody has.
+ */
+static bool can_move(const struct mp__queue *q, const cpu_set_t *cpus)
+{
+	return q->is_own && (q->cpu < 0 || !CPU_ISSET(q->cpu, cpus));
+}
+
+static struct mp__queue *queue_of(const struct mp__listener *l, int cpu)
+{
+	for (unsigned int i = 0; i < l->nqueues; i++)
+		if (l->queues[i]->is_own && l->queues[i]->cpu == cpu)
+			return l->queues[i];
+	return NULL;
+}
+
+/* As many queues as there are CPUs; a few too many do no harm. */
+static int add_missing(struct mp_handle *handle, int count)
+{
+	struct mp__listener *l = handle->listener;
+	int ret = 0;
+
+	for (unsigned int i = 0; i < l->nqueues; i++)
+		count -= l->queues[i]->is_own;
+	for (; count > 0 && !ret; count--) {
+		ret = add_clone(handle, -1);
+		if (!ret)
+			mp__queue_join(l->queues[l->nqueues - 1]);
+	}
+	return ret;
+}
+
+static int tie(struct mp__queue *q, int cpu)
+{
+	int ret = q->cpu == cpu ?
+			  0 :
+			  set_int(q->fd, SOL_SOCKET, SO_INCOMING_CPU, cpu);
+
+	if (!ret)
+		q->cpu = cpu;
+	return ret;
+}
+
+static int move_to(struct mp__listener *l, const cpu_set_t *cpus, int cpu)
+{
+	for (unsigned int i = 0; i < l->nqueues; i++)
+		if (can_move(l->queues[i], cpus))
+			return tie(l->queues[i], cpu);
+	return -EINVAL; /* there are as many as CPUs */
+}
+
+static int move_all(struct mp__listener *l, const cpu_set_t *cpus)
+{
+	int ret = 0;
+
+	for (int cpu = 0; cpu < CPU_SETSIZE && !ret; cpu++)
+		if (CPU_ISSET(cpu, cpus) && !queue_of(l, cpu))
+			ret = move_to(l, cpus, cpu);
+	for (unsigned int i = 0; i < l->nqueues && !ret; i++)
+		if (can_move(l->queues[i], cpus))
+			ret = tie(l->queues[i], -1);
+	return ret;
+}
+
+int mp_set_cpu_mask(struct mp_handle *handle, const cpu_set_t *cpu_mask)
+{
+	struct mp__listener *l;
+	cpu_set_t cpus, before, both;
+	int ret = mp__check(handle);
+
+	if (ret)
+		return ret;
+	l = handle->listener;
+	if (!cpu_mask || !l || !l->group ||
+	    (!existing(cpu_mask, &cpus) && CPU_COUNT(cpu_mask)))
+		return -EINVAL;
+	before = l->claim;
+	CPU_OR(&both, &before, &cpus);
+	ret = reclaim(l->group, &l->claim, &both);
+	if (ret)
+		return ret;
+	ret = add_missing(handle, CPU_COUNT(&cpus));
+	if (!ret)
+		ret = move_all(l, &cpus);
+	if (ret)
+		move_all(l, &before);
+	/* only now others may have what it gives up */
+	reclaim(l->group, &l->claim, ret ? &before : &cpus);
+	return ret ? ret : mp__push(handle->ch);
 }
 
 /* ------------------------------------------------------------------- end */

@@ -448,6 +448,24 @@ void mp__queues_count(struct mp_handle *handle)
 	adapt(ch);
 }
 
+/*
+ * The handle's latest queue accepts, too, if others do. One that was alone may
+ * have asked for all that are wanted: now it has to wait with the others.
+ */
+void mp__queue_join(struct mp__queue *q)
+{
+	struct mp__listener *l = listener_of(q);
+
+	if (l->is_counted) {
+		count(q, 1);
+		adapt(q->handle->ch);
+	}
+	for (unsigned int i = 0; is_finite(l) && i < q->index; i++)
+		if (l->queues[i]->state == MP__QUEUE_ACCEPTING)
+			mp__queue_stop(l->queues[i]);
+	mp__queue_arm(q);
+}
+
 /* -------------------------------------------------------------- failures */
 
 static void retry(struct mp__queue *q)
