@@ -134,6 +134,19 @@ static void close_ear(struct ear *e)
 	e->h = NULL;
 }
 
+/* Gives its CPUs up, or has them again. */
+static void change_mask(struct ear *e)
+{
+	cpu_set_t mask;
+	int ret;
+
+	mask_of(e->worker->number, &mask);
+	if (one_in(&e->worker->dice, 2))
+		CPU_ZERO(&mask);
+	ret = mp_set_cpu_mask(e->h, &mask);
+	CHECK(ret == 0 || is_scarce(ret));
+}
+
 static void play(struct ear *e)
 {
 	struct dice *dice = &e->worker->dice;
@@ -145,6 +158,9 @@ static void play(struct ear *e)
 	} else if (e->is_stopped) {
 		if (one_in(dice, 2))
 			want(e);
+	} else if (plan.has_other_masks && e->is_partitioned &&
+		   one_in(dice, 20)) {
+		change_mask(e);
 	} else if (plan.features & REOPENS && one_in(dice, 100)) {
 		close_ear(e);
 	} else if (plan.features & PAUSES && one_in(dice, 100)) {

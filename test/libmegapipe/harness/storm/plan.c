@@ -54,6 +54,16 @@ static void choose_options(struct plan *p, struct dice *dice)
 	};
 }
 
+/* By dice of its own: the rest of a seed's plan is what it was without. */
+static void choose_balance(struct plan *p)
+{
+	static const unsigned int us[] = { 0, 0, 1, 500, 2000 };
+	struct dice dice = dice_of(p->seed, 3000);
+
+	p->options.steal_us = us[roll(&dice, 5)];
+	p->has_other_masks = one_in(&dice, 2);
+}
+
 /*
  * Room for all who come: where a queue overflows, Linux makes SYN cookies, and
  * with them it loses a first segment of up to three bytes without a word.
@@ -96,6 +106,7 @@ struct plan plan_of(unsigned int seed, unsigned int allowed)
 	p.memlock_kib = 64 << roll(&dice, 5);
 	p.fds = 1 + roll(&dice, 8);
 	choose_options(&p, &dice);
+	choose_balance(&p);
 	choose_listeners(&p, &dice);
 	return p;
 }
@@ -112,11 +123,12 @@ void print_plan(const struct plan *p)
 
 	fprintf(stderr,
 		"seed %u: %u servers of %u workers, %u listeners, %u clients of %u sessions\n"
-		"  batch %u, lwsockets %u, buffers %u of %u, completions %u, moderation %u, peers %d, fds %u, memlock %u KiB\n ",
+		"  batch %u, lwsockets %u, buffers %u of %u, completions %u, moderation %u, peers %d, stealing after %u, other masks %d, fds %u, memlock %u KiB\n ",
 		p->seed, p->servers, p->workers, p->listeners, p->clients,
 		p->sessions, o->batch, o->max_lwsockets, o->buffers,
 		o->buffer_size, o->completions, o->moderation_us,
-		o->accept_peer, p->fds, p->memlock_kib);
+		o->accept_peer, (unsigned int)o->steal_us, p->has_other_masks,
+		p->fds, p->memlock_kib);
 	for (unsigned int bit = 0; bit < sizeof(names) / sizeof(*names); bit++)
 		if (p->features >> bit & 1)
 			fprintf(stderr, " %s", names[bit]);

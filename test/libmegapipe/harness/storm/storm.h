@@ -65,6 +65,7 @@ struct plan {
 	unsigned int clients;  /* threads */
 	unsigned int sessions; /* of each */
 	struct mp_options options;
+	bool has_other_masks; /* parts change their CPUs */
 	unsigned int memlock_kib;
 	unsigned int fds; /* for connections, with FEW_FDS */
 };
