@@ -56,8 +56,8 @@ test('the baseline has nothing of MegaPipe in it', async () => {
 
 test.each([false, true])('sanitizers in nginx (%s) come with those in the library', async (sanitize) => {
   const { stdout } = await execa('ldd', [serverBinary(port, 'megapipe', sanitize)]);
-  const library = /^\s*libmegapipe\.so\.0 => (\S+)/m.exec(stdout)?.[1];
-  expect(library).toBe(join(dirname(libmegapipeArchive(sanitize)), 'libmegapipe.so.0'));
+  const library = /^\s*libmegapipe\.so\.[\d.]+ => (\S+)/m.exec(stdout)?.[1] ?? '';
+  expect(dirname(library)).toBe(dirname(libmegapipeArchive(sanitize)));
 });
 
 test('a change of the module compiles what depends on it', async () => {
