@@ -20,6 +20,8 @@
 struct megapipe_udp;
 struct megapipe_listener;
 
+TAILQ_HEAD(megapipe_queue, conn);
+
 /* A worker thread's part. */
 struct megapipe_thread {
     struct mp_channel *channel;     /* NULL after its loop */
@@ -29,7 +31,12 @@ struct megapipe_thread {
     bool stopping;
     struct megapipe_listener *listeners;
     conn *free_conns;               /* closed ones, linked by conn->next */
-    TAILQ_HEAD(megapipe_yielded, conn) yielded; /* have more to do when others had a turn */
+    struct megapipe_queue yielded;  /* have more to do when others had a turn */
+    struct megapipe_queue readers;  /* read their values after another's */
+    conn *reader;                   /* ... this one's */
+    uint64_t value_bytes;           /* of all values that are being read */
+    uint64_t blocked_bytes;         /* of values and responses: wait for peers */
+    uint64_t in_hand_max;           /* the others, before requests wait */
     struct mp_stats stats;          /* copy for others; by LIBEVENT_THREAD's stats.mutex */
 };
 
@@ -53,8 +60,9 @@ struct megapipe_conn {
     ssize_t write_result;
 
     bool closing;             /* until MP_CLOSE nobody else may have it */
-    bool yielded;
-    TAILQ_ENTRY(conn) yielded_link;
+    uint64_t value_bytes;     /* of the value that is being read */
+    struct megapipe_queue *queue; /* in which it waits for its turn */
+    TAILQ_ENTRY(conn) queue_link;
 
     /* stats conns, stats megapipe: see megapipe_may_process() */
     bool named;               /* request_addr and local are filled */
