@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import type { Connection } from '../memcached/connection.js';
 import { testUnless } from '../skip.js';
+import { untilDone } from '../waiting.js';
 import { ask } from './client.js';
 import { describeKinds } from './kinds.js';
 import { residentKib } from './processes.js';
@@ -112,36 +113,43 @@ describeKinds((kind) => {
     expect(await first.rest()).toBe('');
   });
 
-  if (kind.engine !== undefined) {
-    // Stock nginx closes what it has no room for.
-    test('when worker_connections are used up, clients wait until there is room', async () => {
-      const nginx = await start(kind, {
-        server: 'location /held { dav_methods PUT; }',
-        workerConnections: 32,
-        expected: [/worker_connections are not enough/],
-      });
-      const held: Connection[] = [];
-      const refused: Error[] = [];
-      const come = async () => {
-        const connection = await nginx.connect();
-        void hold(connection).then(
-          () => held.push(connection),
-          (error: Error) => refused.push(error),
-        );
-      };
-      const isFull = () => /worker_connections are not enough/.test(nginx.errorLog());
-      for (let i = 0; !isFull(); i += 1) {
-        await come();
-        await until('the client is served, or waits', () => isFull() || held.length > i);
-      }
-      expect(held.length).toBeLessThan(32);
-      const count = held.length + 41;
-      for (let i = 0; i < 40; i += 1) await come();
-      for (let done = 0; done < count; done += 1) {
-        await until(`client ${done} is served`, () => held.length > done || refused.length > 0);
-        expect(refused).toEqual([]);
-        await finish(held[done] as Connection);
-      }
+  test('when worker_connections are used up, a new client is closed, and one that comes later is served', async () => {
+    const nginx = await start(kind, {
+      server: 'location /held { dav_methods PUT; }',
+      workerConnections: 32,
+      expected: [/worker_connections are not enough/],
     });
-  }
+    const held: Connection[] = [];
+    for (let isFull = false; !isFull; ) {
+      const connection = await nginx.connect();
+      await hold(connection).then(
+        () => held.push(connection),
+        () => {
+          isFull = true;
+        },
+      );
+    }
+    expect(held.length).toBeGreaterThan(20);
+    for (let i = 0; i < 40; i += 1) expect(await (await nginx.connect()).rest()).toBe('');
+    await finish(held.pop() as Connection);
+    await untilDone(async () => finish(await hold(await nginx.connect())));
+    for (const connection of held) await finish(connection);
+    await untilDone(async () => finish(await hold(await nginx.connect())));
+  });
+
+  test('a server that is its own upstream uses up its connections, answers that, and serves others', async () => {
+    const nginx = await start(kind, {
+      files,
+      portCount: 2,
+      server: ({ ports }) =>
+        `listen 127.0.0.1:${ports[1]}; location /loop { proxy_pass http://127.0.0.1:${ports[1]}; }`,
+      workerConnections: 64,
+      expected: [/worker_connections are not enough/],
+    });
+    for (let i = 0; i < 3; i += 1) {
+      expect([500, 502]).toContain((await ask(`${nginx.url}/loop`)).status);
+      for (const port of nginx.ports)
+        expect((await ask(`http://127.0.0.1:${port}/small`)).text).toBe('small');
+    }
+  });
 });

@@ -269,18 +269,20 @@ ngx_megapipe_take(ngx_megapipe_listener_t *l)
 
 
 /*
- * Is there a connection structure of nginx left, or one that can be had? nginx
- * takes those that idle; so does one, to nginx, that has just been accepted and
- * not been read from: it must get its turn before it makes room for the next.
+ * Without a connection structure left, nginx takes one that idles, and without
+ * such a one it closes the new connection. One that has just been accepted and
+ * not been read from idles, too, to nginx: where there are no others, these
+ * must get their turn before they make room for the next.
  */
 
 static ngx_uint_t
 ngx_megapipe_has_room(void)
 {
-    return ngx_cycle->free_connection_n > 0
-           || ngx_megapipe_reusable();
+    return ngx_cycle->free_connection_n > 0 || !ngx_megapipe_idle_are_new();
 }
 
+
+/* for two rounds: what is accepted in a batch would push itself out */
 
 static void
 ngx_megapipe_pause_accepting(void)
@@ -288,12 +290,6 @@ ngx_megapipe_pause_accepting(void)
     ngx_uint_t                i;
     ngx_listening_t          *ls;
     ngx_megapipe_listener_t  *l;
-
-    if (!ngx_megapipe.paused) {
-        ngx_log_error(NGX_LOG_WARN, ngx_megapipe.log, 0,
-                      "%ui worker_connections are not enough, "
-                      "accepting pauses", ngx_cycle->connection_n);
-    }
 
     ngx_megapipe.paused = 1;
 

@@ -78,14 +78,14 @@
 
 #if (nginx_version >= 1011009)
 
-#define ngx_megapipe_reusable()                                               \
-    (ngx_cycle->reusable_connections_n > ngx_megapipe.taken                   \
-                                         + ngx_megapipe.taken_before)
+#define ngx_megapipe_idle_are_new()                                           \
+    (ngx_cycle->reusable_connections_n > 0                                    \
+     && ngx_cycle->reusable_connections_n <= ngx_megapipe.taken               \
+                                             + ngx_megapipe.taken_before)
 
 #else
 
-#define ngx_megapipe_reusable()                                               \
-    (!ngx_queue_empty(&ngx_cycle->reusable_connections_queue))
+#define ngx_megapipe_idle_are_new()  0
 
 #endif
 
