@@ -1,0 +1,127 @@
+import fc from 'fast-check';
+import { leavings } from '../client.js';
+import { type Client, type ClientStep, type Command, lines, type MemcachedScenario } from './scenario.js';
+
+const key = fc.nat({ max: 4 });
+const size = fc.constantFrom(0, 1, 100, 5_000, 100_000, 900_000, 1_100_000);
+
+const command: fc.Arbitrary<Command> = fc.oneof(
+  {
+    weight: 4,
+    arbitrary: fc.record({ kind: fc.constant('set' as const), key, size, noreply: fc.boolean() }),
+  },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('meta set' as const), key, size }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      kind: fc.constant('get' as const),
+      first: key,
+      count: fc.constantFrom(1, 3, 30, 2_000),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      kind: fc.constant('meta get' as const),
+      key,
+      flags: fc.constantFrom('v', 's v k', 't', 'k q v'),
+    }),
+  },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constantFrom('delete', 'incr', 'touch'), key }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({ kind: fc.constant('line' as const), line: fc.constantFrom(...lines) }),
+  },
+);
+
+const asking: fc.Arbitrary<ClientStep> = fc.oneof(
+  {
+    weight: 5,
+    arbitrary: fc.record({
+      do: fc.constant('commands' as const),
+      commands: fc.array(command, { minLength: 1, maxLength: 6 }),
+      times: fc.constant(1),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      do: fc.constant('commands' as const),
+      commands: fc.array(command, { minLength: 1, maxLength: 2 }),
+      times: fc.constantFrom(5, 30),
+    }),
+  },
+);
+
+const exchange: fc.Arbitrary<ClientStep[]> = asking.map((asked) => [asked, { do: 'await answers' }]);
+
+const pause: fc.Arbitrary<ClientStep> = fc.record({
+  do: fc.constant('pause' as const),
+  ms: fc.constantFrom(30, 200, 600),
+});
+const leave: fc.Arbitrary<ClientStep> = fc.record({
+  do: fc.constant('leave' as const),
+  how: fc.constantFrom(...leavings),
+});
+
+/** Asks, and leaves before the answer has come, or within it. */
+const leaving: fc.Arbitrary<ClientStep[]> = fc
+  .tuple(asking, fc.constantFrom(0, 1, 50_000), fc.option(pause, { nil: undefined }), leave)
+  .map(([asked, count, wait, end]): ClientStep[] => [
+    asked,
+    { do: 'await bytes', count },
+    ...(wait ? [wait] : []),
+    end,
+  ]);
+
+const slow: fc.Arbitrary<ClientStep[]> = fc
+  .tuple(
+    asking,
+    fc.oneof(
+      fc.constant<ClientStep>({ do: 'stop reading' }),
+      fc.constantFrom(500, 20_000, 200_000).map((bytes): ClientStep => ({ do: 'read slowly', bytes })),
+    ),
+    fc.option(fc.constantFrom(300, 1_500), { nil: undefined }),
+  )
+  .map(([asked, how, ms]): ClientStep[] => [
+    how,
+    asked,
+    ...(ms === undefined ? [] : [{ do: 'pause', ms } as const, { do: 'read on' } as const]),
+    { do: 'await answers' },
+  ]);
+
+const unfinished: fc.Arbitrary<ClientStep[]> = fc
+  .record({ do: fc.constant('begin command' as const), command, portion: fc.constantFrom(0, 0.3, 0.9) })
+  .map((step) => [step]);
+
+const steps: fc.Arbitrary<ClientStep[]> = fc
+  .tuple(
+    fc.array(
+      fc.oneof(
+        exchange,
+        pause.map((step) => [step]),
+      ),
+      { maxLength: 3 },
+    ),
+    fc.oneof(exchange, leaving, slow, unfinished),
+  )
+  .map(([first, last]) => [...first.flat(), ...last]);
+
+const client: fc.Arbitrary<Client> = fc.record({
+  startMs: fc.constantFrom(0, 0, 0, 300, 900),
+  copies: fc.constantFrom(1, 1, 1, 1, 8, 30),
+  steps,
+  lingerMs: fc.constantFrom(0, 500, 5_000),
+});
+
+export const memcachedScenarios: fc.Arbitrary<MemcachedScenario> = fc.record({
+  threads: fc.constantFrom(1, 2, 4, 16),
+  connections: fc.constantFrom(1_024, 1_024, 1_024, 16),
+  megabytes: fc.constantFrom(64, 64, 8),
+  requestsPerEvent: fc.constantFrom(20, 20, 1),
+  idleTimeout: fc.constantFrom(0, 0, 0, 2),
+  transport: fc.constantFrom('tcp', 'tcp', 'tcp', 'unix'),
+  lwsocket: fc.boolean(),
+  partition: fc.boolean(),
+  clients: fc.array(client, { minLength: 1, maxLength: 4 }),
+});

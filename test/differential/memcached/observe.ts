@@ -1,0 +1,114 @@
+import { connect } from '../../memcached/connection.js';
+import { pause } from '../../waiting.js';
+import { runClient } from '../client.js';
+import { clientFacts, type SeenClient } from '../clients-seen.js';
+import type { Fact, Observation } from '../observation.js';
+import { resourcesOf, timeUntil, watchMemory } from '../resources.js';
+import type { Side } from '../subject.js';
+import type { Client, MemcachedScenario } from './scenario.js';
+import { scriptOf } from './script.js';
+import { type RunningMemcached, startMemcached } from './server.js';
+
+/** No wait for the server to be as before takes longer. */
+const settleMs = 4_000;
+/** Nor for it to end. */
+const stopMs = 15_000;
+
+/** Statistics that say what was done, and not when, or in what memory. */
+const counters = ['curr_connections', 'curr_items', 'cmd_get', 'cmd_set', 'get_hits', 'delete_hits'];
+
+/** A line of statistics without what differs by itself: values, descriptors' numbers, and our own settings. */
+function normaliseStatistic(line: string): string | undefined {
+  if (line.startsWith('STAT megapipe')) return undefined;
+  return line.replace(/^STAT (?:\d+:)?(\S+).*$/s, 'STAT $1\r');
+}
+
+/** What a client was answered; connections are listed by their numbers, so statistics are put in order. */
+function normalise(got: Buffer): Buffer {
+  const text = got.toString('latin1');
+  if (!/^STAT /m.test(text)) return got;
+  const blocks = text.replace(/(?:^STAT [^\n]*\n)+/gm, (block) => {
+    const kept = block.split('\n').flatMap((line) => normaliseStatistic(line) || []);
+    return `${kept.sort().join('\n')}\n`;
+  });
+  return Buffer.from(blocks, 'latin1');
+}
+
+/** Which lines were among the answers, but for values. */
+function summarise(got: Buffer): string {
+  const words = got
+    .toString('latin1')
+    .match(/^(?:VALUE|STORED|END|ERROR|CLIENT_ERROR|SERVER_ERROR|HD|VA|EN|NF)\b/gm);
+  return words ? [...new Set(words)].sort().join(' ') : 'nothing';
+}
+
+const isSlow = ({ steps }: Client) =>
+  steps.some((step) => step.do === 'stop reading' || step.do === 'read slowly');
+
+async function runClientOf(client: Client, index: number, server: RunningMemcached): Promise<SeenClient> {
+  await pause(client.startMs);
+  const copies = Array.from({ length: client.copies }, (_, copy) =>
+    runClient(scriptOf(client, server.to, `c${index}-${copy}-`)),
+  );
+  const seen = (await Promise.all(copies)).map((one) => ({ ...one, got: normalise(one.got) }));
+  return { seen, isSlow: isSlow(client), summary: summarise };
+}
+
+async function statistics(server: RunningMemcached): Promise<Map<string, string>> {
+  const connection = await connect(server.to);
+  const answer = await connection.ask('stats', 'END\r\n');
+  connection.destroy();
+  return new Map(
+    [...answer.matchAll(/^STAT (\S+) (.*)\r$/gm)].map(([, name, value]) => [name as string, value as string]),
+  );
+}
+
+/** Clients are gone: what the server has of them still. */
+async function settle(server: RunningMemcached, descriptorsBefore: number): Promise<Map<string, Fact>> {
+  const ms = await timeUntil(() => resourcesOf([server.pid]).descriptors <= descriptorsBefore, settleMs);
+  const stats = await statistics(server);
+  return new Map<string, Fact>([
+    ['descriptors are as many as before after', { by: 'time', ms }],
+    ...counters.map((name): [string, Fact] => [
+      `stats: ${name}`,
+      { by: 'count', count: Number(stats.get(name)), slack: 1 },
+    ]),
+  ]);
+}
+
+async function stop(server: RunningMemcached): Promise<Map<string, Fact>> {
+  process.kill(server.pid, 'SIGTERM');
+  const ms = await timeUntil(server.hasEnded, stopMs);
+  if (!server.hasEnded()) process.kill(server.pid, 'SIGKILL');
+  const { status, output } = await server.ended;
+  return new Map<string, Fact>([
+    ['stops within', { by: 'time', ms }],
+    ['exit status', { by: 'text', text: status }],
+    ['says', { by: 'text', text: output.replace(/^megapipe: .*\n?/gm, '').replace(/\d+/g, 'N') }],
+  ]);
+}
+
+async function observeRunning(server: RunningMemcached, scenario: MemcachedScenario): Promise<Observation> {
+  const before = resourcesOf([server.pid]);
+  const most = watchMemory(() => [server.pid]);
+  const seen = await Promise.all(scenario.clients.map((client, index) => runClientOf(client, index, server)));
+  if (server.hasEnded()) throw new Error(`memcached ended by itself: ${JSON.stringify(await server.ended)}`);
+  const settled = await settle(server, before.descriptors);
+  const memory = { by: 'amount', slack: 8_192 + 1_024 * scenario.threads, factor: 2 } as const;
+  const held: [string, Fact][] = [
+    ['KiB held at most', { ...memory, amount: most() - before.kib }],
+    ['KiB held afterwards', { ...memory, amount: Math.max(0, resourcesOf([server.pid]).kib - before.kib) }],
+  ];
+  return new Map([...clientFacts(seen), ...settled, ...held, ...(await stop(server))]);
+}
+
+/** Run a scenario with memcached. */
+export async function observeMemcached(side: Side, scenario: MemcachedScenario): Promise<Observation> {
+  const server = await startMemcached(side, scenario);
+  try {
+    return await observeRunning(server, scenario);
+  } finally {
+    if (!server.hasEnded()) process.kill(server.pid, 'SIGKILL');
+    server.remove();
+  }
+}

@@ -1,0 +1,35 @@
+import type { Fact } from '../observation.js';
+
+const line = /^\S+ \S+ \[(\w+)\] \d+#\d+: (?:\*\d+ )?(.*)$/;
+const quiet = new Set(['debug', 'info', 'notice']);
+
+/** A line without what differs by itself: numbers, and who the client was. */
+function normalise(text: string): string | undefined {
+  const [, level, message] = line.exec(text) ?? [];
+  if (level === undefined || message === undefined || quiet.has(level)) return undefined;
+  return `[${level}] ${message
+    .replace(/, client: .*/, '')
+    .replace(/\/\S*\/megapipe-differential-\w+/, '')
+    .replace(/\d+/g, 'N')}`;
+}
+
+/** What the error log tells an operator: which messages at which level, however often. */
+export function errorFacts(log: string): Map<string, Fact> {
+  const messages = log.split('\n').flatMap((text) => normalise(text) ?? []);
+  return new Map(messages.map((message) => [`error log: ${message}`, { by: 'text', text: 'there' }]));
+}
+
+/** How often each request with each status is in the access log. */
+export function accessFacts(log: string): Map<string, Fact> {
+  const counts = new Map<string, number>();
+  for (const text of log.split('\n').filter(Boolean)) counts.set(text, (counts.get(text) ?? 0) + 1);
+  return new Map(
+    [...counts].map(([text, count]) => {
+      const slack = count <= 5 ? 0 : Math.ceil(count * 0.2);
+      return [
+        `access log: ${text.replace(/127\.0\.0\.1:\d+/g, '(an upstream)')}`,
+        { by: 'count', count, slack },
+      ];
+    }),
+  );
+}

@@ -1,0 +1,148 @@
+import { mkdtempSync, renameSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type Certificate, makeCertificate } from '../../nginx/certificate.js';
+import { isRunning } from '../../nginx/processes.js';
+import { pause } from '../../waiting.js';
+import { runClient } from '../client.js';
+import { clientFacts, type SeenClient } from '../clients-seen.js';
+import type { Fact, Observation } from '../observation.js';
+import { resourcesOf, timeUntil, watchMemory } from '../resources.js';
+import type { Side } from '../subject.js';
+import { normaliseAnswers } from './http-answers.js';
+import { accessFacts, errorFacts } from './logs.js';
+import { type Origin, startOrigin } from './origin.js';
+import type { Client, LifeStep, NginxScenario } from './scenario.js';
+import { scriptOf } from './script.js';
+import { type RunningNginx, startNginx } from './server.js';
+
+/** No wait for the server to be as before takes longer. */
+const settleMs = 4_000;
+/** Nor for it to end. */
+const quitMs = 15_000;
+
+function signal(pid: number, name: NodeJS.Signals) {
+  try {
+    process.kill(pid, name);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
+}
+
+const statuses = (got: Buffer) =>
+  [...new Set(got.toString('latin1').match(/HTTP\/1\.1 \d{3}/g))].join(' ') || 'nothing';
+
+const isSlow = ({ steps }: Client) =>
+  steps.some((step) => step.do === 'stop reading' || step.do === 'read slowly');
+
+async function runClientOf(
+  client: Client,
+  scenario: NginxScenario,
+  nginx: RunningNginx,
+): Promise<SeenClient> {
+  await pause(client.startMs);
+  const copies = Array.from({ length: client.copies }, () =>
+    runClient(scriptOf(client, scenario, nginx.place)),
+  );
+  const seen = (await Promise.all(copies)).map((one) => ({ ...one, got: normaliseAnswers(one.got) }));
+  return { seen, isSlow: isSlow(client), summary: statuses };
+}
+
+function takeLifeStep(step: LifeStep, nginx: RunningNginx) {
+  const { directory } = nginx.place;
+  const [worker] = nginx.workers();
+  if (step.do === 'reload') {
+    nginx.configure(step.listeners);
+    signal(nginx.master, 'SIGHUP');
+  } else if (step.do === 'rotate') {
+    renameSync(join(directory, 'access.log'), join(directory, 'access.log.1'));
+    signal(nginx.master, 'SIGUSR1');
+  } else if (worker !== undefined) signal(worker, step.do === 'quit worker' ? 'SIGQUIT' : 'SIGKILL');
+}
+
+async function runLife(life: LifeStep[], nginx: RunningNginx) {
+  const started = Date.now();
+  for (const step of [...life].sort((a, b) => a.atMs - b.atMs)) {
+    await pause(Math.max(0, started + step.atMs - Date.now()));
+    takeLifeStep(step, nginx);
+  }
+}
+
+const time = (ms: number): Fact => ({ by: 'time', ms });
+
+/** Clients are gone: how long it takes until all of theirs is, and what stays. */
+async function settle(nginx: RunningNginx, origin: Origin, scenario: NginxScenario) {
+  const { workers } = scenario;
+  const upstream = await timeUntil(() => origin.openConnections() === 0, settleMs);
+  const old = await timeUntil(() => nginx.workers().length === workers, settleMs);
+  return new Map<string, Fact>([
+    ['upstream connections are gone after', time(upstream)],
+    ['workers are as many as before after', time(old)],
+    ['upstream connections left', { by: 'amount', amount: origin.openConnections(), slack: 0, factor: 1 }],
+  ]);
+}
+
+async function quit(nginx: RunningNginx) {
+  signal(nginx.master, 'SIGQUIT');
+  const ms = await timeUntil(() => nginx.processes().length === 0, quitMs);
+  const left = nginx.processes().filter(isRunning);
+  for (const pid of left) signal(pid, 'SIGKILL');
+  return new Map<string, Fact>([
+    ['quits within', time(ms)],
+    ['exit status', { by: 'text', text: await nginx.ended }],
+  ]);
+}
+
+function held(
+  before: { kib: number; descriptors: number },
+  after: typeof before,
+  mostKib: number,
+  workers: number,
+) {
+  const memory = { by: 'amount', slack: 8_192 + 1_024 * workers, factor: 2 } as const;
+  return new Map<string, Fact>([
+    ['KiB held at most', { ...memory, amount: Math.max(0, mostKib - before.kib) }],
+    ['KiB held afterwards', { ...memory, amount: Math.max(0, after.kib - before.kib) }],
+    [
+      'descriptors held afterwards',
+      { by: 'amount', amount: Math.max(0, after.descriptors - before.descriptors), slack: 4, factor: 1.5 },
+    ],
+  ]);
+}
+
+async function observeRunning(
+  nginx: RunningNginx,
+  origin: Origin,
+  scenario: NginxScenario,
+): Promise<Observation> {
+  const before = resourcesOf(nginx.workers());
+  const most = watchMemory(nginx.workers);
+  const clients = scenario.clients.map((client) => runClientOf(client, scenario, nginx));
+  const life = runLife(scenario.life, nginx);
+  const seen = clientFacts(await Promise.all(clients));
+  await life;
+  const settled = await settle(nginx, origin, scenario);
+  const left = held(before, resourcesOf(nginx.workers()), most(), scenario.workers);
+  const ended = await quit(nginx);
+  const logs = [...errorFacts(nginx.errorLog()), ...accessFacts(nginx.accessLog())];
+  return new Map([...seen, ...settled, ...left, ...ended, ...logs]);
+}
+
+let certificate: Promise<Certificate> | undefined;
+
+/** Run a scenario with nginx. */
+export async function observeNginx(side: Side, scenario: NginxScenario): Promise<Observation> {
+  certificate ??= makeCertificate(mkdtempSync(join(tmpdir(), 'megapipe-differential-')));
+  const origin = await startOrigin();
+  try {
+    const nginx = await startNginx(side, scenario, origin.port, await certificate);
+    try {
+      return await observeRunning(nginx, origin, scenario);
+    } finally {
+      for (const pid of nginx.processes()) signal(pid, 'SIGKILL');
+      nginx.remove();
+    }
+  } finally {
+    origin.stop();
+  }
+}
