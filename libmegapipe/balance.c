@@ -255,19 +255,23 @@ static bool is_idle(const struct mp_channel *ch)
 	return TAILQ_EMPTY(&ch->completed) && !ch->is_urgent;
 }
 
+/* Soon while connections wait, then less and less often. */
 static int64_t next_look_us(struct mp_channel *ch, enum found found)
 {
 	struct mp__balance *b = &ch->balance;
-	uint64_t accepted = b->accepted, steal_us = ch->options.steal_us;
+	int64_t us = 2 * b->look_us, soon_us = ch->options.steal_us / 8;
+	bool has_accepted = b->accepted != ch->stats.accepted;
 
 	b->accepted = ch->stats.accepted;
 	if (found == STOLEN)
 		return 0;
-	if (found == WAITING)
-		return steal_us < LOOK_MIN_US ? LOOK_SOON_US : LOOK_MIN_US;
-	if (b->accepted != accepted || b->look_us < LOOK_MIN_US)
+	if (found == WAITING && soon_us > LOOK_SOON_US)
+		return soon_us < LOOK_MIN_US ? soon_us : LOOK_MIN_US;
+	if (found == WAITING || us < LOOK_SOON_US)
+		return LOOK_SOON_US;
+	if (has_accepted && us > LOOK_MIN_US)
 		return LOOK_MIN_US;
-	return 2 * b->look_us < LOOK_MAX_US ? 2 * b->look_us : LOOK_MAX_US;
+	return us < LOOK_MAX_US ? us : LOOK_MAX_US;
 }
 
 static bool is_any_thief(const struct mp_channel *ch)

@@ -214,15 +214,21 @@ struct mp_options {
 	bool accept_peer;
 
 	/*
-	 * Balance between channels that share a listening socket by cpu_masks,
-	 * each with this option. While a channel has nothing to do, it takes
-	 * connections that wait for another one, which was busy for so many
-	 * microseconds at least: in an event's handling, or without having
-	 * found nothing to do in between, or because it gets no CPU. So where
-	 * one CPU receives all connections the others help, and who is held
-	 * up for long holds up no new client; while all are busy, and where
-	 * nobody is for that long, connections stay on their core. 0: off, and
-	 * then idle channels aren't woken to look, 1,000 to 16 times a second.
+	 * Balance between channels of a process that share a listening socket
+	 * by cpu_masks, each with this option. A channel that has nothing to do
+	 * takes connections that wait at another one's queue, if that one was
+	 * busy for so many microseconds at least: it handles one event so long,
+	 * or goes from one to the next and never finds nothing to do, or gets
+	 * no CPU. So where one CPU receives too many connections the others
+	 * help, and who is held up holds up no new client, but for those that
+	 * it has fetched already. While all are busy, and where nobody is for
+	 * that long, connections stay on their core. Queues that are sockets of
+	 * the caller's own are left alone.
+	 *
+	 * 0: off. Else idle channels wake up to look at the queues of others,
+	 * 16 times a second where no connection comes, 1,000 times where some
+	 * do, and more often while they wait there. 1,000 suits servers whose
+	 * handlers take microseconds. mp_stats tells by accepts_stolen.
 	 */
 	uint64_t steal_us;
 };
