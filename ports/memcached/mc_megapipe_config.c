@@ -67,12 +67,13 @@ static bool is_engine(const char *value) {
  * Returns 0, or an exit code when it has said what is wrong.
  */
 int megapipe_read_config(char *subopts) {
-    enum { ON, ENGINE, BATCH, MODERATION, LWSOCKET, NO_LWSOCKET, PARTITION, NO_PARTITION };
+    enum { ON, ENGINE, BATCH, MODERATION, STEAL, LWSOCKET, NO_LWSOCKET, PARTITION, NO_PARTITION };
     char *const tokens[] = {
         [ON] = "megapipe",
         [ENGINE] = "megapipe_engine",
         [BATCH] = "megapipe_batch",
         [MODERATION] = "megapipe_moderation_us",
+        [STEAL] = "megapipe_steal_us",
         [LWSOCKET] = "megapipe_lwsocket",
         [NO_LWSOCKET] = "no_megapipe_lwsocket",
         [PARTITION] = "megapipe_partition",
@@ -98,6 +99,9 @@ int megapipe_read_config(char *subopts) {
     case MODERATION:
         ok = is_number(tokens[token], value, 0, MP_MODERATION_MAX, &settings.megapipe_moderation_us);
         break;
+    case STEAL:
+        ok = is_number(tokens[token], value, 0, MP_STEAL_MAX, &settings.megapipe_steal_us);
+        break;
     case LWSOCKET:
     case NO_LWSOCKET:
         settings.megapipe_lwsocket = token == LWSOCKET;
@@ -110,7 +114,7 @@ int megapipe_read_config(char *subopts) {
         fprintf(stderr, "Illegal suboption \"%s\"\n", value);
         return EX_USAGE;
     }
-    if (value != NULL && token != ENGINE && token != BATCH && token != MODERATION) {
+    if (value != NULL && (token == ON || token >= LWSOCKET)) {
         fprintf(stderr, "%s takes no value\n", tokens[token]);
         return EX_USAGE;
     }
@@ -156,12 +160,15 @@ void megapipe_usage(void) {
            "                          (default: %d)\n"
            "   - megapipe_moderation_us: wait so long for more completions when there are\n"
            "                          few, 0 to %d. (default: %d, off)\n"
+           "   - megapipe_steal_us:   idle threads take connections that wait for one that\n"
+           "                          has been busy for so long, 0 to %d. (default: %d, off)\n"
            "   - no_megapipe_lwsocket: accept fds, not lightweight sockets.\n"
            "   - no_megapipe_partition: share listening sockets, don't give each thread the\n"
            "                          connections that its CPU has received.\n"
            "                          (all of these also from $" MEGAPIPE_ENVIRONMENT ")\n",
            settings.megapipe_engine, MP_BATCH_MAX, settings.megapipe_batch,
-           MP_MODERATION_MAX, settings.megapipe_moderation_us);
+           MP_MODERATION_MAX, settings.megapipe_moderation_us,
+           MP_STEAL_MAX, settings.megapipe_steal_us);
 }
 
 /*

@@ -35,6 +35,7 @@ static void add_up(struct mp_stats *total, const struct mp_stats *s) {
     total->accepts_paused += s->accepts_paused;
     total->lwsocket_waits += s->lwsocket_waits;
     total->accept_failures += s->accept_failures;
+    total->accepts_stolen += s->accepts_stolen;
 }
 
 static void append_channel(const char *prefix, const struct mp_stats *s, ADD_STAT add_stats, void *c) {
@@ -62,6 +63,7 @@ static void append_channel(const char *prefix, const struct mp_stats *s, ADD_STA
     COUNT("accepts_paused", s->accepts_paused);
     COUNT("lwsocket_waits", s->lwsocket_waits);
     COUNT("accept_failures", s->accept_failures);
+    COUNT("accepts_stolen", s->accepts_stolen);
 #undef COUNT
 #undef STAT
 }
@@ -109,6 +111,7 @@ void megapipe_stats(ADD_STAT add_stats, void *c) {
         APPEND_STAT("batch", "%d", settings.megapipe_batch);
         APPEND_STAT("lwsocket", "%s", settings.megapipe_lwsocket ? "yes" : "no");
         APPEND_STAT("moderation_us", "%d", settings.megapipe_moderation_us);
+        APPEND_STAT("steal_us", "%d", settings.megapipe_steal_us);
         append_sizes(add_stats, c);
         append_channels(add_stats, c);
     }

@@ -30,6 +30,7 @@ static void megapipe_choose(void) {
         .batch = settings.megapipe_batch,
         .max_lwsockets = megapipe_max_lwsockets(),
         .moderation_us = settings.megapipe_moderation_us,
+        .steal_us = settings.megapipe_steal_us,
     };
     if (mp_choose(&channel_options, settings.num_threads) != 0)
         megapipe_channel_failed(mp_why());

@@ -89,13 +89,21 @@ describeEngines((engine, sanitize) => {
   test('stats megapipe adds up', async () => {
     const server = await start({
       sanitize,
-      args: [...megapipe(engine, 'megapipe_moderation_us=20'), '-t', '3'],
+      args: [...megapipe(engine, 'megapipe_moderation_us=20', 'megapipe_steal_us=1000'), '-t', '3'],
     });
     const connection = await server.connect();
     for (let i = 0; i < 100; i += 1) await connection.ask('version');
     const stats = await server.stats('megapipe');
     const sum = (name: string) => [0, 1, 2].reduce((total, i) => total + Number(stats[`${i}:${name}`]), 0);
-    for (const name of ['accepted', 'requests', 'completions', 'crossings', 'flushes', 'lwsockets']) {
+    for (const name of [
+      'accepted',
+      'accepts_stolen',
+      'requests',
+      'completions',
+      'crossings',
+      'flushes',
+      'lwsockets',
+    ]) {
       expect(sum(name)).toBe(Number(stats[name]));
     }
     expect(stats).toMatchObject({
@@ -103,6 +111,7 @@ describeEngines((engine, sanitize) => {
       '0:engine': engine,
       '2:engine': engine,
       moderation_us: '20',
+      steal_us: '1000',
       accepted: '2',
       lwsockets: '2',
     });

@@ -11,6 +11,7 @@ test.each([
   ['megapipe_batch=many', /megapipe_batch must be a number from 1 to 4096/],
   ['megapipe_batch', /megapipe_batch must be a number from 1 to 4096/],
   ['megapipe_moderation_us=10000000', /megapipe_moderation_us must be a number from 0 to 10000/],
+  ['megapipe_steal_us', /megapipe_steal_us must be a number from 0 to 10000000/],
   ['no_megapipe_lwsocket=1', /no_megapipe_lwsocket takes no value/],
   ['megapipe_lwsockets', /Illegal suboption "megapipe_lwsockets"/],
 ])('-o megapipe,%s is refused', async (option, message) => {
