@@ -46,6 +46,15 @@ static pthread_mutex_t lock = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
 static pthread_cond_t let_go = PTHREAD_COND_INITIALIZER;
 static struct mp__queues shared = TAILQ_HEAD_INITIALIZER(shared);
 
+/* A thread that is cancelled would keep the lock, or a queue. */
+static int forbid_cancel(void)
+{
+	int before;
+
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
+	return before;
+}
+
 /* ----------------------------------------------------------------- owners */
 
 void mp__balance_share(struct mp__queue *q)
@@ -69,11 +78,14 @@ static void withdraw(struct mp__queue *q)
 /* On return nobody has to do with the listener's queues but its owner. */
 void mp__balance_unshare(struct mp__listener *l)
 {
+	int before = forbid_cancel();
+
 	pthread_mutex_lock(&lock);
 	for (unsigned int i = 0; i < l->nqueues; i++)
 		if (l->queues[i]->is_shared)
 			withdraw(l->queues[i]);
 	pthread_mutex_unlock(&lock);
+	pthread_setcancelstate(before, NULL);
 }
 
 /* The queues are the parent's, and so is the lock. */
@@ -233,6 +245,7 @@ static bool may_steal(const struct mp_handle *handle)
 /* Of several handles, the one that takes something is the last. */
 static enum found steal(struct mp_channel *ch)
 {
+	int before = forbid_cancel();
 	enum found found = NOTHING;
 	struct mp_handle *handle;
 
@@ -245,6 +258,7 @@ static enum found steal(struct mp_channel *ch)
 		if (found == STOLEN)
 			break;
 	}
+	pthread_setcancelstate(before, NULL);
 	return found;
 }
 
