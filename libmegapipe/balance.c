@@ -213,7 +213,7 @@ static void take_one(struct mp__queue *q, int from)
 	q->fd = from;
 	mp__queue_take(q);
 	ch->engine->flush(ch);
-	while (q->armed || q->cancels)
+	while ((q->armed || q->cancels) && !ch->broken)
 		ch->engine->fetch(ch, 0);
 	if (ch->engine->accept_forget)
 		ch->engine->accept_forget(q);
