@@ -40,8 +40,13 @@
 #endif
 
 
-/* what a connection may have in the channel and not with the kernel yet */
+/*
+ * What a connection may have in the channel and not with the kernel yet: at
+ * first; as much as its socket has room for, to a limit; and where that is full
+ */
+#define NGX_MEGAPIPE_OUTPUT_FIRST  (64 * 1024)
 #define NGX_MEGAPIPE_OUTPUT_MAX    (256 * 1024)
+#define NGX_MEGAPIPE_OUTPUT_LEAST  (4 * 1024 - 64)
 
 /* output that is written as a whole: socket buffers hold more than that */
 #define NGX_MEGAPIPE_WHOLE         (16 * 1024)
@@ -133,6 +138,7 @@ struct ngx_megapipe_conn_s {
     ngx_megapipe_segment_t   *output;      /* not taken by the kernel yet */
     ngx_megapipe_segment_t   *last_output;
     size_t                    output_size;
+    size_t                    output_limit;
     size_t                    writing;     /* of these, by mp_sendv() */
     ngx_msec_t                told;        /* of progress, the last time */
     ngx_err_t                 output_error;
@@ -153,6 +159,7 @@ struct ngx_megapipe_conn_s {
     unsigned                  eof:1;
     unsigned                  flush:1;
     unsigned                  partial:1;   /* mp_sendv() may do less */
+    unsigned                  unmeasured:1; /* the room of the socket */
     unsigned                  shutdown:2;  /* 1 + how, when all is sent */
     unsigned                  connecting:1;
     unsigned                  nodelay:1;
@@ -171,10 +178,16 @@ typedef struct {
     ngx_uint_t                flags;       /* of ngx_process_events() */
     ngx_queue_t               unflushed;   /* connections with new output */
     ngx_uint_t                nwriting;
+    size_t                    produced;    /* of output, in this round */
+    ngx_uint_t                producers;   /* ... by so many connections */
+    ngx_uint_t                producers_before;
+    ngx_uint_t                completed;   /* since it was tidied */
+    ngx_msec_t                tidied;
     ngx_array_t              *deferred;    /* completions, of struct mp_event */
     ngx_uint_t                taken;       /* connections, in this round */
     ngx_uint_t                taken_before;
     uint64_t                  lwsocket_waits;  /* when it was told last */
+    unsigned                  was_busy:1;
     unsigned                  paused:1;
     unsigned                  sparing:1;
     unsigned                  finishing:1;
@@ -256,10 +269,16 @@ ssize_t ngx_megapipe_recv(ngx_connection_t *c, u_char *buf, size_t size);
 ssize_t ngx_megapipe_recv_chain(ngx_connection_t *c,
     ngx_chain_t *in NGX_MEGAPIPE_LIMIT);
 
-/* ngx_megapipe_output.c */
+/* ngx_megapipe_segments.c */
 
 ngx_megapipe_segment_t *ngx_megapipe_alloc_segment(size_t size);
 void ngx_megapipe_free_segment(ngx_megapipe_segment_t *segment);
+ngx_megapipe_segment_t *ngx_megapipe_smaller_segment(
+    ngx_megapipe_segment_t *segment, size_t size);
+ngx_msec_t ngx_megapipe_tidy(ngx_msec_t timer);
+
+/* ngx_megapipe_output.c */
+
 void ngx_megapipe_append(ngx_megapipe_conn_t *mc,
     ngx_megapipe_segment_t *segment);
 void ngx_megapipe_extend(ngx_megapipe_conn_t *mc,

@@ -177,6 +177,7 @@ ngx_megapipe_alloc(void)
 
     mc->source.kind = NGX_MEGAPIPE_CONNECTION;
     mc->source.complete = ngx_megapipe_connection_complete;
+    mc->output_limit = NGX_MEGAPIPE_OUTPUT_FIRST;
 
     return mc;
 }

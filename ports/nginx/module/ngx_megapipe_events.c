@@ -10,7 +10,7 @@
 #define NGX_MEGAPIPE_FINISH_TIMEOUT  1000
 
 
-/* how often a worker without room looks for connections that idle */
+/* how soon a worker without room goes on to accept */
 #define NGX_MEGAPIPE_PAUSE           50
 
 
@@ -147,6 +147,8 @@ ngx_megapipe_process_events(ngx_cycle_t *cycle, ngx_msec_t timer,
         timer = ngx_min(timer, NGX_MEGAPIPE_PAUSE);
     }
 
+    timer = ngx_megapipe_tidy(timer);
+
     ngx_megapipe_flush_all();
 
     rc = ngx_megapipe_wait(timer, flags);
@@ -163,6 +165,7 @@ ngx_megapipe_process_events(ngx_cycle_t *cycle, ngx_msec_t timer,
            && mp_dispatch(ngx_megapipe.channel, &ev, 0) == 1)
     {
         ngx_megapipe_complete(&ev);
+        ngx_megapipe.completed++;
     }
 
     return NGX_OK;

@@ -8,111 +8,85 @@
  */
 
 #include <ngx_megapipe.h>
+#include <linux/sock_diag.h>
 
 
 #define NGX_MEGAPIPE_IOVS          64
 
+/* what all connections together are to produce in a round */
+#define NGX_MEGAPIPE_ROUND         (2 * 1024 * 1024)
+
 /* below NGX_TIMER_LAZY_DELAY */
 #define NGX_MEGAPIPE_TELL          200
-
-/* segments are kept for the next use, by size */
-
-#define NGX_MEGAPIPE_SEGMENT_KINDS  3
-
 
 static ngx_megapipe_segment_t *ngx_megapipe_tail(ngx_megapipe_conn_t *mc,
     size_t size);
 
 
-static size_t  ngx_megapipe_rooms[NGX_MEGAPIPE_SEGMENT_KINDS] = {
-    4096 - sizeof(ngx_megapipe_segment_t),
-    32768 - sizeof(ngx_megapipe_segment_t),
-    NGX_MEGAPIPE_SEGMENT_MAX
-};
+/* how much the kernel would take of a connection's output now */
 
-/* about 2 MB of each kind */
-
-static ngx_uint_t  ngx_megapipe_keep[NGX_MEGAPIPE_SEGMENT_KINDS] = {
-    512, 64, 16
-};
-
-static ngx_uint_t  ngx_megapipe_kept[NGX_MEGAPIPE_SEGMENT_KINDS];
-
-static ngx_megapipe_segment_t
-    *ngx_megapipe_free_segments[NGX_MEGAPIPE_SEGMENT_KINDS];
-
-
-static ngx_uint_t
-ngx_megapipe_segment_kind(size_t size)
+static size_t
+ngx_megapipe_socket_room(ngx_megapipe_conn_t *mc)
 {
-    ngx_uint_t  i;
+    uint32_t   queued, memory[SK_MEMINFO_VARS];
+    socklen_t  len;
 
-    for (i = 0; i < NGX_MEGAPIPE_SEGMENT_KINDS - 1; i++) {
-        if (size <= ngx_megapipe_rooms[i]) {
-            break;
-        }
+    len = sizeof(memory);
+
+    if (mp_getsockopt(mc->source.handle, SOL_SOCKET, SO_MEMINFO, memory, &len)
+        != 0)
+    {
+        return NGX_MEGAPIPE_OUTPUT_FIRST;
     }
 
-    return i;
+    /* TCP counts in the one, UNIX sockets in the other */
+
+    queued = ngx_max(memory[SK_MEMINFO_WMEM_QUEUED],
+                     memory[SK_MEMINFO_WMEM_ALLOC]);
+
+    return memory[SK_MEMINFO_SNDBUF] > queued
+           ? memory[SK_MEMINFO_SNDBUF] - queued : 0;
 }
 
 
-/* A segment has room for size bytes, or for as many as one can have. */
+/* each one's share of what is produced in a round */
 
-ngx_megapipe_segment_t *
-ngx_megapipe_alloc_segment(size_t size)
+static size_t
+ngx_megapipe_share(void)
 {
-    ngx_uint_t               i;
-    ngx_megapipe_segment_t  *segment;
+    size_t  share;
 
-    i = ngx_megapipe_segment_kind(size);
-
-    segment = ngx_megapipe_free_segments[i];
-
-    if (segment) {
-        ngx_megapipe_free_segments[i] = segment->next;
-        ngx_megapipe_kept[i]--;
-
-    } else {
-        segment = ngx_alloc(sizeof(ngx_megapipe_segment_t)
-                            + ngx_megapipe_rooms[i], ngx_megapipe.log);
-        if (segment == NULL) {
-            return NULL;
-        }
+    if (ngx_megapipe.produced >= NGX_MEGAPIPE_ROUND) {
+        return NGX_MEGAPIPE_WHOLE;
     }
 
-    segment->next = NULL;
-    segment->room = ngx_megapipe_rooms[i];
-    segment->size = 0;
-    segment->sent = 0;
+    share = NGX_MEGAPIPE_ROUND / ngx_max(ngx_megapipe.producers_before, 1);
 
-    return segment;
+    return ngx_max(share, NGX_MEGAPIPE_WHOLE);
 }
 
 
-void
-ngx_megapipe_free_segment(ngx_megapipe_segment_t *segment)
-{
-    ngx_uint_t  i;
-
-    i = ngx_megapipe_segment_kind(segment->room);
-
-    if (ngx_megapipe_kept[i] == ngx_megapipe_keep[i]) {
-        ngx_free(segment);
-        return;
-    }
-
-    segment->next = ngx_megapipe_free_segments[i];
-    ngx_megapipe_free_segments[i] = segment;
-    ngx_megapipe_kept[i]++;
-}
-
+/*
+ * What waits in segments for a peer who reads nothing is held for as long as
+ * he likes: so there is little more than the socket takes at once.
+ */
 
 size_t
 ngx_megapipe_output_room(ngx_megapipe_conn_t *mc)
 {
-    return mc->output_size < NGX_MEGAPIPE_OUTPUT_MAX
-           ? NGX_MEGAPIPE_OUTPUT_MAX - mc->output_size : 0;
+    size_t  limit;
+
+    if (mc->unmeasured) {
+        mc->unmeasured = 0;
+
+        limit = ngx_megapipe_socket_room(mc);
+        limit = ngx_min(limit, NGX_MEGAPIPE_OUTPUT_MAX);
+        mc->output_limit = ngx_max(limit, NGX_MEGAPIPE_OUTPUT_LEAST);
+    }
+
+    limit = ngx_min(mc->output_limit, ngx_megapipe_share());
+
+    return mc->output_size < limit ? limit - mc->output_size : 0;
 }
 
 
@@ -120,10 +94,12 @@ static void
 ngx_megapipe_added(ngx_megapipe_conn_t *mc, size_t size)
 {
     mc->output_size += size;
+    ngx_megapipe.produced += size;
 
     if (!mc->flush && mc->writing == 0) {
         ngx_queue_insert_tail(&ngx_megapipe.unflushed, &mc->unflushed);
         mc->flush = 1;
+        ngx_megapipe.producers++;
     }
 }
 
@@ -295,12 +271,16 @@ ngx_megapipe_all_asked(ngx_megapipe_conn_t *mc)
 }
 
 
-/* before the channel is asked for completions */
+/* before the channel is asked for completions: a round is over */
 
 void
 ngx_megapipe_flush_all(void)
 {
     ngx_queue_t  *q;
+
+    ngx_megapipe.producers_before = ngx_megapipe.producers;
+    ngx_megapipe.producers = 0;
+    ngx_megapipe.produced = 0;
 
     while (!ngx_queue_empty(&ngx_megapipe.unflushed)) {
         q = ngx_queue_head(&ngx_megapipe.unflushed);
@@ -337,6 +317,56 @@ ngx_megapipe_taken(ngx_megapipe_conn_t *mc, size_t n)
 }
 
 
+/* What is left of a segment moves to one that it fills better. */
+
+static void
+ngx_megapipe_shrink(ngx_megapipe_conn_t *mc)
+{
+    size_t                   left;
+    ngx_megapipe_segment_t  *segment, *smaller;
+
+    segment = mc->output;
+    left = segment->size - segment->sent;
+
+    smaller = ngx_megapipe_smaller_segment(segment, left);
+    if (smaller == NULL) {
+        return;
+    }
+
+    ngx_memcpy(smaller->data, segment->data + segment->sent, left);
+    smaller->size = left;
+    smaller->next = segment->next;
+
+    mc->output = smaller;
+
+    if (mc->last_output == segment) {
+        mc->last_output = smaller;
+    }
+
+    ngx_megapipe_free_segment(segment);
+}
+
+
+/*
+ * A write that was short has filled the socket. After a long one, or one into
+ * a socket that was full, its room is measured when more is to be sent.
+ */
+
+static void
+ngx_megapipe_limit_output(ngx_megapipe_conn_t *mc, size_t asked, size_t taken)
+{
+    if (taken < asked) {
+        mc->output_limit = NGX_MEGAPIPE_OUTPUT_LEAST;
+        ngx_megapipe_shrink(mc);
+
+    } else if (asked > NGX_MEGAPIPE_WHOLE
+               || mc->output_limit < NGX_MEGAPIPE_OUTPUT_FIRST)
+    {
+        mc->unmeasured = 1;
+    }
+}
+
+
 /*
  * Is nginx to go on? With half of the room, as a rule; of a slow peer it hears
  * more often, but not more often than it sets its timers.
@@ -345,20 +375,18 @@ ngx_megapipe_taken(ngx_megapipe_conn_t *mc, size_t n)
 static ngx_uint_t
 ngx_megapipe_is_due(ngx_megapipe_conn_t *mc)
 {
-    if (mc->output_size <= NGX_MEGAPIPE_OUTPUT_MAX / 2) {
-        return 1;
-    }
-
-    return mc->output_size < NGX_MEGAPIPE_OUTPUT_MAX
-           && ngx_current_msec - mc->told >= NGX_MEGAPIPE_TELL;
+    return mc->output_size <= mc->output_limit / 2
+           || ngx_current_msec - mc->told >= NGX_MEGAPIPE_TELL;
 }
 
 
 void
 ngx_megapipe_written(ngx_megapipe_conn_t *mc, struct mp_event *ev)
 {
+    size_t        asked;
     ngx_event_t  *wev;
 
+    asked = mc->writing;
     mc->writing = 0;
     ngx_megapipe.nwriting--;
 
@@ -367,6 +395,7 @@ ngx_megapipe_written(ngx_megapipe_conn_t *mc, struct mp_event *ev)
 
     } else {
         ngx_megapipe_taken(mc, ev->result);
+        ngx_megapipe_limit_output(mc, asked, ev->result);
     }
 
     ngx_megapipe_flush_connection(mc);
