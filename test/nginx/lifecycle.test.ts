@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, renameSync } from 'node:fs';
+import { chmodSync, existsSync, readFileSync, renameSync } from 'node:fs';
 import type { ServerResponse } from 'node:http';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
@@ -13,14 +13,18 @@ import { until } from './waiting.js';
 
 const hello: Config = { server: 'location / { add_header X-Pid $pid; return 200 hello; }' };
 
+const secondListener: Config['http'] = ({ ports }) =>
+  `server { listen 127.0.0.1:${ports[1]}; ${hello.server} }`;
+
 /** Ask on short connections without a pause until told to stop; every request must be answered. */
-function load(nginx: Nginx, clients = 6) {
+function load(nginx: Nginx, { clients = 6, ports = nginx.ports } = {}) {
   const failures: string[] = [];
   let answered = 0;
   let isOver = false;
-  const client = async () => {
+  const client = async (_: unknown, i: number) => {
+    const url = `http://127.0.0.1:${ports[i % ports.length]}`;
     while (!isOver) {
-      const outcome = await ask(nginx.url).then(({ text }) => text, String);
+      const outcome = await ask(url).then(({ text }) => text, String);
       if (outcome === 'hello') answered += 1;
       else failures.push(outcome);
     }
@@ -60,18 +64,39 @@ const oldMaster = (nginx: Nginx) => Number(readFileSync(join(nginx.directory, 'n
 /** The shapes that reload and upgrade must hold in. */
 const shapes: { name: string; config: Config }[] = [
   { name: 'shared listeners', config: { ...hello, workers: 2 } },
+  { name: 'two listeners', config: { ...hello, http: secondListener } },
   { name: 'a partition a worker', config: { ...hello, workers: availableParallelism(), partition: true } },
 ];
 
 describeKinds((kind) => {
   test.each(shapes)('reloads under load fail no request: $name', async ({ config }) => {
-    const nginx = await start(kind, config);
+    const nginx = await start(kind, { ...config, portCount: config.http ? 2 : 1 });
     const requests = load(nginx);
     await requests.more(100);
     for (let i = 0; i < 3; i += 1) {
       await reload(nginx, config);
       await requests.more(50);
     }
+    expect(await requests.stop()).toEqual([]);
+  });
+
+  test('reloads that remove a listener and add it again fail no request on another', async () => {
+    const both: Config = { ...hello, http: secondListener };
+    const nginx = await start(kind, { ...both, portCount: 2 });
+    const [kept, removed] = nginx.ports as [number, number];
+    const requests = load(nginx, { ports: [kept] });
+    const others = load(nginx, { ports: [removed], clients: 2 });
+    const served = () =>
+      ask(`http://127.0.0.1:${removed}`).then(
+        ({ text }) => text === 'hello',
+        () => false,
+      );
+    for (const config of [hello, both, hello]) {
+      await reload(nginx, config);
+      await until('the listener is as configured', async () => (await served()) === (config === both));
+      await requests.more(20);
+    }
+    await others.stop();
     expect(await requests.stop()).toEqual([]);
   });
 
@@ -86,14 +111,14 @@ describeKinds((kind) => {
   });
 
   test.each(shapes)('a binary upgrade under load fails no request: $name', async ({ config }) => {
-    const nginx = await start(kind, { ...config, daemon: true });
+    const nginx = await start(kind, { ...config, daemon: true, portCount: config.http ? 2 : 1 });
     const requests = load(nginx);
     await requests.more(50);
     const before = nginx.workers();
     nginx.signal('SIGUSR2');
     await until('the new master has its workers', () => {
       const now = nginx.workers().filter((pid) => !before.includes(pid));
-      return existsSync(join(nginx.directory, 'nginx.pid.oldbin')) && now.length === config.workers;
+      return existsSync(join(nginx.directory, 'nginx.pid.oldbin')) && now.length === (config.workers ?? 1);
     });
     await requests.more(50);
     process.kill(oldMaster(nginx), 'SIGWINCH');
@@ -138,6 +163,45 @@ describeKinds((kind) => {
     nginx.signal('SIGTERM');
     expect(await waiting).toBe('gone');
     await until('all are gone', () => nginx.processes().length === 0);
+  });
+
+  test('a client that stays active over a reload is told to close', async () => {
+    if (kind.engine === undefined) return; // stock closes it between two requests
+    const nginx = await start(kind, hello);
+    const [old] = nginx.workers() as [number];
+    const client = await nginx.connect();
+    const request = async () => {
+      client.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+      return client.until('hello');
+    };
+    expect(await request()).toContain('Connection: keep-alive');
+    nginx.signal('SIGHUP');
+    await until('it is told', async () => (await request()).includes('Connection: close'));
+    await client.rest();
+    await until('the old worker is gone', () => !isRunning(old));
+  });
+
+  test.each(['', 'timer_resolution 100ms;'])('a worker itself heeds TERM, QUIT and USR1 %s', async (main) => {
+    const nginx = await start(kind, { main, ...hello });
+    chmodSync(join(nginx.directory, 'error.log'), 0o666); // which a worker that is nobody opens by itself
+    const reopened = (pid: number) =>
+      new RegExp(`\\[notice\\] ${pid}#.*reopening logs`).test(nginx.errorLog());
+    for (const isIdle of [true, false])
+      for (const signal of ['SIGTERM', 'SIGQUIT'] as const) {
+        await until('a worker serves', () => nginx.workers().length === 1);
+        const [pid] = nginx.workers() as [number];
+        const client = isIdle ? undefined : await nginx.connect();
+        if (client) {
+          client.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+          await client.until('hello');
+        }
+        process.kill(pid, 'SIGUSR1');
+        await until('it opens its logs anew', () => reopened(pid));
+        process.kill(pid, signal);
+        await client?.rest();
+        await until(`${signal} ends it`, () => !isRunning(pid));
+      }
+    expect(await ask(nginx.url)).toMatchObject({ text: 'hello' });
   });
 
   test('worker_shutdown_timeout ends connections that keep a worker', async () => {

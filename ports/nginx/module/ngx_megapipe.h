@@ -100,7 +100,12 @@ typedef struct {
 
 struct ngx_megapipe_listener_s {
     ngx_megapipe_source_t     source;
-    ngx_connection_t         *connection;
+    ngx_connection_t         *connection;  /* nginx's, or own */
+
+    /* in nginx's place, which has closed it: until the last one is accepted */
+    ngx_connection_t          own;
+    ngx_event_t               own_read;
+    ngx_event_t               close_timer;
 
     /* not taken by nginx yet: a ring */
     ngx_megapipe_accepted_t  *accepted;
@@ -183,7 +188,6 @@ typedef struct {
     ngx_uint_t                producers_before;
     ngx_uint_t                completed;   /* since it was tidied */
     ngx_msec_t                tidied;
-    ngx_array_t              *deferred;    /* completions, of struct mp_event */
     ngx_uint_t                taken;       /* connections, in this round */
     ngx_uint_t                taken_before;
     uint64_t                  lwsocket_waits;  /* when it was told last */
@@ -233,12 +237,14 @@ ngx_int_t ngx_megapipe_process_events(ngx_cycle_t *cycle, ngx_msec_t timer,
     ngx_uint_t flags);
 void ngx_megapipe_ready(ngx_event_t *ev);
 void ngx_megapipe_finish(void);
-ngx_int_t ngx_megapipe_defer_until_closed(ngx_megapipe_source_t *source);
 
 /* ngx_megapipe_accept.c */
 
 ngx_int_t ngx_megapipe_listen(ngx_connection_t *c);
 ngx_int_t ngx_megapipe_stop_listening(ngx_connection_t *c, ngx_uint_t flags);
+void ngx_megapipe_close_listener(ngx_megapipe_listener_t *l, ngx_socket_t fd);
+ngx_megapipe_listener_t *ngx_megapipe_listener(ngx_socket_t fd);
+ngx_megapipe_listener_t *ngx_megapipe_asked(ngx_socket_t fd);
 ngx_socket_t ngx_megapipe_accept(ngx_megapipe_listener_t *l,
     struct sockaddr *addr, socklen_t *len);
 void ngx_megapipe_resume_accepting(void);

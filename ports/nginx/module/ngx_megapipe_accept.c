@@ -6,6 +6,12 @@
 #include <ngx_megapipe.h>
 
 
+/* in which the channel ends accepting, which asks nobody but the kernel */
+#define NGX_MEGAPIPE_ACCEPTING_ENDS  10000
+
+
+static void ngx_megapipe_give_up_listener(ngx_event_t *ev);
+static void ngx_megapipe_free_listener(ngx_megapipe_listener_t *l);
 static void ngx_megapipe_accepted(ngx_megapipe_source_t *source,
     struct mp_event *ev);
 static ngx_int_t ngx_megapipe_keep(ngx_megapipe_listener_t *l,
@@ -15,7 +21,11 @@ static ngx_int_t ngx_megapipe_tell_peer(ngx_megapipe_conn_t *mc,
     ngx_megapipe_accepted_t *a, struct sockaddr *addr, socklen_t *len);
 
 
-static ngx_megapipe_listener_t *
+/* which nginx's accept handler is taking from */
+static ngx_megapipe_listener_t  *ngx_megapipe_taking;
+
+
+ngx_megapipe_listener_t *
 ngx_megapipe_listener(ngx_socket_t fd)
 {
     return (ngx_megapipe_listener_t *)
@@ -122,11 +132,6 @@ ngx_megapipe_listen(ngx_connection_t *c)
 }
 
 
-/*
- * Before a listening socket is closed, what was accepted already is served: an
- * old worker's connections must not be lost when its configuration ends.
- */
-
 ngx_int_t
 ngx_megapipe_stop_listening(ngx_connection_t *c, ngx_uint_t flags)
 {
@@ -143,32 +148,99 @@ ngx_megapipe_stop_listening(ngx_connection_t *c, ngx_uint_t flags)
         ngx_megapipe_spare_idle();
     }
 
-    if (!(flags & NGX_CLOSE_EVENT)) {
+    if (flags & NGX_CLOSE_EVENT) {
+        ngx_megapipe_close_listener(l, c->fd);
+
+    } else {
         (void) mp_accept(l->source.handle, 0, ngx_megapipe.conf->lwsocket);
-        return NGX_OK;
     }
 
-    if (mp_close(l->source.handle) != 0
-        || ngx_megapipe_defer_until_closed(&l->source) != NGX_OK)
-    {
-        ngx_log_error(NGX_LOG_ALERT, c->log, 0,
-                      "the end of accepting on %V was not confirmed",
-                      &c->listening->addr_text);
-        ngx_megapipe_install(c->fd, NULL);
-        return NGX_OK;
+    return NGX_OK;
+}
+
+
+/*
+ * nginx closes a listening socket, and its connection structure is another's
+ * from now on. What was accepted already is served all the same: an old
+ * worker's connections must not be lost when its configuration ends. They come
+ * as completions, up to that of the close, and until then the timer keeps a
+ * worker that is to end.
+ */
+
+void
+ngx_megapipe_close_listener(ngx_megapipe_listener_t *l, ngx_socket_t fd)
+{
+    ngx_event_t  *rev;
+
+    ngx_megapipe_install(fd, NULL);
+
+    rev = l->connection->read;
+
+    if (rev->timer_set) {
+        ngx_del_timer(rev);
     }
 
-    /* the accept handler must not be stopped by an inactive event */
+    l->own = *l->connection;
+    l->own.fd = (ngx_socket_t) -1;
+    l->own.data = l;
+    l->own.read = &l->own_read;
+
+    l->own_read = *rev;
+    l->own_read.data = &l->own;
+    l->own_read.active = 1;
+
+    l->connection = &l->own;
+    l->closed = 1;
+
+    l->close_timer.handler = ngx_megapipe_give_up_listener;
+    l->close_timer.data = &l->own;
+    l->close_timer.log = ngx_cycle->log;
+
+    if (mp_close(l->source.handle) != 0) {
+        ngx_megapipe_give_up_listener(&l->close_timer);
+        return;
+    }
+
+    ngx_add_timer(&l->close_timer, NGX_MEGAPIPE_ACCEPTING_ENDS);
 
     while (l->naccepted) {
         ngx_megapipe_take(l);
     }
+}
 
-    ngx_megapipe_install(c->fd, NULL);
-    ngx_free(l->accepted);
+
+static void
+ngx_megapipe_give_up_listener(ngx_event_t *ev)
+{
+    ngx_connection_t         *c;
+    ngx_megapipe_listener_t  *l;
+
+    c = ev->data;
+    l = c->data;
+
+    ngx_log_error(NGX_LOG_ALERT, ev->log, 0,
+                  "accepting on %V does not end: connections that were "
+                  "accepted last are lost", &c->listening->addr_text);
+
+    (void) mp_unregister(l->source.handle);
+    (void) close(l->source.fd);
+
+    ngx_megapipe_free_listener(l);
+}
+
+
+static void
+ngx_megapipe_free_listener(ngx_megapipe_listener_t *l)
+{
+    if (l->close_timer.timer_set) {
+        ngx_del_timer(&l->close_timer);
+    }
+
+    if (l->accepted) {
+        ngx_free(l->accepted);
+    }
+
     ngx_free(l);
-
-    return NGX_OK;
 }
 
 
@@ -178,12 +250,15 @@ ngx_megapipe_accepted(ngx_megapipe_source_t *source, struct mp_event *ev)
     ngx_megapipe_listener_t *l = (ngx_megapipe_listener_t *) source;
 
     if (ev->cmd == MP_CLOSE) {
-        l->closed = 1;
-        l->source.handle = NULL;
+        ngx_megapipe_free_listener(l);
         return;
     }
 
     if (ev->result < 0) {
+        if (l->closed) {
+            return;
+        }
+
         l->error = -ev->result;
 
     } else if (ngx_megapipe_keep(l, ev) != NGX_OK) {
@@ -198,7 +273,7 @@ ngx_megapipe_accepted(ngx_megapipe_source_t *source, struct mp_event *ev)
         ngx_megapipe_take(l);
 
     } while (l->naccepted && l->connection->read->active
-             && !ngx_megapipe.paused);
+             && (l->closed || !ngx_megapipe.paused));
 }
 
 
@@ -264,7 +339,20 @@ ngx_megapipe_take(ngx_megapipe_listener_t *l)
 
     rev = l->connection->read;
     rev->ready = 1;
+
+    ngx_megapipe_taking = l;
     rev->handler(rev);
+    ngx_megapipe_taking = NULL;
+}
+
+
+/* who is asked by accept4(): without a descriptor it is one that closes */
+
+ngx_megapipe_listener_t *
+ngx_megapipe_asked(ngx_socket_t fd)
+{
+    return fd == (ngx_socket_t) -1 ? ngx_megapipe_taking
+                                   : ngx_megapipe_listener(fd);
 }
 
 

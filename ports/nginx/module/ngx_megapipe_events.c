@@ -16,8 +16,6 @@
 
 static ngx_int_t ngx_megapipe_wait(ngx_msec_t timer, ngx_uint_t flags);
 static void ngx_megapipe_complete(struct mp_event *ev);
-static ngx_int_t ngx_megapipe_defer(struct mp_event *ev);
-static void ngx_megapipe_complete_deferred(void);
 
 
 ngx_int_t
@@ -140,10 +138,7 @@ ngx_megapipe_process_events(ngx_cycle_t *cycle, ngx_msec_t timer,
     ngx_megapipe_spared();
     ngx_megapipe_resume_accepting();
 
-    if (ngx_megapipe.deferred && ngx_megapipe.deferred->nelts) {
-        timer = 0;
-
-    } else if (ngx_megapipe.paused) {
+    if (ngx_megapipe.paused) {
         timer = ngx_min(timer, NGX_MEGAPIPE_PAUSE);
     }
 
@@ -152,10 +147,6 @@ ngx_megapipe_process_events(ngx_cycle_t *cycle, ngx_msec_t timer,
     ngx_megapipe_flush_all();
 
     rc = ngx_megapipe_wait(timer, flags);
-
-    /* handlers called here may close what has an event in the channel */
-
-    ngx_megapipe_complete_deferred();
 
     if (rc != NGX_OK) {
         return rc == NGX_DONE ? NGX_OK : rc;
@@ -244,97 +235,6 @@ ngx_megapipe_ready(ngx_event_t *ev)
     }
 
     ev->handler(ev);
-}
-
-
-/*
- * Wait until a source is closed, and keep what completes for others until
- * nginx's event loop asks for it.
- */
-
-ngx_int_t
-ngx_megapipe_defer_until_closed(ngx_megapipe_source_t *source)
-{
-    int              rc;
-    ngx_uint_t       tries;
-    struct mp_event  ev;
-
-    for (tries = 0; tries < 50; /* void */ ) {
-
-        rc = mp_dispatch(ngx_megapipe.channel, &ev, 100000);
-
-        if (rc == 0) {
-            tries++;
-        }
-
-        if (rc < 0 && rc != -EINTR) {
-            return NGX_ERROR;
-        }
-
-        if (rc != 1) {
-            continue;
-        }
-
-        if (ev.cookie == source) {
-            ngx_megapipe_complete(&ev);
-
-            if (ev.cmd == MP_CLOSE) {
-                return NGX_OK;
-            }
-
-        } else if (ngx_megapipe_defer(&ev) != NGX_OK) {
-            return NGX_ERROR;
-        }
-    }
-
-    return NGX_ERROR;
-}
-
-
-static ngx_int_t
-ngx_megapipe_defer(struct mp_event *ev)
-{
-    struct mp_event  *kept;
-
-    if (ngx_megapipe.deferred == NULL) {
-        ngx_megapipe.deferred = ngx_array_create(ngx_cycle->pool, 64,
-                                                 sizeof(struct mp_event));
-        if (ngx_megapipe.deferred == NULL) {
-            return NGX_ERROR;
-        }
-    }
-
-    kept = ngx_array_push(ngx_megapipe.deferred);
-    if (kept == NULL) {
-        return NGX_ERROR;
-    }
-
-    *kept = *ev;
-
-    return NGX_OK;
-}
-
-
-static void
-ngx_megapipe_complete_deferred(void)
-{
-    ngx_uint_t        i;
-    ngx_array_t      *deferred;
-    struct mp_event  *ev;
-
-    deferred = ngx_megapipe.deferred;
-
-    if (deferred == NULL) {
-        return;
-    }
-
-    /* handlers may defer again */
-    ngx_megapipe.deferred = NULL;
-
-    ev = deferred->elts;
-    for (i = 0; i < deferred->nelts; i++) {
-        ngx_megapipe_complete(&ev[i]);
-    }
 }
 
 

@@ -48,30 +48,30 @@ ngx_megapipe_result(int rc)
 int
 __wrap_accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags)
 {
-    ngx_megapipe_source_t  *l;
+    ngx_megapipe_listener_t  *l;
 
-    l = ngx_megapipe_find(fd, NGX_MEGAPIPE_LISTENER);
+    l = ngx_megapipe_asked(fd);
 
     if (l == NULL) {
         return __real_accept4(fd, addr, len, flags);
     }
 
-    return ngx_megapipe_accept((ngx_megapipe_listener_t *) l, addr, len);
+    return ngx_megapipe_accept(l, addr, len);
 }
 
 
 int
 __wrap_accept(int fd, struct sockaddr *addr, socklen_t *len)
 {
-    ngx_megapipe_source_t  *l;
+    ngx_megapipe_listener_t  *l;
 
-    l = ngx_megapipe_find(fd, NGX_MEGAPIPE_LISTENER);
+    l = ngx_megapipe_asked(fd);
 
     if (l == NULL) {
         return __real_accept(fd, addr, len);
     }
 
-    return ngx_megapipe_accept((ngx_megapipe_listener_t *) l, addr, len);
+    return ngx_megapipe_accept(l, addr, len);
 }
 
 
@@ -164,13 +164,22 @@ __wrap_shutdown(int fd, int how)
 int
 __wrap_close(int fd)
 {
-    ngx_megapipe_conn_t  *mc;
+    ngx_megapipe_conn_t      *mc;
+    ngx_megapipe_listener_t  *l;
 
     mc = ngx_megapipe_connection(fd);
 
     if (mc) {
         ngx_megapipe_close(mc);
         return 0;
+    }
+
+    /* of one that nginx has not told to stop before, or had to pause */
+
+    l = ngx_megapipe_listener(fd);
+
+    if (l) {
+        ngx_megapipe_close_listener(l, fd);
     }
 
     ngx_megapipe_close_file(fd);
