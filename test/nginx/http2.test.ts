@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { createReadStream, createWriteStream } from 'node:fs';
+import type { ServerResponse } from 'node:http';
 import {
   type ClientHttp2Session,
   type ClientHttp2Stream,
@@ -18,7 +19,9 @@ import { makeCertificate } from './certificate.js';
 import { connectChopped } from './chopped.js';
 import { ask, digest, longText } from './client.js';
 import { describeKinds, type Kind } from './kinds.js';
+import { isRunning } from './processes.js';
 import { type Nginx, type Options, start } from './server.js';
+import { httpUpstream } from './upstream.js';
 import { until } from './waiting.js';
 
 const mebibyte = 1 << 20;
@@ -164,6 +167,42 @@ describeKinds((kind) => {
       });
     });
   }
+
+  test('over a reload, sessions are told to go: active ones, and those that wait for an answer', async () => {
+    const waiting: ServerResponse[] = [];
+    const upstream = await httpUpstream((_request, response) => void waiting.push(response));
+    const server = `location /wait { proxy_pass http://127.0.0.1:${upstream.port}; }`;
+    const nginx = await startHttp2(kind, { tls: false, server: `keepalive_requests 1000000; ${server}` });
+    const [old] = nginx.workers() as [number];
+    const [active, waits] = [session(nginx, false), session(nginx, false)];
+    let told = 0;
+    for (const client of [active, waits]) client.on('goaway', () => (told += 1));
+    const answer = text(waits.request({ ':path': '/wait' }));
+    await until('the request is at the upstream', () => waiting.length === 1);
+    await text(active.request({ ':path': '/said' }));
+    nginx.signal('SIGHUP');
+    await until('both are told', async () => {
+      if (!active.closed) expect(await text(active.request({ ':path': '/said' }))).toBe('/said');
+      return told === 2;
+    });
+    waiting[0]?.end('at last');
+    expect(await answer).toBe('at last');
+    await until('the old worker is gone', () => !isRunning(old));
+  });
+
+  test('worker_shutdown_timeout ends a session that keeps a worker', async () => {
+    const upstream = await httpUpstream(() => {});
+    const server = `location /wait { proxy_pass http://127.0.0.1:${upstream.port}; }`;
+    const nginx = await startHttp2(kind, { tls: false, server, main: 'worker_shutdown_timeout 300ms;' });
+    const [old] = nginx.workers() as [number];
+    const client = session(nginx, false);
+    const answer = text(client.request({ ':path': '/wait' })).catch(String);
+    await until('the request is at the upstream', () => upstream.accepted === 1);
+    nginx.signal('SIGHUP');
+    await once(client, 'close');
+    await answer;
+    await until('the old worker is gone', () => !isRunning(old));
+  });
 
   test('curl speaks it', async () => {
     const nginx = await startHttp2(kind, { tls: true, lengths: { large: 20 * mebibyte } });

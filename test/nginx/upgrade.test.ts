@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
 import WebSocket, { WebSocketServer } from 'ws';
 import { describeKinds } from './kinds.js';
+import { isRunning, titleOf } from './processes.js';
 import { type Nginx, start } from './server.js';
 import { tcpUpstream, type Upstream } from './upstream.js';
 import { until } from './waiting.js';
@@ -118,6 +119,27 @@ describeKinds((kind) => {
       await peerEnds;
       peer.destroy();
     }
+  });
+
+  test('a WebSocket outlives a reload, unless worker_shutdown_timeout ends it', async () => {
+    const server = upgrade(await echoServer());
+    const nginx = await start(kind, { server });
+    const [old] = nginx.workers() as [number];
+    const socket = await webSocket(nginx);
+    await echo(socket, [randomBytes(10)]);
+    nginx.configure({ server, main: 'worker_shutdown_timeout 300ms;' });
+    nginx.signal('SIGHUP');
+    await until('a new worker alone accepts', () => titleOf(old).endsWith('shutting down'));
+    await echo(socket, [randomBytes(100_000)]);
+    const [next] = nginx.workers().filter((pid) => pid !== old) as [number];
+    const short = await webSocket(nginx);
+    const closed = new Promise((resolve) => short.once('close', resolve));
+    nginx.signal('SIGHUP');
+    await closed;
+    await until('its worker is gone', () => !isRunning(next));
+    await echo(socket, [randomBytes(10)]);
+    socket.close();
+    await until('the first worker is gone', () => !isRunning(old));
   });
 
   test('an idle upgraded connection ends by proxy_read_timeout', async () => {

@@ -18,6 +18,9 @@ static void ngx_megapipe_close_handle(ngx_megapipe_conn_t *mc, int64_t us);
 static void ngx_megapipe_log_given_up(void);
 static void ngx_megapipe_free(ngx_megapipe_conn_t *mc);
 static void ngx_megapipe_close_stalled(ngx_event_t *ev);
+#if (NGX_MEGAPIPE_IDLE_ONCE)
+static void ngx_megapipe_looked(ngx_event_t *ev);
+#endif
 static void ngx_megapipe_close_idle(ngx_event_t *ev);
 
 
@@ -413,6 +416,9 @@ ngx_megapipe_spare_idle(void)
     ngx_megapipe_conn_t  *mc;
 
     static ngx_event_t       timer;
+#if (NGX_MEGAPIPE_IDLE_ONCE)
+    static ngx_event_t       looked;
+#endif
     static ngx_connection_t  dumb;
 
     c = ngx_cycle->connections;
@@ -438,10 +444,30 @@ ngx_megapipe_spare_idle(void)
             timer.log = ngx_megapipe.log;
 
             ngx_add_timer(&timer, NGX_MEGAPIPE_SPARE);
+
+#if (NGX_MEGAPIPE_IDLE_ONCE)
+            looked.handler = ngx_megapipe_looked;
+            looked.log = ngx_megapipe.log;
+
+            ngx_post_event(&looked, &ngx_posted_events);
             ngx_megapipe.sparing = 1;
+#endif
         }
     }
 }
+
+
+#if (NGX_MEGAPIPE_IDLE_ONCE)
+
+/* before the handlers that newer releases call next, which keep account */
+
+static void
+ngx_megapipe_looked(ngx_event_t *ev)
+{
+    ngx_megapipe_spared();
+}
+
+#endif
 
 
 /*
@@ -476,9 +502,20 @@ ngx_megapipe_spared(void)
 }
 
 
+/*
+ * nginx's own way to tell them: who speaks HTTP/2 is to know even while it is
+ * active. Older releases keep no account, and what has received is active.
+ */
+
 static void
 ngx_megapipe_close_idle(ngx_event_t *ev)
 {
+#if (NGX_MEGAPIPE_IDLE_ONCE)
+
+    ngx_close_idle_connections((ngx_cycle_t *) ngx_cycle);
+
+#else
+
     ngx_uint_t            i;
     ngx_connection_t     *c;
     ngx_megapipe_conn_t  *mc;
@@ -489,13 +526,13 @@ ngx_megapipe_close_idle(ngx_event_t *ev)
 
         mc = ngx_megapipe_connection(c[i].fd);
 
-        if (mc && mc->connection == &c[i] && mc->spared
-            && (c[i].idle || !NGX_MEGAPIPE_IDLE_ONCE))
-        {
+        if (mc && mc->connection == &c[i] && mc->spared) {
             c[i].close = 1;
             c[i].read->handler(c[i].read);
         }
     }
+
+#endif
 }
 
 

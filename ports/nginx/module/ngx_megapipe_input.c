@@ -37,7 +37,9 @@ ngx_megapipe_received(ngx_megapipe_conn_t *mc, struct mp_event *ev)
     mc->receiving = 0;
 
     if (ev->result > 0) {
+#if !(NGX_MEGAPIPE_IDLE_ONCE)
         mc->spared = 0;
+#endif
         mc->input = *ev;
         mc->pos = ev->recv.data;
         mc->last = mc->pos + ev->result;
