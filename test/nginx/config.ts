@@ -15,6 +15,8 @@ export type Config = {
   workerConnections?: number;
   /** `master_process`. */
   master?: boolean;
+  /** Who workers are, where we are root; nobody unless said. */
+  user?: string;
   /** Leave the process that started it, as for a binary upgrade: a master ignores SIGUSR2 from its parent's place. */
   daemon?: boolean;
   /** Directives of the main context. */
@@ -66,10 +68,10 @@ function affinity({ version }: Kind, config: Config): string {
 }
 
 function mainDirectives(kind: Kind, config: Config): string {
-  const { partition = false, master = true, daemon = false } = config;
+  const { partition = false, master = true, daemon = false, user = 'nobody nogroup' } = config;
   const isRoot = process.getuid?.() === 0;
   return `daemon ${onOff(daemon)}; master_process ${onOff(master)};
-    ${isRoot ? 'user nobody nogroup;' : ''}
+    ${isRoot ? `user ${user};` : ''}
     pid nginx.pid; lock_file nginx.lock;
     error_log error.log ${process.env.NGINX_TEST_LOG_LEVEL ?? 'info'};
     env ASAN_OPTIONS; env UBSAN_OPTIONS;

@@ -1,11 +1,15 @@
+import { existsSync, readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
 import { execa } from 'execa';
 import { expect, test } from 'vitest';
 import { engines } from '../engines.js';
 import { testUnless } from '../skip.js';
 import { ask } from './client.js';
+import type { Config } from './config.js';
 import { describeEngines, type Kind, stock, unused } from './kinds.js';
 import { checkConfig, start } from './server.js';
+import { until } from './waiting.js';
 
 const server = 'location / { add_header X-Pid $pid; return 200 hello; }';
 
@@ -62,6 +66,53 @@ for (const { engine, missing } of engines) {
   });
 }
 
+/** Who holds no other channels: the kernel counts what is locked by user. */
+const daemons: Config = { user: 'daemon daemon', workers: 4, server };
+
+const whyNoUring =
+  process.getuid?.() === 0
+    ? engines.find(({ engine }) => engine === 'uring')?.missing
+    : 'only root can give workers a user of their own';
+
+testUnless(whyNoUring)('the master decides what its workers have room for', async () => {
+  const uring = { ...daemons, events: 'use megapipe; megapipe_engine uring;' };
+  const none = await checkConfig(unused, uring, 16);
+  expect(none.exitCode).toBe(1);
+  expect(none.all).toMatch(/\[emerg\] .*"uring" does not work for 4 processes: RLIMIT_MEMLOCK is 16 KiB/);
+  const once = await checkConfig(unused, uring, 64);
+  expect(once.exitCode).toBe(0);
+  expect(once.all).toMatch(/\[warn\] .*at a reload there is no room .* RLIMIT_MEMLOCK is 64 KiB/);
+  const auto = await checkConfig(unused, { ...daemons, events: 'use megapipe;' }, 16);
+  expect(auto.exitCode).toBe(0);
+  expect(auto.all).toMatch(/\[warn\] .*megapipe_engine is "epoll": RLIMIT_MEMLOCK is 16 KiB/);
+  const enough = await checkConfig(unused, uring, 1024);
+  expect(enough).toMatchObject({ exitCode: 0, all: expect.not.stringContaining('[warn]') });
+});
+
+testUnless(whyNoUring)('a reload that has no room is refused, and the old workers serve on', async () => {
+  const config: Config = { ...daemons, events: 'use megapipe; megapipe_engine uring;' };
+  const nginx = await start(unused, { ...config, memlock: 64, expected: [/does not work for 4 processes/] });
+  const workers = nginx.workers();
+  nginx.signal('SIGHUP');
+  await until('it is refused', () => /\[emerg\] .*does not work for 4 processes/.test(nginx.errorLog()));
+  expect(nginx.workers()).toEqual(workers);
+  expect(await ask(nginx.url)).toMatchObject({ text: 'hello' });
+});
+
+testUnless(whyNoUring)('workers of a reload fit in beside the old ones, if smaller', async () => {
+  const config: Config = { ...daemons, events: 'use megapipe; megapipe_engine uring;' };
+  const nginx = await start(unused, { ...config, memlock: 128 });
+  const told = () => nginx.errorLog().match(/megapipe: engine uring, .* completions/g) ?? [];
+  const before = nginx.workers();
+  nginx.signal('SIGHUP');
+  await until('new workers alone serve', () => {
+    const now = nginx.workers();
+    return now.length === 4 && !now.some((pid) => before.includes(pid));
+  });
+  expect(told()).toHaveLength(2);
+  expect(await ask(nginx.url)).toMatchObject({ text: 'hello' });
+});
+
 test.each([stock, unused])('$name: without `use` it is stock nginx, over epoll', async (kind: Kind) => {
   const nginx = await start(kind, { server });
   expect(nginx.errorLog()).toMatch(/using the "epoll" event method/);
@@ -76,6 +127,28 @@ describeEngines((kind) => {
     expect(nginx.errorLog()).toMatch(/using the "megapipe" event method/);
     expect(nginx.errorLog()).toMatch(new RegExp(`megapipe: engine ${kind.engine},`));
     expect(await ask(nginx.url)).toMatchObject({ text: 'hello' });
+  });
+
+  test('… for as long as it lives: over reloads, and for a new binary', async () => {
+    const env = { NGX_MEGAPIPE_DEFAULT: '1', NGX_MEGAPIPE_ENGINE: String(kind.engine) };
+    const nginx = await start({ ...kind, engine: undefined }, { server, env, daemon: true });
+    const told = () => nginx.errorLog().match(/using the "\w+" event method/g);
+    nginx.signal('SIGHUP');
+    await until('it is told again', () => told()?.length === 2);
+    nginx.signal('SIGUSR2');
+    await until('the new binary tells, too', () => told()?.length === 3);
+    expect(new Set(told())).toEqual(new Set(['using the "megapipe" event method']));
+    await until('it serves', () => existsSync(join(nginx.directory, 'nginx.pid.oldbin')));
+    process.kill(Number(readFileSync(join(nginx.directory, 'nginx.pid.oldbin'), 'latin1')), 'SIGQUIT');
+  });
+
+  test('… but not against the configuration, which is warned of', async () => {
+    const nginx = await start(
+      { ...kind, engine: undefined },
+      { server, env: { NGX_MEGAPIPE_DEFAULT: '1' }, events: 'use epoll;' },
+    );
+    expect(nginx.errorLog()).toMatch(/\[warn\].*NGX_MEGAPIPE_DEFAULT has no effect.*"use epoll"/);
+    expect(nginx.errorLog()).toMatch(/using the "epoll" event method/);
   });
 
   test('with a partition each worker serves what its own CPU receives', async () => {

@@ -32,6 +32,8 @@ export type Options = Config & {
   /** Lines of the error log of [alert], [emerg] or [crit] that don't fail the test. */
   expected?: RegExp[];
   env?: Record<string, string>;
+  /** RLIMIT_MEMLOCK, in KiB. */
+  memlock?: number | undefined;
 };
 
 export type Nginx = Place & {
@@ -81,10 +83,17 @@ export function binaryOf(kind: Kind): string {
   return serverBinary(port, kind.variant, kind.sanitize);
 }
 
-function spawnServer(kind: Kind, directory: string, env: Record<string, string>) {
+/** The command of a program that may lock so much memory. */
+const limited = (command: string[], memlock: number | undefined): [string, string[]] => {
+  const [file, ...args] =
+    memlock === undefined ? command : ['prlimit', `--memlock=${memlock * 1024}`, ...command];
+  return [file as string, args];
+};
+
+function spawnServer(kind: Kind, directory: string, { env = {}, memlock }: Options) {
   const early = kind.version === undefined ? ['-e', join(directory, 'error.log')] : [];
   const args = ['-p', `${directory}/`, '-c', join(directory, 'nginx.conf'), ...early];
-  return execa(binaryOf(kind), args, {
+  return execa(...limited([binaryOf(kind), ...args], memlock), {
     env: { ASAN_OPTIONS: 'detect_leaks=0', UBSAN_OPTIONS: 'print_stacktrace=1', ...env },
     reject: false,
     all: true,
@@ -95,7 +104,7 @@ function spawnServer(kind: Kind, directory: string, env: Record<string, string>)
 type ServerProcess = ReturnType<typeof spawnServer>;
 
 /** Check a configuration as `nginx -t` does. */
-export async function checkConfig(kind: Kind, config: Config) {
+export async function checkConfig(kind: Kind, config: Config, memlock?: number) {
   const directory = makeFolder({});
   try {
     const ports = await freePorts(1);
@@ -103,7 +112,11 @@ export async function checkConfig(kind: Kind, config: Config) {
     writeFileSync(file, nginxConfig(kind, config, { port: ports[0] as number, ports, directory }));
     const early = kind.version === undefined ? ['-e', 'stderr'] : [];
     const args = ['-t', '-p', `${directory}/`, '-c', file, ...early];
-    return await execa(binaryOf(kind), args, { reject: false, all: true, timeout: 60_000 });
+    return await execa(...limited([binaryOf(kind), ...args], memlock), {
+      reject: false,
+      all: true,
+      timeout: 60_000,
+    });
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
@@ -220,7 +233,7 @@ function makeNginx(kind: Kind, place: Place, process: ServerProcess, expected: R
  * @example const nginx = await start(kind, { server: 'location / { return 200 hello; }' });
  */
 export async function start(kind: Kind, options: Options = {}): Promise<Nginx> {
-  const { portCount = 1, files = {}, expected = [], env = {} } = options;
+  const { portCount = 1, files = {}, expected = [] } = options;
   const directory = makeFolder(files);
   onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
   await options.prepare?.(directory);
@@ -228,7 +241,7 @@ export async function start(kind: Kind, options: Options = {}): Promise<Nginx> {
     const ports = await freePorts(portCount);
     const place = { port: ports[0] as number, ports, directory };
     writeFileSync(join(directory, 'nginx.conf'), nginxConfig(kind, options, place));
-    const process = spawnServer(kind, directory, env);
+    const process = spawnServer(kind, directory, options);
     if (process.pid === undefined) throw new Error((await process).shortMessage);
     const nginx = makeNginx(kind, place, process, expected);
     try {

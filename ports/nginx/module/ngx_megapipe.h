@@ -55,6 +55,20 @@
 #define NGX_MEGAPIPE_SEGMENT_MAX   (128 * 1024 - 64)
 
 
+/* what the master has decided for all workers */
+
+typedef struct {
+    ngx_err_t                 error;
+    ngx_err_t                 again_error; /* for twice as many */
+    char                      engine[16];  /* "": not decided */
+    uint32_t                  buffers;
+    uint32_t                  completions;
+    struct mp_engine_info     info;
+    char                      why[384];
+    char                      again_why[384];
+} ngx_megapipe_choice_t;
+
+
 typedef struct {
     ngx_uint_t                engine;
     ngx_int_t                 batch;
@@ -62,6 +76,7 @@ typedef struct {
     ngx_flag_t                lwsocket;
     ngx_flag_t                partition;
     ngx_bufs_t                buffers;
+    ngx_megapipe_choice_t     choice;
 } ngx_megapipe_conf_t;
 
 
@@ -207,6 +222,13 @@ extern ngx_module_t     ngx_megapipe_module;
 extern __thread ngx_uint_t  ngx_megapipe_is_here;
 
 ngx_megapipe_conf_t *ngx_megapipe_used(ngx_cycle_t *cycle);
+void ngx_megapipe_options(ngx_cycle_t *cycle, ngx_megapipe_conf_t *mcf,
+    struct mp_options *options);
+
+/* ngx_megapipe_choice.c */
+
+char *ngx_megapipe_choose(ngx_cycle_t *cycle, ngx_megapipe_conf_t *mcf);
+void ngx_megapipe_tell_choice(ngx_cycle_t *cycle, ngx_megapipe_conf_t *mcf);
 
 /* ngx_megapipe_partition.c */
 

@@ -62,6 +62,15 @@
 #endif
 
 
+/* folders, with the processes that care for them */
+
+#if (nginx_version < 1001000)
+#define ngx_megapipe_paths(cycle)    (&(cycle)->pathes)
+#else
+#define ngx_megapipe_paths(cycle)    (&(cycle)->paths)
+#endif
+
+
 /* only sockets of TCP and UNIX could listen */
 
 #if (nginx_version >= 1009013)

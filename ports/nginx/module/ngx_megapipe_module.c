@@ -20,6 +20,7 @@ static ngx_int_t ngx_megapipe_init(ngx_cycle_t *cycle, ngx_msec_t timer);
 static void ngx_megapipe_done(ngx_cycle_t *cycle);
 static ngx_int_t ngx_megapipe_init_module(ngx_cycle_t *cycle);
 static void *ngx_megapipe_create_conf(ngx_cycle_t *cycle);
+static ngx_int_t ngx_megapipe_read_environment(ngx_cycle_t *cycle);
 static char *ngx_megapipe_init_conf(ngx_cycle_t *cycle, void *conf);
 static char *ngx_megapipe_check_range(ngx_conf_t *cf, void *post, void *data);
 static char *ngx_megapipe_check_buffers(ngx_conf_t *cf, void *post,
@@ -31,6 +32,10 @@ static char *ngx_megapipe_set_buffers(ngx_conf_t *cf, ngx_command_t *cmd,
 static ngx_str_t  megapipe_name = ngx_string("megapipe");
 
 static char  ngx_megapipe_unnamed[] = "megapipe";
+
+/* NGX_MEGAPIPE_DEFAULT and NGX_MEGAPIPE_ENGINE in the environment */
+static ngx_uint_t  ngx_megapipe_by_default;
+static char       *ngx_megapipe_default_engine;
 
 ngx_megapipe_t  ngx_megapipe;
 
@@ -135,27 +140,57 @@ ngx_module_t  ngx_megapipe_module = {
 };
 
 
+/* of each worker's channel, as far as the configuration says */
+
+void
+ngx_megapipe_options(ngx_cycle_t *cycle, ngx_megapipe_conf_t *mcf,
+    struct mp_options *options)
+{
+    ngx_event_conf_t  *ecf;
+
+    ecf = ngx_event_get_conf(cycle->conf_ctx, ngx_event_core_module);
+
+    ngx_memzero(options, sizeof(struct mp_options));
+
+    options->size = sizeof(struct mp_options);
+    options->engine = (char *) ngx_megapipe_engines[mcf->engine].name.data;
+    options->batch = mcf->batch;
+    options->moderation_us = mcf->moderation_us;
+    options->accept_peer = 1;
+    options->buffers = mcf->buffers.num;
+    options->buffer_size = mcf->buffers.size;
+
+    /* some are accepted before nginx takes them, some are still closing */
+    options->max_lwsockets = ngx_min(2 * ecf->connections + 1024,
+                                     MP_LWSOCKETS_MAX);
+}
+
+
 static ngx_int_t
 ngx_megapipe_create_channel(ngx_cycle_t *cycle, ngx_megapipe_conf_t *mcf)
 {
     int                err;
     struct mp_options  options;
 
-    ngx_memzero(&options, sizeof(struct mp_options));
+    ngx_megapipe_options(cycle, mcf, &options);
 
-    options.size = sizeof(struct mp_options);
-    options.engine = (char *) ngx_megapipe_engines[mcf->engine].name.data;
-    options.batch = mcf->batch;
-    options.moderation_us = mcf->moderation_us;
-    options.accept_peer = 1;
-    options.buffers = mcf->buffers.num;
-    options.buffer_size = mcf->buffers.size;
-
-    /* some are accepted before nginx takes them, some are still closing */
-    options.max_lwsockets = ngx_min(2 * cycle->connection_n + 1024,
-                                    MP_LWSOCKETS_MAX);
+    options.engine = mcf->choice.engine;
+    options.buffers = mcf->choice.buffers;
+    options.completions = mcf->choice.completions;
 
     err = mp_create(&options, &ngx_megapipe.channel);
+
+    if (err < 0 && mcf->engine == 0) {
+
+        /* others have taken the room meanwhile: "auto" allows for it */
+
+        ngx_log_error(NGX_LOG_WARN, cycle->log, -err,
+                      "megapipe_engine of this worker is \"epoll\", not "
+                      "\"%s\": %s", options.engine, mp_why());
+
+        options.engine = "epoll";
+        err = mp_create(&options, &ngx_megapipe.channel);
+    }
 
     if (err < 0) {
         ngx_log_error(NGX_LOG_EMERG, cycle->log, -err,
@@ -163,13 +198,6 @@ ngx_megapipe_create_channel(ngx_cycle_t *cycle, ngx_megapipe_conf_t *mcf)
                       options.engine, mp_why());
         return NGX_ERROR;
     }
-
-    ngx_log_error(NGX_LOG_NOTICE, cycle->log, 0,
-                  "megapipe: engine %s, batch %i, lwsocket %s, partition %s, "
-                  "moderation %i us",
-                  mp_engine_name(ngx_megapipe.channel), mcf->batch,
-                  mcf->lwsocket ? "on" : "off", mcf->partition ? "on" : "off",
-                  mcf->moderation_us);
 
     return NGX_OK;
 }
@@ -277,6 +305,14 @@ ngx_megapipe_used(ngx_cycle_t *cycle)
 static ngx_int_t
 ngx_megapipe_init_module(ngx_cycle_t *cycle)
 {
+    ngx_megapipe_conf_t  *mcf;
+
+    mcf = ngx_megapipe_used(cycle);
+
+    if (mcf) {
+        ngx_megapipe_tell_choice(cycle, mcf);
+    }
+
     return ngx_megapipe_steer(cycle);
 }
 
@@ -302,11 +338,58 @@ ngx_megapipe_create_conf(ngx_cycle_t *cycle)
 
     ecf = ngx_event_get_conf(cycle->conf_ctx, ngx_event_core_module);
 
-    if (getenv("NGX_MEGAPIPE_DEFAULT")) {
+    if (ngx_megapipe_read_environment(cycle) != NGX_OK) {
+        return NULL;
+    }
+
+    if (ngx_megapipe_by_default) {
         ecf->name = (u_char *) ngx_megapipe_unnamed;
     }
 
     return mcf;
+}
+
+
+/*
+ * Once: nginx may replace its environment when it reads a configuration, with
+ * http_perl_module for one. A new binary gets them as by the directive "env".
+ */
+
+static ngx_int_t
+ngx_megapipe_read_environment(ngx_cycle_t *cycle)
+{
+    ngx_str_t        *var;
+    ngx_uint_t        i;
+    ngx_core_conf_t  *ccf;
+
+    static ngx_uint_t  read;
+    static ngx_str_t   names[] = {
+        ngx_string("NGX_MEGAPIPE_DEFAULT"),
+        ngx_string("NGX_MEGAPIPE_ENGINE")
+    };
+
+    if (!read) {
+        read = 1;
+        ngx_megapipe_by_default = getenv((char *) names[0].data) != NULL;
+        ngx_megapipe_default_engine = getenv((char *) names[1].data);
+    }
+
+    if (!ngx_megapipe_by_default) {
+        return NGX_OK;
+    }
+
+    ccf = (ngx_core_conf_t *) ngx_get_conf(cycle->conf_ctx, ngx_core_module);
+
+    for (i = 0; i < 2; i++) {
+        var = ngx_array_push(&ccf->env);
+        if (var == NULL) {
+            return NGX_ERROR;
+        }
+
+        *var = names[i];
+    }
+
+    return NGX_OK;
 }
 
 
@@ -319,64 +402,46 @@ ngx_megapipe_create_conf(ngx_cycle_t *cycle)
 static char *
 ngx_megapipe_default(ngx_cycle_t *cycle, ngx_megapipe_conf_t *mcf)
 {
-    char              *engine;
     ngx_uint_t         i;
     ngx_event_conf_t  *ecf;
 
     ecf = ngx_event_get_conf(cycle->conf_ctx, ngx_event_core_module);
 
     if (ecf->name != (u_char *) ngx_megapipe_unnamed) {
+
+        if (ngx_megapipe_by_default
+            && ecf->use != ngx_megapipe_module.ctx_index)
+        {
+            ngx_log_error(NGX_LOG_WARN, cycle->log, 0,
+                          "NGX_MEGAPIPE_DEFAULT has no effect: the "
+                          "configuration has \"use %s\"", ecf->name);
+        }
+
         return NGX_CONF_OK;
     }
 
     ecf->use = ngx_megapipe_module.ctx_index;
     ecf->name = megapipe_name.data;
 
-    engine = getenv("NGX_MEGAPIPE_ENGINE");
-
-    if (engine == NULL || mcf->engine != NGX_CONF_UNSET_UINT) {
+    if (ngx_megapipe_default_engine == NULL
+        || mcf->engine != NGX_CONF_UNSET_UINT)
+    {
         return NGX_CONF_OK;
     }
 
     for (i = 0; ngx_megapipe_engines[i].name.len; i++) {
-        if (ngx_strcmp(engine, ngx_megapipe_engines[i].name.data) == 0) {
+        if (ngx_strcmp(ngx_megapipe_default_engine,
+                       ngx_megapipe_engines[i].name.data)
+            == 0)
+        {
             mcf->engine = i;
             return NGX_CONF_OK;
         }
     }
 
     ngx_log_error(NGX_LOG_EMERG, cycle->log, 0,
-                  "NGX_MEGAPIPE_ENGINE names no engine: \"%s\"", engine);
-    return NGX_CONF_ERROR;
-}
-
-
-static char *
-ngx_megapipe_probe(ngx_cycle_t *cycle, ngx_megapipe_conf_t *mcf)
-{
-    int                     err;
-    char                   *engine;
-    struct mp_engine_info   info;
-
-    engine = (char *) ngx_megapipe_engines[mcf->engine].name.data;
-
-    if (mcf->engine == 0) {
-        return NGX_CONF_OK;
-    }
-
-    err = mp_engine_probe(engine, &info);
-    if (err == 0) {
-        err = info.error;
-    }
-
-    if (err == 0) {
-        return NGX_CONF_OK;
-    }
-
-    ngx_log_error(NGX_LOG_EMERG, cycle->log, -err,
-                  "megapipe_engine \"%s\" does not work: %s", engine,
-                  mp_why());
-
+                  "NGX_MEGAPIPE_ENGINE names no engine: \"%s\"",
+                  ngx_megapipe_default_engine);
     return NGX_CONF_ERROR;
 }
 
@@ -424,7 +489,7 @@ ngx_megapipe_init_conf(ngx_cycle_t *cycle, void *conf)
         return NGX_CONF_ERROR;
     }
 
-    return ngx_megapipe_probe(cycle, mcf);
+    return NGX_CONF_OK;
 }
 
 

@@ -12,13 +12,15 @@
 #include <ngx_megapipe.h>
 
 
-static char *ngx_megapipe_partition_init_conf(ngx_cycle_t *cycle, void *conf);
+static char *ngx_megapipe_core_init_conf(ngx_cycle_t *cycle, void *conf);
+static char *ngx_megapipe_partition_init_conf(ngx_cycle_t *cycle,
+    ngx_megapipe_conf_t *mcf);
 
 
 static ngx_core_module_t  ngx_megapipe_partition_module_ctx = {
     ngx_string("megapipe_partition"),
     NULL,
-    ngx_megapipe_partition_init_conf
+    ngx_megapipe_core_init_conf
 };
 
 ngx_module_t  ngx_megapipe_partition_module = {
@@ -126,8 +128,29 @@ ngx_megapipe_is_tcp(ngx_listening_t *ls)
 #endif
 
 
+/* when all is read, and nothing opened or closed for it yet */
+
 static char *
-ngx_megapipe_partition_init_conf(ngx_cycle_t *cycle, void *conf)
+ngx_megapipe_core_init_conf(ngx_cycle_t *cycle, void *conf)
+{
+    ngx_megapipe_conf_t  *mcf;
+
+    mcf = ngx_megapipe_used(cycle);
+
+    if (mcf == NULL) {
+        return NGX_CONF_OK;
+    }
+
+    if (ngx_megapipe_partition_init_conf(cycle, mcf) != NGX_CONF_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    return ngx_megapipe_choose(cycle, mcf);
+}
+
+
+static char *
+ngx_megapipe_partition_init_conf(ngx_cycle_t *cycle, ngx_megapipe_conf_t *mcf)
 {
 #if (NGX_MEGAPIPE_HAVE_PARTITION)
     ngx_core_conf_t      *ccf;
@@ -136,11 +159,8 @@ ngx_megapipe_partition_init_conf(ngx_cycle_t *cycle, void *conf)
     ngx_listening_t      *ls;
 #endif
 #endif
-    ngx_megapipe_conf_t  *mcf;
 
-    mcf = ngx_megapipe_used(cycle);
-
-    if (mcf == NULL || mcf->partition == 0) {
+    if (mcf->partition == 0) {
         return NGX_CONF_OK;
     }
 
