@@ -351,6 +351,7 @@ void ngx_megapipe_aio_done(void);
 
 int __wrap_accept(int fd, struct sockaddr *addr, socklen_t *len);
 int __wrap_accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags);
+int __real_connect(int fd, const struct sockaddr *addr, socklen_t len);
 int __wrap_connect(int fd, const struct sockaddr *addr, socklen_t len);
 ssize_t __wrap_recv(int fd, void *buf, size_t size, int flags);
 ssize_t __wrap___recv_chk(int fd, void *buf, size_t size, size_t room,

@@ -8,6 +8,7 @@
  */
 
 #include <ngx_megapipe.h>
+#include <poll.h>
 
 
 static void ngx_megapipe_connection_complete(ngx_megapipe_source_t *source,
@@ -218,7 +219,10 @@ ngx_megapipe_open(ngx_socket_t fd)
 }
 
 
-/* connect() of nginx: its result comes as an event */
+/*
+ * connect() of nginx. Called at once, it tells errors that are known at once,
+ * which nginx logs otherwise than those that come as an event.
+ */
 
 int
 ngx_megapipe_connect(ngx_megapipe_conn_t *mc, const struct sockaddr *addr,
@@ -226,7 +230,16 @@ ngx_megapipe_connect(ngx_megapipe_conn_t *mc, const struct sockaddr *addr,
 {
     int  rc;
 
-    rc = mp_connect(mc->source.handle, addr, len);
+    if (__real_connect(mc->source.fd, addr, len) == 0) {
+        ngx_megapipe_receive(mc);
+        return 0;
+    }
+
+    if (ngx_socket_errno != NGX_EINPROGRESS) {
+        return -1;
+    }
+
+    rc = mp_poll(mc->source.handle, POLLOUT);
 
     if (rc < 0) {
         ngx_set_errno(-rc);
@@ -237,6 +250,29 @@ ngx_megapipe_connect(ngx_megapipe_conn_t *mc, const struct sockaddr *addr,
 
     ngx_set_errno(NGX_EINPROGRESS);
     return -1;
+}
+
+
+static ngx_err_t
+ngx_megapipe_connect_error(ngx_megapipe_conn_t *mc, struct mp_event *ev)
+{
+    int        rc, err;
+    socklen_t  len;
+
+    if (ev->result < 0) {
+        return -ev->result;
+    }
+
+    if (!(ev->result & (POLLERR|POLLHUP))) {
+        return 0;
+    }
+
+    err = 0;
+    len = sizeof(int);
+
+    rc = mp_getsockopt(mc->source.handle, SOL_SOCKET, SO_ERROR, &err, &len);
+
+    return rc < 0 ? -rc : err;
 }
 
 
@@ -291,11 +327,12 @@ ngx_megapipe_connection_complete(ngx_megapipe_source_t *source,
 
         return;
 
-    case MP_CONNECT:
-        ngx_megapipe_connected(mc, ev->result < 0 ? -ev->result : 0);
-        return;
-
     case MP_POLL:
+        if (mc->connecting) {
+            ngx_megapipe_connected(mc, ngx_megapipe_connect_error(mc, ev));
+            return;
+        }
+
         ngx_megapipe_left(mc, ev);
         return;
 

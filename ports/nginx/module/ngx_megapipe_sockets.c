@@ -17,7 +17,6 @@
 
 int __real_accept(int fd, struct sockaddr *addr, socklen_t *len);
 int __real_accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags);
-int __real_connect(int fd, const struct sockaddr *addr, socklen_t len);
 ssize_t __real_recv(int fd, void *buf, size_t size, int flags);
 ssize_t __real_send(int fd, const void *buf, size_t size, int flags);
 int __real_shutdown(int fd, int how);
