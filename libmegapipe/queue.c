@@ -267,8 +267,8 @@ static void take(struct mp__queue *q)
 /* May a foreign one, out of turn? */
 bool mp__queue_can_take(const struct mp__queue *q)
 {
-	return q->handle->state == MP__OPEN && !is_enough(listener_of(q)) &&
-	       can_reserve(q, false);
+	return q->state == MP__QUEUE_IDLE && q->handle->state == MP__OPEN &&
+	       !is_enough(listener_of(q)) && can_reserve(q, false);
 }
 
 void mp__queue_take(struct mp__queue *q)
