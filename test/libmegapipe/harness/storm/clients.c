@@ -25,6 +25,8 @@ struct session {
 	uint32_t serial;
 	uint64_t sent, received, asked;
 	bool is_over; /* the server has ended it, for a reason */
+	int flags;    /* of send() */
+	bool is_full; /* with MSG_DONTWAIT: no more can be sent */
 };
 
 #define FAIL(s, ...) session_failed(s, __LINE__, __VA_ARGS__)
@@ -256,8 +258,12 @@ static void say(struct session *s, const char *bytes, size_t size)
 	while (size && !s->is_over) {
 		size_t part = one_in(s->dice, 4) ? 1 + roll(s->dice, size) :
 						   size;
-		ssize_t n = send(s->fd, bytes, part, MSG_NOSIGNAL);
+		ssize_t n = send(s->fd, bytes, part, MSG_NOSIGNAL | s->flags);
 
+		if (n < 0 && errno == EAGAIN && s->flags) {
+			s->is_full = true;
+			return;
+		}
 		if (n < 0) {
 			cannot_say(s, errno);
 			return;
@@ -376,9 +382,15 @@ static void cut_short(struct session *s)
 		rest(roll(s->dice, 2000));
 }
 
+/*
+ * Nor waiting for room: a server that closes waits for us to read, and would
+ * take no more.
+ */
 static void not_reading(struct session *s)
 {
-	for (int n = 1 + roll(s->dice, 100); n && !s->is_over; n--)
+	s->flags = MSG_DONTWAIT;
+	for (int n = 1 + roll(s->dice, 100); n && !s->is_over && !s->is_full;
+	     n--)
 		ask_for(s, any_size(s->dice, REPLY_MAX));
 	if (one_in(s->dice, 2))
 		rest(roll(s->dice, 5000));
