@@ -10,6 +10,7 @@ import { describeKinds } from './kinds.js';
 import { openFiles } from './processes.js';
 import { get, readAnswer } from './raw-answers.js';
 import { type Nginx, type Options, start } from './server.js';
+import { httpUpstream } from './upstream.js';
 import { until } from './waiting.js';
 
 const mebibyte = 1 << 20;
@@ -178,5 +179,20 @@ describeKinds((kind) => {
     for (const connection of connections)
       expect((await connection.rest().catch(() => '')).length).toBeLessThan(40 * mebibyte);
     await nginx.end();
+  });
+
+  test('clients whose next requests have to wait hold no buffers that others need', async () => {
+    const upstream = await httpUpstream(() => {});
+    const nginx = await start(kind, {
+      ...options(`location /wait { proxy_pass http://127.0.0.1:${upstream.port}; }`),
+      events: kind.engine ? 'megapipe_buffers 16 4k;' : '',
+    });
+    const clients = await Promise.all(Array.from({ length: 40 }, () => nginx.connect()));
+    for (const client of clients) client.write(get('/wait'));
+    await until('all are at the upstream', () => upstream.accepted === clients.length);
+    for (const client of clients) client.write(get('/small').repeat(1000));
+    for (let i = 0; i < 20; i += 1) expect(await ask(`${nginx.url}/small`)).toMatchObject({ text: 'small' });
+    for (const client of clients) client.destroy();
+    await untilOneIsLeft(nginx);
   });
 });

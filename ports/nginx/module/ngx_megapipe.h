@@ -150,6 +150,8 @@ struct ngx_megapipe_conn_s {
     ngx_connection_t         *connection;  /* NULL when nginx has closed it */
 
     struct mp_event           input;       /* the buffer that is held */
+    u_char                   *copy;        /* ... or what was left in it */
+    ngx_queue_t               holding;
     u_char                   *pos;
     u_char                   *last;
     ngx_err_t                 input_error;
@@ -197,6 +199,7 @@ typedef struct {
     ngx_log_t                *log;
     ngx_uint_t                flags;       /* of ngx_process_events() */
     ngx_queue_t               unflushed;   /* connections with new output */
+    ngx_queue_t               holding;     /* ... that hold a buffer */
     ngx_uint_t                nwriting;
     size_t                    produced;    /* of output, in this round */
     ngx_uint_t                producers;   /* ... by so many connections */
@@ -290,6 +293,7 @@ void ngx_megapipe_forget_all(void);
 void ngx_megapipe_receive(ngx_megapipe_conn_t *mc);
 void ngx_megapipe_received(ngx_megapipe_conn_t *mc, struct mp_event *ev);
 void ngx_megapipe_release(ngx_megapipe_conn_t *mc);
+void ngx_megapipe_keep_input(void);
 void ngx_megapipe_left(ngx_megapipe_conn_t *mc, struct mp_event *ev);
 ssize_t ngx_megapipe_read(ngx_megapipe_conn_t *mc, u_char *buf, size_t size,
     ngx_uint_t peek);

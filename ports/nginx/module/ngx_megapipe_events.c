@@ -144,6 +144,7 @@ ngx_megapipe_process_events(ngx_cycle_t *cycle, ngx_msec_t timer,
 
     timer = ngx_megapipe_tidy(timer);
 
+    ngx_megapipe_keep_input();
     ngx_megapipe_flush_all();
 
     rc = ngx_megapipe_wait(timer, flags);

@@ -45,6 +45,8 @@ ngx_megapipe_received(ngx_megapipe_conn_t *mc, struct mp_event *ev)
         mc->last = mc->pos + ev->result;
         mc->held = 1;
 
+        ngx_queue_insert_tail(&ngx_megapipe.holding, &mc->holding);
+
         if (mc->closing) {
             ngx_megapipe_release(mc);
         }
@@ -65,8 +67,52 @@ ngx_megapipe_received(ngx_megapipe_conn_t *mc, struct mp_event *ev)
 void
 ngx_megapipe_release(ngx_megapipe_conn_t *mc)
 {
-    if (mc->held) {
-        mc->held = 0;
+    if (!mc->held) {
+        return;
+    }
+
+    mc->held = 0;
+
+    if (mc->copy) {
+        ngx_free(mc->copy);
+        mc->copy = NULL;
+        return;
+    }
+
+    ngx_queue_remove(&mc->holding);
+    (void) mp_release(ngx_megapipe.channel, &mc->input);
+}
+
+
+/*
+ * What nginx has not read by the end of a round it may not want for long, such
+ * as requests behind one that waits for its upstream. It leaves the channel's
+ * buffers, without which nobody else could be received from.
+ */
+
+void
+ngx_megapipe_keep_input(void)
+{
+    size_t                size;
+    ngx_queue_t          *q;
+    ngx_megapipe_conn_t  *mc;
+
+    while (!ngx_queue_empty(&ngx_megapipe.holding)) {
+
+        q = ngx_queue_head(&ngx_megapipe.holding);
+        mc = ngx_queue_data(q, ngx_megapipe_conn_t, holding);
+        size = mc->last - mc->pos;
+
+        mc->copy = ngx_alloc(size, ngx_megapipe.log);
+        if (mc->copy == NULL) {
+            return;
+        }
+
+        ngx_memcpy(mc->copy, mc->pos, size);
+        mc->pos = mc->copy;
+        mc->last = mc->copy + size;
+
+        ngx_queue_remove(q);
         (void) mp_release(ngx_megapipe.channel, &mc->input);
     }
 }

@@ -217,6 +217,7 @@ ngx_megapipe_init(ngx_cycle_t *cycle, ngx_msec_t timer)
 
     if (ngx_megapipe.channel == NULL) {
         ngx_queue_init(&ngx_megapipe.unflushed);
+        ngx_queue_init(&ngx_megapipe.holding);
 
         if (mcf->partition) {
             ngx_megapipe_claim_queues(cycle);
