@@ -34,6 +34,7 @@ export const debianPackages: readonly DebianPackage[] = [
     why: 'memccapable and memcaslap, clients nobody here wrote',
   },
   { name: 'perl', purpose: 'test', why: 'memcached’s own test suite' },
+  { name: 'libio-socket-ssl-perl', purpose: 'test', why: 'memcached’s own tests of TLS' },
   { name: 'libsasl2-modules', purpose: 'test', why: 'memcached’s own test of SASL' },
   { name: 'g++', purpose: 'test', why: 'that the header is C++ too' },
   { name: 'wrk', purpose: 'test', why: 'an HTTP load generator that nobody here wrote' },

@@ -52,8 +52,8 @@ static bool accepting = true; /* atomic */
 const char *megapipe_conflict(void) {
     const char *conflict = NULL;
 #ifdef TLS
-    if (settings.ssl_enabled)
-        conflict = "TLS (-Z)";
+    if (settings.ssl_kernel_tls)
+        conflict = "-o ssl_kernel_tls: the channel sends, so OpenSSL has no socket to give to the kernel's TLS";
 #endif
 #ifdef PROXY
     if (settings.proxy_enabled)
@@ -230,8 +230,14 @@ static bool megapipe_attach(conn *c, int id) {
         m->handle = NULL;
         return false;
     }
-    c->read = megapipe_read;
+    if (!megapipe_is_tls(c))
+        c->read = megapipe_read;
     return true;
+}
+
+/* In the channel, or back in it. */
+bool megapipe_attached(conn *c) {
+    return c->megapipe.handle != NULL || megapipe_attach(c, c->megapipe.fd);
 }
 
 /*
@@ -246,8 +252,11 @@ bool megapipe_detach(conn *c) {
         return true;
 
     int fd = mp_lwsocket_to_fd(m->handle);
-    if (fd == -EBUSY)
+    if (fd == -EBUSY) {
+        if (megapipe_is_tls(c))
+            megapipe_tls_leave(c);
         return false;
+    }
     if (fd < 0) {
         fprintf(stderr, "Can't make an fd of a connection: %s\n", strerror(-fd));
         conn_set_state(c, conn_closing);
@@ -256,6 +265,8 @@ bool megapipe_detach(conn *c) {
     m->fd = fd;
     m->handle = NULL;
     fcntl(m->fd, F_SETFL, fcntl(m->fd, F_GETFL) | O_NONBLOCK);
+    if (megapipe_is_tls(c))
+        return megapipe_tls_left(c);
     c->read = megapipe_side_read;
     return true;
 }
@@ -264,7 +275,7 @@ int megapipe_fd(const conn *c) {
     return settings.megapipe && !IS_UDP(c->transport) ? c->megapipe.fd : c->sfd;
 }
 
-static void megapipe_release(conn *c) {
+void megapipe_release(conn *c) {
     struct megapipe_conn *m = &c->megapipe;
     m->unread_len = 0;
     mp_release(c->thread->megapipe->channel, &m->received);
@@ -292,10 +303,15 @@ void megapipe_conn_close(conn *c) {
     struct megapipe_thread *t = c->thread->megapipe;
     if (t->channel == NULL) {
         /* The worker has stopped, and has ended all with its channel. */
+        m->handle = NULL;
+        if (megapipe_is_tls(c))
+            megapipe_tls_end(c);
         if (m->fd >= 0)
             close(m->fd);
         return;
     }
+    if (megapipe_is_tls(c))
+        megapipe_tls_end(c);
     megapipe_dequeue(c);
     megapipe_end_value(c);
     if (m->unread_len > 0)
@@ -325,9 +341,9 @@ static bool megapipe_ask_message(conn *c) {
 /* The machine has nothing to do until something can be read. */
 bool megapipe_wait(conn *c) {
     struct megapipe_conn *m = &c->megapipe;
-    if (m->reading || m->queue != NULL)
+    if (m->reading || m->queue != NULL || (megapipe_is_tls(c) && megapipe_tls_waits(c)))
         return true;
-    if (m->handle == NULL && !megapipe_attach(c, m->fd))
+    if (!megapipe_attached(c))
         return false;
     m->reading = IS_UDP(c->transport) ? megapipe_ask_message(c) : mp_recv(m->handle) == 0;
     return m->reading;
@@ -335,10 +351,13 @@ bool megapipe_wait(conn *c) {
 
 /* Something was received that the machine hasn't taken. */
 bool megapipe_has_unread(const conn *c) {
+    if (megapipe_is_tls(c))
+        return megapipe_tls_has_unread(c);
     return c->megapipe.unread_len > 0 || c->megapipe.read_done;
 }
 
-static void megapipe_ask_value(conn *c, void *buf, size_t count) {
+/* The value's next bytes are to be read: into buf, if there are many to come. */
+void megapipe_ask_value(conn *c, void *buf, size_t count) {
     struct megapipe_conn *m = &c->megapipe;
     if (!megapipe_begin_value(c)) {
         megapipe_enqueue(c, &c->thread->megapipe->readers);
@@ -356,8 +375,8 @@ static ssize_t megapipe_result(ssize_t result) {
     return result;
 }
 
-/* conn->read: what was received, or EAGAIN, and megapipe_wait() follows. */
-ssize_t megapipe_read(conn *c, void *buf, size_t count) {
+/* What was received, or EAGAIN. */
+ssize_t megapipe_take(conn *c, void *buf, size_t count) {
     struct megapipe_conn *m = &c->megapipe;
 
     if (m->unread_len > 0) {
@@ -375,6 +394,16 @@ ssize_t megapipe_read(conn *c, void *buf, size_t count) {
         m->read_done = false;
         return megapipe_result(m->read_result);
     }
+    errno = EAGAIN;
+    return -1;
+}
+
+/* conn->read: what was received, or EAGAIN, and megapipe_wait() follows. */
+ssize_t megapipe_read(conn *c, void *buf, size_t count) {
+    struct megapipe_conn *m = &c->megapipe;
+
+    if (m->unread_len > 0 || m->read_done)
+        return megapipe_take(c, buf, count);
     if (c->state == conn_nread && !m->reading && m->handle != NULL)
         megapipe_ask_value(c, buf, count);
     errno = EAGAIN;
@@ -417,7 +446,7 @@ static int megapipe_send_message(conn *c, const struct msghdr *msg) {
 ssize_t megapipe_sendmsg(conn *c, struct msghdr *msg, int flags) {
     struct megapipe_conn *m = &c->megapipe;
     int res;
-    if (m->handle == NULL && !megapipe_attach(c, m->fd)) {
+    if (!megapipe_attached(c)) {
         errno = ENOMEM;
         return -1;
     }
@@ -482,7 +511,7 @@ static void megapipe_new_conn(LIBEVENT_THREAD *me, conn *listener, int id) {
     c->thread = me;
     c->megapipe.fd = id < MP_LWSOCKET_BASE ? id : -1;
     conn_io_queue_setup(c);
-    if (megapipe_attach(c, id)) {
+    if (megapipe_attach(c, id) && (!megapipe_wants_tls(listener) || megapipe_tls_start(c))) {
         megapipe_log_new(c);
     } else {
         conn_set_state(c, conn_closing);
@@ -607,6 +636,11 @@ static void megapipe_conn_event(conn *c, const struct mp_event *ev) {
         break;
     case MP_WRITE:
     case MP_SENDMSG:
+        if (megapipe_is_tls(c)) {
+            if (!megapipe_tls_sent(c, ev->result))
+                return;
+            break;
+        }
         m->writing = false;
         m->write_done = true;
         m->write_result = ev->result;
@@ -623,7 +657,11 @@ static void megapipe_conn_event(conn *c, const struct mp_event *ev) {
     if (m->closing) {
         if (m->unread_len > 0)
             megapipe_release(c);
-    } else if (ev->cmd == MP_RECV && c->state == conn_read && !megapipe_may_take(c->thread)) {
+        return;
+    }
+    if (megapipe_is_tls(c))
+        megapipe_tls_resume(c);
+    if (ev->cmd == MP_RECV && c->state == conn_read && !megapipe_may_take(c->thread)) {
         megapipe_yield(c);
     } else {
         megapipe_resume(c);
@@ -682,6 +720,8 @@ void megapipe_loop(LIBEVENT_THREAD *me) {
         if (megapipe_someone_waits(t))
             megapipe_take_turns(me);
     }
+    if (megapipe_tls_is_on())
+        megapipe_tls_end_all(me);
     /* Only its own thread can do this, and conn_close_all() comes after. */
     mp_destroy(t->channel);
     t->channel = NULL;

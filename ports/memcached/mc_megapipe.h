@@ -72,6 +72,18 @@ struct megapipe_conn {
     int reports_due;          /* threads that haven't answered yet; atomic */
 
     struct megapipe_udp *udp;
+
+#ifdef TLS
+    struct {
+        bool eof;             /* the last read told the end */
+        bool blocked;         /* OpenSSL goes on when all is sent */
+        bool leaving;         /* a command wants to detach */
+        int sends;            /* records, or several, that are being sent */
+        ssize_t send_error;
+        ssize_t written;      /* bytes of the one write at a time */
+        BIO *ahead;           /* received before a side thread got it */
+    } tls;
+#endif
 };
 
 /* Numbers of connections begin where those of fds end. */
@@ -100,7 +112,31 @@ void megapipe_yield(conn *c);
 void megapipe_conn_close(conn *c);
 void megapipe_peer(conn *c);
 
+bool megapipe_attached(conn *c);
 bool megapipe_detach(conn *c);
+void megapipe_ask_value(conn *c, void *buf, size_t count);
+ssize_t megapipe_take(conn *c, void *buf, size_t count);
+void megapipe_release(conn *c);
+
+/* TLS (mc_megapipe_tls.c). */
+#ifdef TLS
+#define megapipe_is_tls(c) ((c)->ssl != NULL)
+#define megapipe_wants_tls(listener) ((listener)->ssl_enabled)
+#define megapipe_tls_is_on() settings.ssl_enabled
+#else
+#define megapipe_is_tls(c) false
+#define megapipe_wants_tls(listener) false
+#define megapipe_tls_is_on() false
+#endif
+bool megapipe_tls_start(conn *c);
+void megapipe_tls_end(conn *c);
+void megapipe_tls_end_all(LIBEVENT_THREAD *me);
+bool megapipe_tls_waits(const conn *c);
+bool megapipe_tls_has_unread(const conn *c);
+bool megapipe_tls_sent(conn *c, ssize_t result);
+void megapipe_tls_leave(conn *c);
+bool megapipe_tls_left(conn *c);
+void megapipe_tls_resume(conn *c);
 
 /* Commands that need more than their own thread (mc_megapipe_commands.c). */
 bool megapipe_may_process(conn *c, const char *line, size_t len);

@@ -1,4 +1,5 @@
 import { createConnection, type NetConnectOpts, type Socket } from 'node:net';
+import { type ConnectionOptions, connect as connectTls } from 'node:tls';
 
 /** A connection that is written to and read from in turns. */
 export type Connection = {
@@ -78,10 +79,14 @@ function reader(socket: Socket) {
   };
 }
 
-/** Connect to a server. */
-export function connect(target: NetConnectOpts): Promise<Connection> {
+/**
+ * Connect to a server.
+ *
+ * @param secure over TLS, and how
+ */
+export function connect(target: NetConnectOpts, secure?: ConnectionOptions): Promise<Connection> {
   return new Promise((resolve, reject) => {
-    const socket = createConnection(target);
+    const socket = secure ? connectTls({ ...target, ...secure }) : createConnection(target);
     const { bytes, rest, until } = reader(socket);
     const text = async (data: Promise<Buffer>) => (await data).toString('latin1');
     const connection: Connection = {
@@ -97,7 +102,7 @@ export function connect(target: NetConnectOpts): Promise<Connection> {
       destroy: () => void socket.destroy(),
     };
     socket.once('error', reject);
-    socket.once('connect', () => {
+    socket.once(secure ? 'secureConnect' : 'connect', () => {
       socket.off('error', reject);
       resolve(connection);
     });

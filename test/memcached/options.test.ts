@@ -21,7 +21,7 @@ test.each([
 });
 
 test.each([
-  [['-Z'], /can't be used with TLS/],
+  [['-Z', '-o', 'ssl_kernel_tls'], /can't be used with -o ssl_kernel_tls: the channel sends/],
   [['-N', '1'], /can't be used with -N/],
 ])('MegaPipe and %j are refused together', async (args, message) => {
   const { exitCode, stderr } = await run('megapipe', [...port, '-o', 'megapipe', ...args]);

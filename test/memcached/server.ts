@@ -1,11 +1,13 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
+import type { ConnectionOptions } from 'node:tls';
 import { execa, type Options } from 'execa';
 import { describe, onTestFinished } from 'vitest';
 import { serverBinary, type Variant } from '../../src/port.js';
 import { loadPortVersion } from '../../src/port-version.js';
 import { type Engine, engines, isOneEngine } from '../engines.js';
+import type { Certificate } from '../nginx/certificate.js';
 import { testUnless } from '../skip.js';
 import { untilDone } from '../waiting.js';
 import { type Connection, connect } from './connection.js';
@@ -26,7 +28,7 @@ export type Server = {
   /** Where it listens; for memcached's own clients. */
   address: string;
   socketFile: string | undefined;
-  connect(): Promise<Connection>;
+  connect(secure?: ConnectionOptions): Promise<Connection>;
   stats(what?: string): Promise<Record<string, string>>;
   /** Ends it with a signal, and tells how that went. */
   end(signal?: NodeJS.Signals): Promise<{ exitCode: number | undefined; output: string }>;
@@ -39,6 +41,8 @@ type Arguments = {
   args?: string[];
   unix?: boolean;
   udp?: boolean;
+  /** Clients come over TLS. */
+  tls?: Certificate | undefined;
   env?: Record<string, string>;
   /** The build that checks its assertions. */
   debug?: boolean;
@@ -69,9 +73,10 @@ function readPort(file: string, transport: 'TCP' | 'UDP'): number {
   return Number(match[1]);
 }
 
-function listenArguments({ unix, udp }: Arguments, socketFile: string): string[] {
+function listenArguments({ unix, udp, tls }: Arguments, socketFile: string): string[] {
   if (unix) return ['-s', socketFile];
-  return ['-l', '127.0.0.1', '-p', '-1', '-U', udp ? '-1' : '0'];
+  const secure = tls ? ['-Z', '-o', `ssl_chain_cert=${tls.cert},ssl_key=${tls.key}`] : [];
+  return [...secure, '-l', '127.0.0.1', '-p', '-1', '-U', udp ? '-1' : '0'];
 }
 
 /** Start a server that ends with the test. */
@@ -101,6 +106,7 @@ export async function start(options: Arguments = {}): Promise<Server> {
   // The file is there when the server listens. No connection to find that out: it would be among what tests count.
   const tcpPort = unix ? 0 : await untilReady(process, () => readPort(portFile, 'TCP'));
   const target = unix ? { path: socketFile } : { port: tcpPort, host: '127.0.0.1' };
+  const secure = options.tls && { rejectUnauthorized: false };
   if (unix) (await untilReady(process, () => connect(target))).destroy();
   return {
     process,
@@ -108,9 +114,9 @@ export async function start(options: Arguments = {}): Promise<Server> {
     udpPort: udp ? readPort(portFile, 'UDP') : 0,
     address: unix ? socketFile : `127.0.0.1:${tcpPort}`,
     socketFile: unix ? socketFile : undefined,
-    connect: () => connect(target),
+    connect: (more) => connect(target, secure && { ...secure, ...more }),
     async stats(what = '') {
-      const connection = await connect(target);
+      const connection = await connect(target, secure);
       const answer = await connection.ask(`stats ${what}`.trim(), 'END\r\n');
       connection.destroy();
       return Object.fromEntries(

@@ -36,6 +36,9 @@ const saslEnvironment = existsSync(saslBinaries)
   ? { RUN_SASL_TESTS: '1', PATH: `${process.env.PATH}:${saslBinaries}` }
   : {};
 
+/** Upstream's tests of TLS skip themselves without this; all others would run over TLS with it. */
+const environmentOf = (script: string) => (script.startsWith('ssl_') ? { SSL_TEST: '1' } : {});
+
 /**
  * Upstream's tests take random ports, between looking and binding of which others may take them, too, and some take 11211:
  * each runs with a network of its own, where this is allowed.
@@ -71,11 +74,12 @@ async function runUpstream(port: Port, variant: Variant, command: string[], opti
 /** Run one in the folder that it was built in, as upstream's own `make test` does. */
 async function runOnce(port: Port, variant: Variant, command: string[], options: string): Promise<Outcome> {
   serverBinary(port, variant);
-  const log = join(scratch, `${variant}-${basename(command.at(-1) as string)}.log`);
+  const name = basename(command.at(-1) as string);
+  const log = join(scratch, `${variant}-${name}.log`);
   // A file, not a pipe: what a test leaves behind would hold the pipe open.
   const run = execa('sh', ['-c', 'exec "$@" > "$0" 2>&1', log, ...ownNetwork, ...command], {
     cwd: variantDirectory(port, variant),
-    env: { ...saslEnvironment, MEMCACHED_MEGAPIPE: options },
+    env: { ...saslEnvironment, ...environmentOf(name), MEMCACHED_MEGAPIPE: options },
     detached: true,
     stdio: 'ignore',
     reject: false,
