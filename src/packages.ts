@@ -22,6 +22,7 @@ export const debianPackages: readonly DebianPackage[] = [
     purpose: 'build',
     why: 'memcached and nginx with TLS, as the distribution builds them',
   },
+  { name: 'libseccomp-dev', purpose: 'build', why: 'memcached with -o drop_privileges' },
   { name: 'libpcre2-dev', purpose: 'build', why: 'nginx: regular expressions, with JIT' },
   { name: 'libpcre3-dev', purpose: 'build', why: 'nginx 1.0.15: regular expressions' },
   { name: 'zlib1g-dev', purpose: 'build', why: 'nginx: gzip' },

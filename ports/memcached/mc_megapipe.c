@@ -61,8 +61,6 @@ const char *megapipe_conflict(void) {
 #endif
     if (settings.num_napi_ids)
         conflict = "-N: connections stay with the thread whose CPU has received them";
-    if (settings.drop_privileges)
-        conflict = "-o drop_privileges: its filter knows libevent's system calls only";
     return conflict;
 }
 
@@ -201,13 +199,15 @@ static void megapipe_conn_reuse(conn *c) {
     t->free_conns = c;
 }
 
-/* Side threads do their own I/O on what they have borrowed. */
+/* Side threads do their own I/O on what they have borrowed; by calls for sockets
+ * only, because -o drop_privileges forbids write().
+ */
 static ssize_t megapipe_side_read(conn *c, void *buf, size_t count) {
-    return read(c->megapipe.fd, buf, count);
+    return recv(c->megapipe.fd, buf, count, 0);
 }
 
 static ssize_t megapipe_side_write(conn *c, void *buf, size_t count) {
-    return write(c->megapipe.fd, buf, count);
+    return send(c->megapipe.fd, buf, count, MSG_NOSIGNAL);
 }
 
 /* For conn_new(). */

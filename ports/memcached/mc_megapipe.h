@@ -118,6 +118,11 @@ void megapipe_ask_value(conn *c, void *buf, size_t count);
 ssize_t megapipe_take(conn *c, void *buf, size_t count);
 void megapipe_release(conn *c);
 
+/* -o drop_privileges (mc_megapipe_priv.c). */
+int megapipe_allow_worker(void *ctx);
+int megapipe_allow_main(void *ctx);
+void megapipe_drop_privileges(void);
+
 /* TLS (mc_megapipe_tls.c). */
 #ifdef TLS
 #define megapipe_is_tls(c) ((c)->ssl != NULL)
