@@ -74,6 +74,14 @@ const curl = (args: string[], input?: Readable) =>
 const versions = ['TLSv1.2', 'TLSv1.3'] as const;
 
 describeKinds((kind) => {
+  test('kernel TLS: what it would encrypt arrives, and the log says that it is not used', async () => {
+    const server = 'ssl_conf_command Options KTLS;';
+    const nginx = await startSecure(kind, { server, files: { small: 'small' } });
+    expect(await answerOf(await secure(nginx))).toMatch(/^HTTP\/1\.1 200 /);
+    if (kind.engine === undefined) expect(nginx.errorLog()).not.toContain('KTLS');
+    else expect(nginx.errorLog()).toMatch(/\[warn\].*Options KTLS" has no effect/);
+  });
+
   for (const version of versions) {
     const only = { minVersion: version, maxVersion: version };
 

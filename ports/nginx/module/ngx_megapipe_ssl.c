@@ -84,6 +84,27 @@ ngx_megapipe_bio_method(void)
 }
 
 
+/* the kernel can't decrypt what the channel has received already */
+
+static void
+ngx_megapipe_tell_ktls(SSL *ssl)
+{
+#ifdef SSL_OP_ENABLE_KTLS
+    static ngx_uint_t  told;
+
+    if (told || !(SSL_get_options(ssl) & SSL_OP_ENABLE_KTLS)) {
+        return;
+    }
+
+    told = 1;
+
+    ngx_log_error(NGX_LOG_WARN, ngx_megapipe.log, 0,
+                  "megapipe: \"ssl_conf_command Options KTLS\" has no effect, "
+                  "OpenSSL encrypts in this process");
+#endif
+}
+
+
 int
 __wrap_SSL_set_fd(SSL *ssl, int fd)
 {
@@ -96,6 +117,8 @@ __wrap_SSL_set_fd(SSL *ssl, int fd)
     if (mc == NULL) {
         return __real_SSL_set_fd(ssl, fd);
     }
+
+    ngx_megapipe_tell_ktls(ssl);
 
     method = ngx_megapipe_bio_method();
     if (method == NULL) {
