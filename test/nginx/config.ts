@@ -8,8 +8,11 @@ export type Part = string | ((place: Place) => string);
 export type Config = {
   /** How many workers; 1 unless said, or with a partition one for each of the first two CPUs. */
   workers?: number;
-  /** A worker a CPU, each with its own accept queue where the event method can: worker_cpu_affinity auto. */
-  partition?: boolean;
+  /**
+   * A worker a CPU, each with its own accept queue where the event method can: worker_cpu_affinity auto. `default`
+   * leaves both to nginx.
+   */
+  partition?: boolean | 'default';
   lwsocket?: boolean;
   batch?: number;
   workerConnections?: number;
@@ -33,7 +36,7 @@ export type Config = {
 
 /** How many workers a configuration has. */
 export function workerCount({ workers, partition = false }: Config): number {
-  return workers ?? (partition ? Math.min(2, availableParallelism()) : 1);
+  return workers ?? (partition === true ? Math.min(2, availableParallelism()) : 1);
 }
 
 const write = (part: Part | undefined, place: Place) =>
@@ -54,7 +57,8 @@ const onOff = (isOn: boolean) => (isOn ? 'on' : 'off');
 function engineDirectives(kind: Kind, { lwsocket, partition = false, batch }: Config): string {
   if (kind.engine === undefined) return '';
   return [
-    `use megapipe; megapipe_engine ${kind.engine}; megapipe_partition ${onOff(partition)};`,
+    `use megapipe; megapipe_engine ${kind.engine};`,
+    partition === 'default' ? '' : `megapipe_partition ${onOff(partition)};`,
     lwsocket === undefined ? '' : `megapipe_lwsocket ${onOff(lwsocket)};`,
     batch === undefined ? '' : `megapipe_batch ${batch};`,
   ].join(' ');
@@ -75,7 +79,7 @@ function mainDirectives(kind: Kind, config: Config): string {
     pid nginx.pid; lock_file nginx.lock;
     error_log error.log ${process.env.NGINX_TEST_LOG_LEVEL ?? 'info'};
     env ASAN_OPTIONS; env UBSAN_OPTIONS;
-    worker_processes ${workerCount(config)}; ${partition ? affinity(kind, config) : ''}`;
+    worker_processes ${workerCount(config)}; ${partition === true ? affinity(kind, config) : ''}`;
 }
 
 const httpDirectives = `access_log off; default_type application/octet-stream;

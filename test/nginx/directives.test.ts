@@ -44,7 +44,11 @@ test.each([
 });
 
 test('a partition needs a CPU a worker', async () => {
-  const { exitCode, all } = await checkConfig(unused, { events: 'use megapipe; megapipe_partition on;' });
+  const main = 'worker_cpu_affinity 11;';
+  const { exitCode, all } = await checkConfig(unused, {
+    main,
+    events: 'use megapipe; megapipe_partition on;',
+  });
   expect(exitCode).toBe(1);
   expect(all).toMatch(/"megapipe_partition on" needs one CPU for each/);
 });

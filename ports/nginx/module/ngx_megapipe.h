@@ -75,6 +75,7 @@ typedef struct {
     ngx_int_t                 moderation_us;
     ngx_flag_t                lwsocket;
     ngx_flag_t                partition;
+    ngx_uint_t                balance;     /* partition is the default */
     ngx_bufs_t                buffers;
     ngx_megapipe_choice_t     choice;
 } ngx_megapipe_conf_t;
@@ -241,6 +242,12 @@ ngx_int_t ngx_megapipe_steer_queue(ngx_listening_t *ls, ngx_socket_t fd,
     ngx_int_t cpu, ngx_log_t *log);
 ngx_int_t ngx_megapipe_steer(ngx_cycle_t *cycle);
 cpu_set_t *ngx_megapipe_cpu_mask(ngx_listening_t *ls);
+void ngx_megapipe_steer_own(ngx_uint_t on);
+
+/* ngx_megapipe_balance.c */
+
+ngx_int_t ngx_megapipe_count_anew(ngx_cycle_t *cycle, ngx_uint_t n);
+void ngx_megapipe_count_accepted(void);
 
 /* ngx_megapipe_queues.c */
 

@@ -509,6 +509,7 @@ ngx_megapipe_accept(ngx_megapipe_listener_t *l, struct sockaddr *addr,
 
     mc->nodelay = l->nodelay;
     ngx_megapipe.taken++;
+    ngx_megapipe_count_accepted();
 
     return a->fd;
 }

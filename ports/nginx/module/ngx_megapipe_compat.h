@@ -71,6 +71,15 @@
 #endif
 
 
+/* "multipath" */
+
+#if (nginx_version >= 1029007 && defined IPPROTO_MPTCP)
+#define ngx_megapipe_is_multipath(ls)  ((ls)->protocol == IPPROTO_MPTCP)
+#else
+#define ngx_megapipe_is_multipath(ls)  0
+#endif
+
+
 /* only sockets of TCP and UNIX could listen */
 
 #if (nginx_version >= 1009013)

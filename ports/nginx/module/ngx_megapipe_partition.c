@@ -65,14 +65,39 @@ ngx_megapipe_cpu(ngx_core_conf_t *ccf, ngx_uint_t worker)
 
 #else
 
+/* the CPUs that nginx may run on: of taskset, a cpuset, or all */
+static cpu_set_t  ngx_megapipe_allowed;
+
+
+static ngx_int_t
+ngx_megapipe_nth_cpu(cpu_set_t *mask, ngx_uint_t n)
+{
+    ngx_uint_t  cpu;
+
+    for (cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+        if (CPU_ISSET(cpu, mask) && n-- == 0) {
+            return cpu;
+        }
+    }
+
+    return NGX_ERROR;
+}
+
+
 ngx_int_t
 ngx_megapipe_cpu(ngx_core_conf_t *ccf, ngx_uint_t worker)
 {
-    ngx_uint_t     i, n, cpu;
+    ngx_uint_t     i, n;
     ngx_cpuset_t  *mask;
 
     if (ccf->cpu_affinity == NULL || ccf->cpu_affinity_n == 0) {
-        return NGX_ERROR;
+
+        /* not pinned: a worker is mostly woken on the CPU that receives */
+
+        n = CPU_COUNT(&ngx_megapipe_allowed);
+
+        return n ? ngx_megapipe_nth_cpu(&ngx_megapipe_allowed, worker % n)
+                 : NGX_ERROR;
     }
 
     i = ccf->cpu_affinity_auto ? ccf->cpu_affinity_n - 1
@@ -85,24 +110,24 @@ ngx_megapipe_cpu(ngx_core_conf_t *ccf, ngx_uint_t worker)
         return NGX_ERROR;
     }
 
-    n = ccf->cpu_affinity_auto ? worker % n : 0;
-
-    for (cpu = 0; cpu < CPU_SETSIZE; cpu++) {
-        if (CPU_ISSET(cpu, mask) && n-- == 0) {
-            return cpu;
-        }
-    }
-
-    return NGX_ERROR;
+    return ngx_megapipe_nth_cpu(mask, ccf->cpu_affinity_auto ? worker % n : 0);
 }
 
 #endif
 
 
+/* is there one for each worker? */
+
 static ngx_uint_t
-ngx_megapipe_is_pinned(ngx_core_conf_t *ccf)
+ngx_megapipe_has_cpus(ngx_core_conf_t *ccf)
 {
     ngx_int_t  i;
+
+#if !(NGX_MEGAPIPE_HAVE_QUEUES)
+    if (sched_getaffinity(0, sizeof(cpu_set_t), &ngx_megapipe_allowed) == -1) {
+        CPU_ZERO(&ngx_megapipe_allowed);
+    }
+#endif
 
     for (i = 0; i < ccf->worker_processes; i++) {
         if (ngx_megapipe_cpu(ccf, i) == NGX_ERROR) {
@@ -114,10 +139,43 @@ ngx_megapipe_is_pinned(ngx_core_conf_t *ccf)
 }
 
 
+/*
+ * Without worker_cpu_affinity: a worker for each CPU at least. CPUs that no
+ * worker is for would bring nothing, and a worker alone has nothing to divide.
+ */
+
+static ngx_uint_t
+ngx_megapipe_has_workers(ngx_core_conf_t *ccf)
+{
+#if (NGX_MEGAPIPE_HAVE_QUEUES)
+    return 1;
+#else
+    ngx_int_t  n;
+
+    n = CPU_COUNT(&ngx_megapipe_allowed);
+
+    return ccf->cpu_affinity_n
+           || (n > 1 && ccf->worker_processes >= n);
+#endif
+}
+
+
+static ngx_uint_t
+ngx_megapipe_kernel_steers(void)
+{
+    struct mp_engine_info  info;
+
+    return mp_engine_probe("epoll", &info) == 0
+           && strstr(info.features, "partition") != NULL;
+}
+
+
+/* MPTCP has queues of its own: it is shared by all workers */
+
 ngx_uint_t
 ngx_megapipe_is_tcp(ngx_listening_t *ls)
 {
-    return ls->type == SOCK_STREAM
+    return ls->type == SOCK_STREAM && !ngx_megapipe_is_multipath(ls)
            && (ls->sockaddr->sa_family == AF_INET
 #if (NGX_HAVE_INET6)
                || ls->sockaddr->sa_family == AF_INET6
@@ -168,24 +226,26 @@ ngx_megapipe_partition_init_conf(ngx_cycle_t *cycle, ngx_megapipe_conf_t *mcf)
 
     ccf = (ngx_core_conf_t *) ngx_get_conf(cycle->conf_ctx, ngx_core_module);
 
-    if (!ngx_megapipe_is_pinned(ccf)) {
+    if (mcf->partition == NGX_CONF_UNSET) {
+        mcf->partition = ngx_megapipe_has_cpus(ccf)
+                         && ngx_megapipe_has_workers(ccf)
+                         && ngx_megapipe_kernel_steers();
+        mcf->balance = mcf->partition;
 
-        if (mcf->partition == NGX_CONF_UNSET) {
-            mcf->partition = 0;
-            return NGX_CONF_OK;
-        }
-
+    } else if (!ngx_megapipe_has_cpus(ccf)) {
         ngx_log_error(NGX_LOG_EMERG, cycle->log, 0,
                       "\"megapipe_partition on\" needs one CPU for each "
-                      "worker: add \"worker_cpu_affinity auto\"");
+                      "worker: \"worker_cpu_affinity auto\"");
         return NGX_CONF_ERROR;
     }
 
     /* a process alone has nothing to divide */
 
-    mcf->partition = ccf->master;
-
     if (!ccf->master) {
+        mcf->partition = 0;
+    }
+
+    if (!mcf->partition) {
         return NGX_CONF_OK;
     }
 
@@ -294,11 +354,49 @@ ngx_megapipe_steer(ngx_cycle_t *cycle)
         }
     }
 
+    if (ngx_megapipe_count_anew(cycle, partition && mcf->balance
+                                      ? (ngx_uint_t) ccf->worker_processes
+                                      : 0)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
     return ngx_megapipe_open_queues(cycle, partition);
 #else
     return NGX_OK;
 #endif
 }
+
+
+#if (NGX_MEGAPIPE_HAVE_PARTITION && !NGX_MEGAPIPE_HAVE_QUEUES)
+
+/* In a worker: take the connections of its CPU, or leave them to all. */
+
+void
+ngx_megapipe_steer_own(ngx_uint_t on)
+{
+    ngx_int_t         cpu;
+    ngx_uint_t        i;
+    ngx_core_conf_t  *ccf;
+    ngx_listening_t  *ls;
+
+    ccf = (ngx_core_conf_t *) ngx_get_conf(ngx_cycle->conf_ctx,
+                                           ngx_core_module);
+    cpu = on ? ngx_megapipe_cpu(ccf, ngx_worker) : -1;
+    ls = ngx_cycle->listening.elts;
+
+    for (i = 0; i < ngx_cycle->listening.nelts; i++) {
+        if (ngx_megapipe_is_tcp(&ls[i]) && ls[i].fd != (ngx_socket_t) -1
+            && ls[i].worker == ngx_worker)
+        {
+            (void) ngx_megapipe_steer_queue(&ls[i], ls[i].fd, cpu,
+                                            ngx_cycle->log);
+        }
+    }
+}
+
+#endif
 
 
 /* In a worker: the CPUs that this listening socket serves; NULL: all. */
@@ -317,6 +415,18 @@ ngx_megapipe_cpu_mask(ngx_listening_t *ls)
 
     if (ngx_megapipe.conf->partition && ngx_megapipe_is_tcp(ls)) {
         cpu = ngx_megapipe_cpu(ccf, ngx_megapipe_worker(ls));
+
+#if !(NGX_MEGAPIPE_HAVE_QUEUES)
+
+        /* one that has died may have left them to all */
+
+        if (ngx_megapipe_steer_queue(ls, ls->fd, cpu, ngx_cycle->log)
+            != NGX_OK)
+        {
+            return NULL;
+        }
+
+#endif
 
         if (cpu != NGX_ERROR) {
             CPU_ZERO(&mask);
