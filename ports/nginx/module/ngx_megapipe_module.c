@@ -146,10 +146,6 @@ void
 ngx_megapipe_options(ngx_cycle_t *cycle, ngx_megapipe_conf_t *mcf,
     struct mp_options *options)
 {
-    ngx_event_conf_t  *ecf;
-
-    ecf = ngx_event_get_conf(cycle->conf_ctx, ngx_event_core_module);
-
     ngx_memzero(options, sizeof(struct mp_options));
 
     options->size = sizeof(struct mp_options);
@@ -161,7 +157,7 @@ ngx_megapipe_options(ngx_cycle_t *cycle, ngx_megapipe_conf_t *mcf,
     options->buffer_size = mcf->buffers.size;
 
     /* some are accepted before nginx takes them, some are still closing */
-    options->max_lwsockets = ngx_min(2 * ecf->connections + 1024,
+    options->max_lwsockets = ngx_min(2 * cycle->connection_n + 1024,
                                      MP_LWSOCKETS_MAX);
 }
 
