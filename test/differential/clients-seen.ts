@@ -6,14 +6,14 @@ const slackOf = (copies: number) => (copies === 1 ? 0 : Math.max(2, Math.ceil(co
 
 export type SeenClient = {
   seen: Seen[];
-  /** Whether how much has come depends on when one looks: it reads slowly, or not at all. */
-  isSlow: boolean;
+  /** Whether how much has come is chance: it reads slowly, or the upstream breaks off. */
+  isPartial: boolean;
   /** In a word, what a copy got. */
   summary(got: Buffer): string;
 };
 
-function one(name: string, { got, end, ms }: Seen, isSlow: boolean): [string, Fact][] {
-  const isCut = isSlow || end !== 'closed';
+function one(name: string, { got, end, ms }: Seen, isPartial: boolean): [string, Fact][] {
+  const isCut = isPartial || end !== 'closed';
   return [
     [`${name}: end`, { by: 'end', end, ms }],
     [`${name}: got`, { by: 'bytes', bytes: got, isCut }],
@@ -45,7 +45,7 @@ export function clientFacts(clients: SeenClient[]): Observation {
     clients.flatMap((client, index) => {
       const name = `client ${index}`;
       const [first] = client.seen;
-      return client.seen.length === 1 && first ? one(name, first, client.isSlow) : many(name, client);
+      return client.seen.length === 1 && first ? one(name, first, client.isPartial) : many(name, client);
     }),
   );
 }

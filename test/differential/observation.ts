@@ -18,6 +18,9 @@ export type Fact =
 /** What was seen of a server, each fact with its name. */
 export type Observation = Map<string, Fact>;
 
+/** A time that may be as short as it likes. */
+export const within = (ms: number): Fact => ({ by: 'amount', amount: ms, slack: 2_000, factor: 1.5 });
+
 /** A client's bytes around a place, short enough to be read. */
 export function showBytes(bytes: Buffer, place = 0): string {
   const from = Math.max(0, place - 100);

@@ -2,7 +2,7 @@ import { connect } from '../../memcached/connection.js';
 import { pause } from '../../waiting.js';
 import { runClient } from '../client.js';
 import { clientFacts, type SeenClient } from '../clients-seen.js';
-import type { Fact, Observation } from '../observation.js';
+import { type Fact, type Observation, within } from '../observation.js';
 import { resourcesOf, timeUntil, watchMemory } from '../resources.js';
 import type { Side } from '../subject.js';
 import type { Client, MemcachedScenario } from './scenario.js';
@@ -51,7 +51,7 @@ async function runClientOf(client: Client, index: number, server: RunningMemcach
     runClient(scriptOf(client, server.to, `c${index}-${copy}-`)),
   );
   const seen = (await Promise.all(copies)).map((one) => ({ ...one, got: normalise(one.got) }));
-  return { seen, isSlow: isSlow(client), summary: summarise };
+  return { seen, isPartial: isSlow(client), summary: summarise };
 }
 
 async function statistics(server: RunningMemcached): Promise<Map<string, string>> {
@@ -68,7 +68,7 @@ async function settle(server: RunningMemcached, descriptorsBefore: number): Prom
   const ms = await timeUntil(() => resourcesOf([server.pid]).descriptors <= descriptorsBefore, settleMs);
   const stats = await statistics(server);
   return new Map<string, Fact>([
-    ['descriptors are as many as before after', { by: 'time', ms }],
+    ['descriptors are as many as before after', within(ms)],
     ...counters.map((name): [string, Fact] => [
       `stats: ${name}`,
       { by: 'count', count: Number(stats.get(name)), slack: 1 },
@@ -82,7 +82,7 @@ async function stop(server: RunningMemcached): Promise<Map<string, Fact>> {
   if (!server.hasEnded()) process.kill(server.pid, 'SIGKILL');
   const { status, output } = await server.ended;
   return new Map<string, Fact>([
-    ['stops within', { by: 'time', ms }],
+    ['stops within', within(ms)],
     ['exit status', { by: 'text', text: status }],
     ['says', { by: 'text', text: output.replace(/^megapipe: .*\n?/gm, '').replace(/\d+/g, 'N') }],
   ]);

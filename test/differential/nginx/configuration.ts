@@ -39,7 +39,8 @@ export function configurationOf(scenario: NginxScenario, place: NginxPlace, list
   ${timeouts(scenario)}
   upstream kept { server 127.0.0.1:${place.origin}; keepalive 4; }
   server { ${plain.join(' ')} ${server} }
-  server { listen 127.0.0.1:${place.tls} ssl; ssl_certificate cert.pem; ssl_certificate_key key.pem; ${server} }`,
+  server { listen 127.0.0.1:${place.tls} ssl; ssl_certificate cert.pem; ssl_certificate_key key.pem; ${server} }
+  server { listen 127.0.0.1:${place.h2} http2; ${server} }`,
     stream: `server { listen 127.0.0.1:${place.stream}; proxy_pass 127.0.0.1:${place.plain[0]};
     proxy_timeout ${scenario.proxyReadTimeout}s; }`,
   };

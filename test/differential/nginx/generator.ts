@@ -11,6 +11,7 @@ import {
   type Request,
   type Resource,
   throughs,
+  ways,
 } from './scenario.js';
 
 const files = [...Object.keys(fileSizes), 'missing'] as FileName[];
@@ -20,7 +21,7 @@ const resource: fc.Arbitrary<Resource> = fc.oneof(
     weight: 4,
     arbitrary: fc.record({ kind: fc.constant('file' as const), name: fc.constantFrom(...files) }),
   },
-  { weight: 1, arbitrary: fc.constant({ kind: 'text' as const }) },
+  { weight: 1, arbitrary: fc.constantFrom({ kind: 'text' as const }, { kind: 'loop' as const }) },
   {
     weight: 5,
     arbitrary: fc.record({
@@ -113,7 +114,7 @@ const steps: fc.Arbitrary<ClientStep[]> = fc
   .map(([first, last]) => [...first.flat(), ...last]);
 
 const client: fc.Arbitrary<Client> = fc.record({
-  way: fc.constantFrom('http'),
+  way: fc.constantFrom('http', 'http', ...ways),
   listener: fc.nat({ max: 44 }),
   startMs: fc.constantFrom(0, 0, 0, 300, 900),
   copies: fc.constantFrom(1, 1, 1, 1, 8, 30),
@@ -123,7 +124,7 @@ const client: fc.Arbitrary<Client> = fc.record({
 
 const lifeStep: fc.Arbitrary<LifeStep> = fc.record({
   atMs: fc.constantFrom(150, 600, 1_200),
-  do: fc.constantFrom('reload', 'reload', 'reload', 'rotate'),
+  do: fc.constantFrom('reload', 'reload', 'reload', 'rotate', 'quit worker', 'kill worker'),
   listeners: fc.constantFrom(1, 2, 5, 45),
 });
 
@@ -134,7 +135,7 @@ export const nginxScenarios: fc.Arbitrary<NginxScenario> = fc.record({
   workerConnections: fc.constantFrom(1_024, 1_024, 512, 64),
   listeners: fc.constantFrom(1, 1, 2, 5, 45),
   partition: fc.boolean(),
-  listen: fc.constantFrom('', '', 'sndbuf=32k', 'rcvbuf=16k', 'deferred', 'so_keepalive=on', 'reuseport'),
+  listen: fc.constantFrom('', '', 'sndbuf=128k', 'rcvbuf=16k', 'deferred', 'so_keepalive=on', 'reuseport'),
   sendfile: fc.boolean(),
   sendTimeout: seconds(60, 1, 2),
   keepaliveTimeout: seconds(60, 1, 0),

@@ -2,11 +2,14 @@ import type { Fact } from '../observation.js';
 
 const line = /^\S+ \S+ \[(\w+)\] \d+#\d+: (?:\*\d+ )?(.*)$/;
 const quiet = new Set(['debug', 'info', 'notice']);
+/** Whether one is needed is a matter of how fast the client reads. */
+const chance = /is buffered to a temporary file/;
 
 /** A line without what differs by itself: numbers, and who the client was. */
 function normalise(text: string): string | undefined {
   const [, level, message] = line.exec(text) ?? [];
-  if (level === undefined || message === undefined || quiet.has(level)) return undefined;
+  if (level === undefined || message === undefined || quiet.has(level) || chance.test(message))
+    return undefined;
   return `[${level}] ${message
     .replace(/, client: .*/, '')
     .replace(/\/\S*\/megapipe-differential-\w+/, '')

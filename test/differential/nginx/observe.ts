@@ -6,14 +6,15 @@ import { isRunning } from '../../nginx/processes.js';
 import { pause } from '../../waiting.js';
 import { runClient } from '../client.js';
 import { clientFacts, type SeenClient } from '../clients-seen.js';
-import type { Fact, Observation } from '../observation.js';
+import { type Fact, type Observation, within } from '../observation.js';
 import { resourcesOf, timeUntil, watchMemory } from '../resources.js';
 import type { Side } from '../subject.js';
+import { runH2Client } from './h2-client.js';
 import { normaliseAnswers } from './http-answers.js';
 import { accessFacts, errorFacts } from './logs.js';
 import { type Origin, startOrigin } from './origin.js';
-import type { Client, LifeStep, NginxScenario } from './scenario.js';
-import { scriptOf } from './script.js';
+import type { Client, LifeStep, NginxScenario, Request } from './scenario.js';
+import { portOf, scriptOf } from './script.js';
 import { type RunningNginx, startNginx } from './server.js';
 
 /** No wait for the server to be as before takes longer. */
@@ -30,10 +31,24 @@ function signal(pid: number, name: NodeJS.Signals) {
 }
 
 const statuses = (got: Buffer) =>
-  [...new Set(got.toString('latin1').match(/HTTP\/1\.1 \d{3}/g))].join(' ') || 'nothing';
+  [...new Set(got.toString('latin1').match(/(?<=HTTP\/1\.1 |^:status: )\d{3}/gm))].join(' ') || 'nothing';
 
-const isSlow = ({ steps }: Client) =>
-  steps.some((step) => step.do === 'stop reading' || step.do === 'read slowly');
+const breaksOff = ({ resource }: Request) =>
+  resource.kind === 'proxied' && /early$/.test(resource.manner) && resource.size > 20_000;
+
+/** Whether how much comes is chance. */
+const isPartial = ({ steps }: Client) =>
+  steps.some(
+    (step) =>
+      step.do === 'stop reading' ||
+      step.do === 'read slowly' ||
+      (step.do === 'request' && step.requests.some(breaksOff)),
+  );
+
+const runCopy = (client: Client, scenario: NginxScenario, { place }: RunningNginx) =>
+  client.way === 'h2'
+    ? runH2Client(client, portOf(client, scenario, place))
+    : runClient(scriptOf(client, scenario, place));
 
 async function runClientOf(
   client: Client,
@@ -41,11 +56,9 @@ async function runClientOf(
   nginx: RunningNginx,
 ): Promise<SeenClient> {
   await pause(client.startMs);
-  const copies = Array.from({ length: client.copies }, () =>
-    runClient(scriptOf(client, scenario, nginx.place)),
-  );
+  const copies = Array.from({ length: client.copies }, () => runCopy(client, scenario, nginx));
   const seen = (await Promise.all(copies)).map((one) => ({ ...one, got: normaliseAnswers(one.got) }));
-  return { seen, isSlow: isSlow(client), summary: statuses };
+  return { seen, isPartial: isPartial(client), summary: statuses };
 }
 
 function takeLifeStep(step: LifeStep, nginx: RunningNginx) {
@@ -68,16 +81,14 @@ async function runLife(life: LifeStep[], nginx: RunningNginx) {
   }
 }
 
-const time = (ms: number): Fact => ({ by: 'time', ms });
-
 /** Clients are gone: how long it takes until all of theirs is, and what stays. */
 async function settle(nginx: RunningNginx, origin: Origin, scenario: NginxScenario) {
   const { workers } = scenario;
   const upstream = await timeUntil(() => origin.openConnections() === 0, settleMs);
   const old = await timeUntil(() => nginx.workers().length === workers, settleMs);
   return new Map<string, Fact>([
-    ['upstream connections are gone after', time(upstream)],
-    ['workers are as many as before after', time(old)],
+    ['upstream connections are gone after', within(upstream)],
+    ['workers are as many as before after', within(old)],
     ['upstream connections left', { by: 'amount', amount: origin.openConnections(), slack: 0, factor: 1 }],
   ]);
 }
@@ -88,7 +99,7 @@ async function quit(nginx: RunningNginx) {
   const left = nginx.processes().filter(isRunning);
   for (const pid of left) signal(pid, 'SIGKILL');
   return new Map<string, Fact>([
-    ['quits within', time(ms)],
+    ['quits within', within(ms)],
     ['exit status', { by: 'text', text: await nginx.ended }],
   ]);
 }

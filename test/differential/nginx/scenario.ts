@@ -53,7 +53,7 @@ export type ClientStep =
   | { do: 'leave'; how: Leaving };
 
 /** To which of the listeners a client connects. */
-export const ways = ['http', 'tls', 'stream'] as const;
+export const ways = ['http', 'tls 1.2', 'tls 1.3', 'stream', 'h2'] as const;
 export type Way = (typeof ways)[number];
 
 export type Client = {

@@ -4,7 +4,8 @@ import { answerCounter } from './http-answers.js';
 import type { Client, ClientStep, NginxScenario, Request, Resource } from './scenario.js';
 import type { NginxPlace } from './server.js';
 
-function target(resource: Resource): string {
+/** The path of a resource. */
+export function target(resource: Resource): string {
   switch (resource.kind) {
     case 'file':
       return `/${resource.name}`;
@@ -59,16 +60,24 @@ function listenersAt(ms: number, { listeners, life }: NginxScenario): number {
   return reloads.sort((a, b) => a.atMs - b.atMs).at(-1)?.listeners ?? listeners;
 }
 
+/** Where a client connects to. */
+export function portOf(client: Client, scenario: NginxScenario, place: NginxPlace): number {
+  const ports = {
+    http: place.plain[client.listener % listenersAt(client.startMs, scenario)] as number,
+    'tls 1.2': place.tls,
+    'tls 1.3': place.tls,
+    stream: place.stream,
+    h2: place.h2,
+  };
+  return ports[client.way];
+}
+
 /** What a client does, in bytes and to a port. */
 export function scriptOf(client: Client, scenario: NginxScenario, place: NginxPlace): Script {
-  const port = {
-    http: place.plain[client.listener % listenersAt(client.startMs, scenario)],
-    tls: place.tls,
-    stream: place.stream,
-  }[client.way] as number;
+  const maxVersion = client.way === 'tls 1.2' ? 'TLSv1.2' : 'TLSv1.3';
   return {
-    to: { port, host: '127.0.0.1' },
-    ...(client.way === 'tls' ? { tls: {} } : {}),
+    to: { port: portOf(client, scenario, place), host: '127.0.0.1' },
+    ...(client.way.startsWith('tls') ? { tls: { maxVersion } } : {}),
     steps: stepsOf(client),
     lingerMs: client.lingerMs,
   };

@@ -29,6 +29,7 @@ export type NginxPlace = {
   plain: number[];
   tls: number;
   stream: number;
+  h2: number;
   origin: number;
   /** Nothing listens there. */
   dead: number;
@@ -84,6 +85,7 @@ async function makePlace(directory: string, plainCount: number, origin: number):
     plain,
     tls: await freePort(),
     stream: await freePort(),
+    h2: await freePort(),
     origin,
     dead: await freePort(),
   };
