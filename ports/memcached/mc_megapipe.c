@@ -314,6 +314,7 @@ void megapipe_conn_close(conn *c) {
         megapipe_tls_end(c);
     megapipe_dequeue(c);
     megapipe_end_value(c);
+    megapipe_forget_names(c);
     if (m->unread_len > 0)
         megapipe_release(c);
 
@@ -512,6 +513,8 @@ static void megapipe_new_conn(LIBEVENT_THREAD *me, conn *listener, int id) {
     c->megapipe.fd = id < MP_LWSOCKET_BASE ? id : -1;
     conn_io_queue_setup(c);
     if (megapipe_attach(c, id) && (!megapipe_wants_tls(listener) || megapipe_tls_start(c))) {
+        c->megapipe.unnamed = true;
+        TAILQ_INSERT_TAIL(&me->megapipe->unnamed, c, megapipe.unnamed_link);
         megapipe_log_new(c);
     } else {
         conn_set_state(c, conn_closing);
@@ -699,6 +702,7 @@ void megapipe_thread_init(LIBEVENT_THREAD *me) {
     me->megapipe = megapipe_thread_new(me, me->notify_event_fd);
     TAILQ_INIT(&me->megapipe->yielded);
     TAILQ_INIT(&me->megapipe->readers);
+    TAILQ_INIT(&me->megapipe->unnamed);
     me->megapipe->in_hand_max = megapipe_in_hand_max();
     megapipe_wait_notify(me->megapipe);
 }

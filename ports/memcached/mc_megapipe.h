@@ -37,6 +37,7 @@ struct megapipe_thread {
     uint64_t value_bytes;           /* of all values that are being read */
     uint64_t blocked_bytes;         /* of values and responses: wait for peers */
     uint64_t in_hand_max;           /* the others, before requests wait */
+    struct megapipe_queue unnamed;  /* whose addresses nobody has asked for */
     struct mp_stats stats;          /* copy for others; by LIBEVENT_THREAD's stats.mutex */
 };
 
@@ -65,7 +66,9 @@ struct megapipe_conn {
     TAILQ_ENTRY(conn) queue_link;
 
     /* stats conns, stats megapipe: see megapipe_may_process() */
-    bool named;               /* request_addr and local are filled */
+    bool peer_asked;          /* request_addr is filled, unless it is gone */
+    bool unnamed;             /* local isn't filled */
+    TAILQ_ENTRY(conn) unnamed_link;
     struct sockaddr_storage *local;
     bool wants_names;
     bool reported;
@@ -111,6 +114,7 @@ ssize_t megapipe_recvfrom(conn *c);
 void megapipe_yield(conn *c);
 void megapipe_conn_close(conn *c);
 void megapipe_peer(conn *c);
+void megapipe_forget_names(conn *c);
 
 bool megapipe_attached(conn *c);
 bool megapipe_detach(conn *c);

@@ -2,7 +2,7 @@
 /*
  * Commands that need more than their own thread. A channel answers to its own
  * thread only: "stats megapipe" and "stats conns" wait until each worker has
- * told its figures, or its connections' addresses. "watch" and "lru_crawler
+ * told its figures, or the addresses of its new connections. "watch" and "lru_crawler
  * metadump" give the connection's fd to a side thread.
  */
 #include "memcached.h"
@@ -12,6 +12,14 @@
 #include <string.h>
 
 /*********************************** NAMES ***********************************/
+
+/* The connection's names are those of the one before, or none. */
+void megapipe_forget_names(conn *c) {
+    struct megapipe_conn *m = &c->megapipe;
+    if (m->unnamed)
+        TAILQ_REMOVE(&c->thread->megapipe->unnamed, c, megapipe.unnamed_link);
+    m->unnamed = false;
+}
 
 static void megapipe_local(conn *c) {
     struct megapipe_conn *m = &c->megapipe;
@@ -27,20 +35,22 @@ static void megapipe_local(conn *c) {
     }
 }
 
-/* Who is at the other end? Asked only when somebody wants to know. */
+/* Who is at the other end? Asked only when somebody wants to know, and once. */
 void megapipe_peer(conn *c) {
     struct megapipe_conn *m = &c->megapipe;
-    if (m->named || !IS_TCP(c->transport))
+    if (m->peer_asked || !IS_TCP(c->transport))
         return;
+    m->peer_asked = true;
 
+    int res;
     socklen_t len = sizeof(c->request_addr);
     struct sockaddr *addr = (struct sockaddr *)&c->request_addr;
     if (m->handle != NULL) {
-        m->named = mp_getpeername(m->handle, addr, &len) == 0;
+        res = mp_getpeername(m->handle, addr, &len);
     } else {
-        m->named = getpeername(m->fd, addr, &len) == 0;
+        res = getpeername(m->fd, addr, &len);
     }
-    if (m->named)
+    if (res == 0)
         c->request_addr_size = len;
 }
 
@@ -58,28 +68,34 @@ int megapipe_getsockname(const conn *c, struct sockaddr *addr, socklen_t *len) {
 }
 
 static void megapipe_name_conns(LIBEVENT_THREAD *me) {
-    for (int i = 0; i < max_fds; i++) {
-        conn *c = conns[i];
-        if (c == NULL || c->thread != me || IS_UDP(c->transport)
-                || c->state == conn_closed || c->state == conn_listening)
-            continue;
+    conn *c;
+    while ((c = TAILQ_FIRST(&me->megapipe->unnamed)) != NULL) {
+        megapipe_forget_names(c);
         megapipe_peer(c);
         megapipe_local(c);
     }
 }
 
+static bool megapipe_has_unnamed(const struct megapipe_thread *t) {
+    return __atomic_load_n(&t->unnamed.tqh_first, __ATOMIC_RELAXED) != NULL;
+}
+
 /********************************** REPORTS **********************************/
 
-/* In each worker, for a connection that waits in one of them. */
-static void megapipe_report_worker(LIBEVENT_THREAD *me, conn *requester) {
+static void megapipe_report(LIBEVENT_THREAD *me, bool wants_names) {
     struct mp_stats stats = { .size = sizeof(stats) };
     mp_stats(me->megapipe->channel, &stats);
     pthread_mutex_lock(&me->stats.mutex);
     me->megapipe->stats = stats;
     pthread_mutex_unlock(&me->stats.mutex);
 
-    if (requester->megapipe.wants_names)
+    if (wants_names)
         megapipe_name_conns(me);
+}
+
+/* In a worker, for a connection that waits in another. */
+static void megapipe_report_worker(LIBEVENT_THREAD *me, conn *requester) {
+    megapipe_report(me, requester->megapipe.wants_names);
     if (__atomic_sub_fetch(&requester->megapipe.reports_due, 1, __ATOMIC_ACQ_REL) == 0)
         redispatch_conn(requester);
 }
@@ -93,13 +109,24 @@ static bool megapipe_has_reports(conn *c, bool wants_names) {
         m->reported = false;
         return true;
     }
-    m->reported = true;
     m->wants_names = wants_names;
-    __atomic_store_n(&m->reports_due, settings.num_threads, __ATOMIC_RELEASE);
-    conn_set_state(c, conn_watch);
+    /* One is due from here, until all are asked. */
+    __atomic_store_n(&m->reports_due, 1, __ATOMIC_RELEASE);
     for (int i = 0; i < settings.num_threads; i++) {
-        thread_call(get_worker_thread(i), megapipe_report_worker, c);
+        LIBEVENT_THREAD *worker = get_worker_thread(i);
+        if (wants_names && !megapipe_has_unnamed(worker->megapipe))
+            continue;
+        if (worker == c->thread) {
+            megapipe_report(worker, wants_names);
+        } else {
+            __atomic_add_fetch(&m->reports_due, 1, __ATOMIC_RELAXED);
+            thread_call(worker, megapipe_report_worker, c);
+        }
     }
+    if (__atomic_sub_fetch(&m->reports_due, 1, __ATOMIC_ACQ_REL) == 0)
+        return true;
+    m->reported = true;
+    conn_set_state(c, conn_watch);
     return false;
 }
 

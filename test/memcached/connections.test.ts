@@ -131,6 +131,18 @@ describeEngines((engine, sanitize) => {
     expect(own).toHaveLength(1 + 30 + 1); // the listener, these, and the one that asks
   });
 
+  test('stats conns asks for the names of connections once', async () => {
+    const server = await start({ sanitize, args: megapipe(engine) });
+    for (const connection of await connectMany(server, 100)) await connection.ask('version');
+    const asking = await server.connect();
+    await asking.ask('stats conns', 'END\r\n');
+    const before = await server.stats('megapipe');
+    for (let i = 0; i < 20; i += 1) await asking.ask('stats conns', 'END\r\n');
+    const after = await server.stats('megapipe');
+    // It was two calls and more for each connection each time.
+    expect(Number(after.crossings) - Number(before.crossings)).toBeLessThan(20 * 100);
+  });
+
   test('one connection too many is told so, and room comes back', async () => {
     const server = await start({ sanitize, args: [...megapipe(engine), '-t', '2', '-c', '40'] });
     const accepted: Connection[] = [];
