@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 /* Values with at least so much to come are read into the item directly;
@@ -733,4 +734,35 @@ void megapipe_loop(LIBEVENT_THREAD *me) {
 
 void megapipe_stop(LIBEVENT_THREAD *me) {
     me->megapipe->stopping = true;
+}
+
+/* Nothing but its clock wakes the main thread, once a second. */
+static int main_wakeup = -1;
+static struct event main_wakeup_event;
+
+static void megapipe_main_woken(const evutil_socket_t fd, const short which, void *arg) {
+    /* Its loop looks whether to stop after each event. */
+}
+
+void megapipe_watch_stop(struct event_base *base) {
+    main_wakeup = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    event_set(&main_wakeup_event, main_wakeup, EV_READ, megapipe_main_woken, NULL);
+    event_base_set(base, &main_wakeup_event);
+    if (main_wakeup < 0 || event_add(&main_wakeup_event, 0) != 0) {
+        perror("Can't watch for what stops the server");
+        exit(EXIT_FAILURE);
+    }
+}
+
+int megapipe_wakeup_fd(void) {
+    return main_wakeup;
+}
+
+/* In a signal handler, whichever thread runs it. */
+void megapipe_wake_main(void) {
+    int error = errno;
+    if (main_wakeup >= 0 && eventfd_write(main_wakeup, 1) != 0) {
+        /* It is awake already. */
+    }
+    errno = error;
 }

@@ -97,6 +97,11 @@ void megapipe_thread_init(LIBEVENT_THREAD *me);
 void megapipe_loop(LIBEVENT_THREAD *me);
 void megapipe_stop(LIBEVENT_THREAD *me);
 
+/* The main thread's loop. */
+void megapipe_watch_stop(struct event_base *base);
+void megapipe_wake_main(void);
+int megapipe_wakeup_fd(void);
+
 /* Listening: from the main thread, and in each worker. */
 void megapipe_listen(conn *listener);
 void megapipe_accept_conns(bool do_accept);

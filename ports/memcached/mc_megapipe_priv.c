@@ -34,9 +34,11 @@ static int allow_engines(scmp_filter_ctx ctx) {
     return rc;
 }
 
-/* Workers ask each other for what "stats conns" and "stats megapipe" tell. */
+/* Workers ask each other for what "stats conns" and "stats megapipe" tell, and
+ * wake the main thread if it is to stop.
+ */
 static int allow_notifying(scmp_filter_ctx ctx) {
-    int rc = 0;
+    int rc = allow_if(ctx, SCMP_SYS(write), SCMP_A0(SCMP_CMP_EQ, megapipe_wakeup_fd()));
     for (int i = 0; i < settings.num_threads; i++) {
         int fd = get_worker_thread(i)->notify_event_fd;
         rc |= allow_if(ctx, SCMP_SYS(write), SCMP_A0(SCMP_CMP_EQ, fd));

@@ -1,5 +1,19 @@
 import { expect, test } from 'vitest';
-import { describeEngines, isRunning, megapipe, start } from './server.js';
+import { until } from '../waiting.js';
+import { describeEngines, isRunning, megapipe, type Server, start } from './server.js';
+
+/** How many new connections a server serves that has been told to end. */
+async function countServed(server: Server): Promise<number> {
+  for (let served = 0; ; served += 1) {
+    try {
+      const connection = await server.connect();
+      await connection.ask('version');
+      connection.destroy();
+    } catch {
+      return served;
+    }
+  }
+}
 
 describeEngines((engine, sanitize) => {
   for (const { signal, message } of [
@@ -19,8 +33,20 @@ describeEngines((engine, sanitize) => {
       await idle.ask('version');
       const { exitCode, output } = await server.end(signal);
       expect(exitCode).toBe(0);
-      expect(output.trim()).toBe(message);
+      expect(output.replace(/^MegaPipe: .*\n?/, '').trim()).toBe(message);
       expect(await idle.rest()).toBe('');
+    });
+  }
+
+  // A sanitized server goes on while it looks for leaks.
+  if (!sanitize) {
+    test('SIGTERM ends it at once, and not when its clock ticks', async () => {
+      const server = await start({ args: megapipe(engine) });
+      const before = (await server.stats()).time;
+      // The next tick is a second away then.
+      await until('the clock ticks', async () => (await server.stats()).time !== before);
+      server.process.kill('SIGTERM');
+      expect(await countServed(server)).toBeLessThan(100);
     });
   }
 
