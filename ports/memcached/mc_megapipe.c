@@ -328,7 +328,7 @@ void megapipe_conn_close(conn *c) {
 
 /********************************** READING **********************************/
 
-static bool megapipe_ask_message(conn *c) {
+static int megapipe_ask_message(conn *c) {
     struct megapipe_udp *udp = c->megapipe.udp;
     udp->in_iov.iov_base = c->rbuf;
     udp->in_iov.iov_len = c->rsize;
@@ -337,7 +337,7 @@ static bool megapipe_ask_message(conn *c) {
     udp->in.msg_namelen = sizeof(c->request_addr);
     udp->in.msg_iov = &udp->in_iov;
     udp->in.msg_iovlen = 1;
-    return mp_recvmsg(c->megapipe.handle, &udp->in) == 0;
+    return mp_recvmsg(c->megapipe.handle, &udp->in);
 }
 
 /* The machine has nothing to do until something can be read. */
@@ -347,7 +347,10 @@ bool megapipe_wait(conn *c) {
         return true;
     if (!megapipe_attached(c))
         return false;
-    m->reading = IS_UDP(c->transport) ? megapipe_ask_message(c) : mp_recv(m->handle) == 0;
+    int res = IS_UDP(c->transport) ? megapipe_ask_message(c) : mp_recv(m->handle);
+    m->reading = res == 0;
+    if (!m->reading)
+        fprintf(stderr, "Can't receive from a connection: %s\n", strerror(-res));
     return m->reading;
 }
 
@@ -547,12 +550,9 @@ static void megapipe_admit_waiting(LIBEVENT_THREAD *me, struct megapipe_listener
 }
 
 /* The channel tries again what can pass, and tells of it once a second. */
-static void megapipe_accept_failed(int error) {
-    if (error != EMFILE && error != ENFILE) {
-        fprintf(stderr, "accept(): %s\n", strerror(error));
-    } else if (settings.verbose > 0) {
-        fprintf(stderr, "Too many open connections\n");
-    }
+static void megapipe_accept_failed(LIBEVENT_THREAD *me, int error) {
+    fprintf(stderr, "Worker %d can't accept connections: %s\n",
+            (int)(me - get_worker_thread(0)), strerror(error));
 }
 
 /* In each worker. */
@@ -687,7 +687,7 @@ static void megapipe_event(LIBEVENT_THREAD *me, const struct mp_event *ev) {
         if (ev->result >= 0) {
             megapipe_accepted(me, l, ev->result);
         } else {
-            megapipe_accept_failed(-ev->result);
+            megapipe_accept_failed(me, -ev->result);
         }
     } else if (ev->cookie == me) {
         thread_process_queue(me, ev->result > 0 ? t->notified : 0);

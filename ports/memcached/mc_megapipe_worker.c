@@ -18,6 +18,7 @@ static void megapipe_channel_failed(const char *why) {
 }
 
 static struct mp_options channel_options;
+static char why_not_faster[256]; /* "auto" has taken the last of the engines */
 
 /*
  * By the first worker: by then memcached is the user that it stays, whose limits
@@ -36,7 +37,18 @@ static void megapipe_choose(void) {
         megapipe_channel_failed(mp_why());
     if (strcmp(channel_options.engine, settings.megapipe_engine) != 0
             && strcmp(channel_options.engine, "epoll") == 0)
-        fprintf(stderr, "MegaPipe's engine is epoll: %s\n", mp_why());
+        snprintf(why_not_faster, sizeof(why_not_faster), " (%s)", mp_why());
+}
+
+/* One line at the start, of what the server has got: options and limits decide. */
+static void megapipe_announce(const struct megapipe_thread *t) {
+    struct mp_stats s = { .size = sizeof(s) };
+    mp_stats(t->channel, &s);
+    fprintf(stderr, "MegaPipe: engine %s%s, partition %s, batch %d, lwsocket %s;"
+            " each of %d workers has room for %u lwsockets, %u buffers, %u completions\n",
+            t->engine, why_not_faster, settings.megapipe_partition ? "on" : "off",
+            settings.megapipe_batch, settings.megapipe_lwsocket ? "on" : "off",
+            settings.num_threads, s.max_lwsockets, s.buffers, s.completion_entries);
 }
 
 /* In the worker thread: its channel, which also watches what wakes the worker. */
@@ -52,6 +64,8 @@ struct megapipe_thread *megapipe_thread_new(LIBEVENT_THREAD *me, int notify_fd) 
     if (res != 0)
         megapipe_channel_failed(strerror(-res));
     t->engine = mp_engine_name(t->channel);
+    if (me == get_worker_thread(0))
+        megapipe_announce(t);
     return t;
 }
 

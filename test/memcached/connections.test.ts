@@ -143,6 +143,24 @@ describeEngines((engine, sanitize) => {
     expect(Number(after.crossings) - Number(before.crossings)).toBeLessThan(20 * 100);
   });
 
+  test('connections that come while descriptors are short are served later, and it is told', async () => {
+    const server = await start({ sanitize, args: megapipe(engine) });
+    const limit = (files: number) =>
+      execa('prlimit', ['--pid', String(server.process.pid), `--nofile=${files}:`]);
+    await limit(3);
+    const connections = await connectMany(server, 5);
+    const answers = connections.map((connection) => connection.ask('version'));
+    let told = '';
+    server.process.all.on('data', (data: Buffer) => {
+      told += data.toString();
+    });
+    // The other engines' lwsockets need none.
+    if (engine === 'epoll')
+      await until('it is told', () => told.includes("can't accept connections: Too many open files"));
+    await limit(1024);
+    for (const answer of answers) expect(await answer).toMatch(/^VERSION/);
+  });
+
   test('one connection too many is told so, and room comes back', async () => {
     const server = await start({ sanitize, args: [...megapipe(engine), '-t', '2', '-c', '40'] });
     const accepted: Connection[] = [];

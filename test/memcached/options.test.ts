@@ -69,6 +69,19 @@ test('without -o megapipe the server is as ever', async () => {
   expect(await server.stats('settings')).toMatchObject({ megapipe: 'no', pin_threads: 'no' });
 });
 
+test.each(engines.filter(({ missing }) => missing === undefined))(
+  'one line at the start tells engine, techniques and room: $engine',
+  async ({ engine }) => {
+    const server = await start({ args: megapipe(engine, 'no_megapipe_partition', 'megapipe_batch=7') });
+    const { max_lwsockets, buffers, completion_entries } = await server.stats('megapipe');
+    const { output } = await server.end();
+    expect(output).toBe(
+      `MegaPipe: engine ${engine}, partition off, batch 7, lwsocket on; each of 4 workers has room for ` +
+        `${max_lwsockets} lwsockets, ${buffers} buffers, ${completion_entries} completions`,
+    );
+  },
+);
+
 test('MegaPipe pins its threads', async () => {
   const server = await start({ args: ['-o', 'megapipe'] });
   expect(await server.stats('settings')).toMatchObject({ megapipe: 'yes', pin_threads: 'yes' });
