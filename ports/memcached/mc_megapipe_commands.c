@@ -155,6 +155,20 @@ static bool is_word(const char *word, size_t len, const char *expected) {
 }
 
 /*
+ * The commands of the LRU crawler that answer like any other. The others dump
+ * to the connection's fd from the crawler's thread: metadump here, mgdump from
+ * 1.6.21 on, and whatever comes.
+ */
+static bool megapipe_crawls_by_itself(const char *word, size_t len) {
+    static const char *const words[] = { "crawl", "enable", "disable", "sleep", "tocrawl", "", NULL };
+    for (int i = 0; words[i] != NULL; i++) {
+        if (is_word(word, len, words[i]))
+            return true;
+    }
+    return false;
+}
+
+/*
  * Before an ASCII command is processed: false means that it has to stay in the
  * read buffer for now, and conn's state says why.
  */
@@ -171,7 +185,7 @@ bool megapipe_may_process(conn *c, const char *line, size_t len) {
         return megapipe_detach(c);
     if (is_word(word, word_len, "lru_crawler")) {
         word_len = next_word(&line, end, &word);
-        return !is_word(word, word_len, "metadump") || megapipe_detach(c);
+        return megapipe_crawls_by_itself(word, word_len) || megapipe_detach(c);
     }
     return true;
 }
