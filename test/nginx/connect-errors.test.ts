@@ -11,12 +11,11 @@ async function startServer(kind: Kind) {
     `proxy_pass http://127.0.0.1:${refusing};`,
     'proxy_pass http://unix:/nowhere.sock;',
     'proxy_bind 127.0.0.1; proxy_pass http://192.0.2.1:80;', // EINVAL
-    'proxy_pass http://255.255.255.255:80;', // EACCES or ENETUNREACH
-    'proxy_pass http://[2001:db8::1]:80;', // ENETUNREACH, as a rule
+    'proxy_pass http://255.255.255.255:80;', // ENETUNREACH
   ];
   const locations = upstreams.map((upstream, i) => `location /${i} { ${upstream} }`);
   const nginx = await start(kind, {
-    server: `proxy_connect_timeout 1s; ${locations.join('\n')}`,
+    server: `${locations.join('\n')}`,
     expected: [/connect\(\)/],
   });
   return { nginx, paths: upstreams.map((_, i) => `/${i}`), refusing };
