@@ -66,6 +66,10 @@ const shapes: { name: string; config: Config }[] = [
   { name: 'shared listeners', config: { ...hello, workers: 2 } },
   { name: 'two listeners', config: { ...hello, http: secondListener } },
   { name: 'a partition a worker', config: { ...hello, workers: availableParallelism(), partition: true } },
+  {
+    name: 'a partition by default',
+    config: { ...hello, workers: availableParallelism(), partition: 'default' },
+  },
 ];
 
 describeKinds((kind) => {
