@@ -35,7 +35,7 @@ ngx_megapipe_refuse(char *call, int fd)
                   "megapipe: a module called %s on the connection %d, which "
                   "can't be served: it needs \"use epoll\"", call, fd);
 
-    ngx_set_errno(NGX_EOPNOTSUPP);
+    ngx_set_errno(EOPNOTSUPP);
     return -1;
 }
 
