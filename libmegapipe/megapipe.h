@@ -105,7 +105,7 @@
  *   50 ms after the end. A channel of engine uring takes 32 KiB by default:
  *   20 for completions, 8 for requests, 4 for buffers (Linux 6.18; 6.1 counts
  *   less). 8 MiB, a usual limit, have room for 256 channels of a user. Where
- *   there is no room mp_create() first tries again for three seconds, since a
+ *   there is no room mp_create() first tries again for a second, since a
  *   server that ended just now may hold it; then it makes the queue of
  *   completions and the number of buffers smaller, down to 12 KiB a channel,
  *   as mp_stats() tells; then it fails with -ENOMEM.

@@ -19,7 +19,7 @@
  * after its end, by measurement, and after more than a second where each CPU
  * has ten who want it.
  */
-#define UNCHARGED_AFTER_US 3000000
+#define UNCHARGED_AFTER_US 1000000
 #define TRY_AGAIN_US 2000
 /* So long after waiting in vain a process doesn't wait again. */
 #define NO_USE_US 10000000
