@@ -108,19 +108,21 @@ const steps: fc.Arbitrary<ClientStep[]> = fc
   .map(([first, last]) => [...first.flat(), ...last]);
 
 const client: fc.Arbitrary<Client> = fc.record({
+  way: fc.constantFrom('stream', 'stream', 'stream', 'udp'),
   startMs: fc.constantFrom(0, 0, 0, 300, 900),
-  copies: fc.constantFrom(1, 1, 1, 1, 8, 30),
+  copies: fc.constantFrom(1, 1, 1, 1, 8, 30, 60),
   steps,
   lingerMs: fc.constantFrom(0, 500, 5_000),
 });
 
 export const memcachedScenarios: fc.Arbitrary<MemcachedScenario> = fc.record({
   threads: fc.constantFrom(1, 2, 4, 16),
-  connections: fc.constantFrom(1_024, 1_024, 1_024, 16),
+  connections: fc.constantFrom(1_024, 1_024, 1_024, 120),
   megabytes: fc.constantFrom(64, 64, 8),
   requestsPerEvent: fc.constantFrom(20, 20, 1),
   idleTimeout: fc.constantFrom(0, 0, 0, 2),
   transport: fc.constantFrom('tcp', 'tcp', 'tcp', 'unix'),
+  udp: fc.boolean(),
   lwsocket: fc.boolean(),
   partition: fc.boolean(),
   clients: fc.array(client, { minLength: 1, maxLength: 4 }),

@@ -8,6 +8,7 @@ import type { Side } from '../subject.js';
 import type { Client, MemcachedScenario } from './scenario.js';
 import { scriptOf } from './script.js';
 import { type RunningMemcached, startMemcached } from './server.js';
+import { runUdpClient } from './udp-client.js';
 
 /** No wait for the server to be as before takes longer. */
 const settleMs = 4_000;
@@ -45,10 +46,15 @@ function summarise(got: Buffer): string {
 const isSlow = ({ steps }: Client) =>
   steps.some((step) => step.do === 'stop reading' || step.do === 'read slowly');
 
+const runCopy = (client: Client, server: RunningMemcached, own: string) =>
+  client.way === 'udp' && server.udpPort > 0
+    ? runUdpClient(client, server.udpPort, own)
+    : runClient(scriptOf(client, server.to, own));
+
 async function runClientOf(client: Client, index: number, server: RunningMemcached): Promise<SeenClient> {
   await pause(client.startMs);
   const copies = Array.from({ length: client.copies }, (_, copy) =>
-    runClient(scriptOf(client, server.to, `c${index}-${copy}-`)),
+    runCopy(client, server, `c${index}-${copy}-`),
   );
   const seen = (await Promise.all(copies)).map((one) => ({ ...one, got: normalise(one.got) }));
   return { seen, isPartial: isSlow(client), summary: summarise };

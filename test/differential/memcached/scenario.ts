@@ -50,6 +50,7 @@ export type ClientStep =
   | { do: 'leave'; how: Leaving };
 
 export type Client = {
+  way: 'stream' | 'udp';
   startMs: number;
   /** So many do the same at the same time, each with keys of its own. */
   copies: number;
@@ -67,6 +68,8 @@ export type MemcachedScenario = {
   requestsPerEvent: number;
   idleTimeout: number;
   transport: 'tcp' | 'unix';
+  /** Whether it serves UDP beside TCP; clients of way `udp` are served only then. */
+  udp: boolean;
   lwsocket: boolean;
   partition: boolean;
   clients: Client[];

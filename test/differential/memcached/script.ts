@@ -3,7 +3,8 @@ import type { Script, Step } from '../client.js';
 import { content } from '../content.js';
 import type { Client, ClientStep, Command } from './scenario.js';
 
-function bytesOf(command: Command, own: string): Buffer {
+/** A command, as it is sent. */
+export function bytesOf(command: Command, own: string): Buffer {
   const key = 'key' in command ? `${own}${command.key}` : '';
   switch (command.kind) {
     case 'set':

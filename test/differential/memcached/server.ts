@@ -12,11 +12,15 @@ import type { MemcachedScenario } from './scenario.js';
 export type RunningMemcached = {
   pid: number;
   to: NetConnectOpts;
+  udpPort: number;
   hasEnded(): boolean;
   /** How it ended, and what it said. */
   ended: Promise<{ status: string; output: string }>;
   remove(): void;
 };
+
+/** A UNIX socket has no UDP beside it. */
+export const hasUdp = ({ udp, transport }: MemcachedScenario) => udp && transport === 'tcp';
 
 /** What is asked of MegaPipe; nothing of stock. */
 function megapipeOptions(side: Side, { lwsocket, partition }: MemcachedScenario): string[] {
@@ -31,16 +35,19 @@ function megapipeOptions(side: Side, { lwsocket, partition }: MemcachedScenario)
 
 function argumentsOf(side: Side, scenario: MemcachedScenario, socketFile: string): string[] {
   const { threads, connections, megabytes, requestsPerEvent, idleTimeout, transport } = scenario;
-  const listen = transport === 'unix' ? ['-s', socketFile] : ['-l', '127.0.0.1', '-p', '-1', '-U', '0'];
+  const listen =
+    transport === 'unix'
+      ? ['-s', socketFile]
+      : ['-l', '127.0.0.1', '-p', '-1', '-U', scenario.udp ? '-1' : '0'];
   const options = [`idle_timeout=${idleTimeout}`, ...megapipeOptions(side, scenario)];
   const limits = { t: threads, c: connections, m: megabytes, R: requestsPerEvent };
   const numbers = Object.entries(limits).flatMap(([name, value]) => [`-${name}`, `${value}`]);
   return ['-u', userInfo().username, ...listen, ...numbers, '-o', options.join(',')];
 }
 
-function portIn(file: string): number {
-  const port = /^TCP INET: (\d+)$/m.exec(readFileSync(file, 'latin1'))?.[1];
-  if (port === undefined) throw new Error('memcached has no port yet');
+function portIn(file: string, transport: 'TCP' | 'UDP'): number {
+  const port = new RegExp(`^${transport} INET: (\\d+)$`, 'm').exec(readFileSync(file, 'latin1'))?.[1];
+  if (port === undefined) throw new Error(`memcached has no ${transport} port yet`);
   return Number(port);
 }
 
@@ -58,7 +65,7 @@ export async function startMemcached(side: Side, scenario: MemcachedScenario): P
   });
   const hasEnded = () => process.exitCode !== null || process.signalCode !== null;
   const ready = async () => {
-    if (scenario.transport === 'tcp') return { host: '127.0.0.1', port: portIn(portFile) };
+    if (scenario.transport === 'tcp') return { host: '127.0.0.1', port: portIn(portFile, 'TCP') };
     (await connect({ path: socketFile })).destroy();
     return { path: socketFile };
   };
@@ -68,6 +75,7 @@ export async function startMemcached(side: Side, scenario: MemcachedScenario): P
   return {
     pid: process.pid as number,
     to,
+    udpPort: hasUdp(scenario) ? portIn(portFile, 'UDP') : 0,
     hasEnded,
     ended: process.then(({ exitCode, signal, all }) => ({
       status: `${exitCode ?? signal}`,

@@ -63,7 +63,6 @@ function watch(session: ClientHttp2Session, raw: Socket) {
     seen.finish(!isConnected ? 'refused' : code === 'ECONNRESET' ? 'reset' : 'closed'),
   );
   raw.on('end', () => seen.finish('closed'));
-  session.on('goaway', () => seen.finish('closed'));
   session.on('close', () => seen.finish('closed'));
   session.on('error', () => {});
   return seen;
@@ -75,9 +74,9 @@ function leave(how: Leaving, session: ClientHttp2Session, raw: Socket) {
   else session.close();
 }
 
-/** All answers, one after the other; of who left, how much had come is chance. */
+/** All answers, one after the other; where the session ended among them, how much had come is chance. */
 function gotOf(exchanges: Exchange[], end: End): Buffer {
-  if (end === 'left') return Buffer.alloc(0);
+  if (end !== 'open' && exchanges.some(({ end: how }) => how !== 'code 0')) return Buffer.alloc(0);
   return Buffer.concat(
     exchanges.flatMap(({ headers, body, end: how, isDone }) => [
       Buffer.from(`${headers}${how}\n`),

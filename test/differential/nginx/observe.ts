@@ -14,7 +14,7 @@ import { normaliseAnswers } from './http-answers.js';
 import { accessFacts, errorFacts } from './logs.js';
 import { type Origin, startOrigin } from './origin.js';
 import type { Client, LifeStep, NginxScenario, Request } from './scenario.js';
-import { portOf, scriptOf } from './script.js';
+import { portOf, scriptOf, target } from './script.js';
 import { type RunningNginx, startNginx } from './server.js';
 
 /** No wait for the server to be as before takes longer. */
@@ -121,6 +121,16 @@ function held(
   ]);
 }
 
+/** Tells of a path whether clients leave that have asked for it. */
+function isLeft({ clients }: NginxScenario): (path: string) => boolean {
+  const leaving = clients.filter(({ steps }) => steps.some((step) => step.do === 'leave'));
+  const requests = leaving.flatMap(({ steps }) =>
+    steps.flatMap((step) => (step.do === 'request' ? step.requests : [])),
+  );
+  const paths = new Set(requests.map(({ resource }) => decodeURIComponent(target(resource))));
+  return (path) => paths.has(path);
+}
+
 async function observeRunning(
   nginx: RunningNginx,
   origin: Origin,
@@ -135,7 +145,7 @@ async function observeRunning(
   const settled = await settle(nginx, origin, scenario);
   const left = held(before, resourcesOf(nginx.workers()), most(), scenario.workers);
   const ended = await quit(nginx);
-  const logs = [...errorFacts(nginx.errorLog()), ...accessFacts(nginx.accessLog())];
+  const logs = [...errorFacts(nginx.errorLog()), ...accessFacts(nginx.accessLog(), isLeft(scenario))];
   return new Map([...seen, ...settled, ...left, ...ended, ...logs]);
 }
 
