@@ -207,6 +207,10 @@ static ssize_t megapipe_side_read(conn *c, void *buf, size_t count) {
     return recv(c->megapipe.fd, buf, count, 0);
 }
 
+static bool megapipe_is_side_thread(const conn *c) {
+    return c->megapipe.handle == NULL && !pthread_equal(pthread_self(), c->thread->thread_id);
+}
+
 static ssize_t megapipe_side_write(conn *c, void *buf, size_t count) {
     return send(c->megapipe.fd, buf, count, MSG_NOSIGNAL);
 }
@@ -231,8 +235,6 @@ static bool megapipe_attach(conn *c, int id) {
         m->handle = NULL;
         return false;
     }
-    if (!megapipe_is_tls(c))
-        c->read = megapipe_read;
     return true;
 }
 
@@ -241,45 +243,20 @@ bool megapipe_attached(conn *c) {
     return c->megapipe.handle != NULL || megapipe_attach(c, c->megapipe.fd);
 }
 
-/*
- * Takes the connection out of its channel, for a side thread to use its fd. It
- * goes back by itself when the worker has I/O for it again.
- * Returns false while something has been received ahead that must be read
- * first; the connection is closing if it can't be done at all.
- */
-bool megapipe_detach(conn *c) {
-    struct megapipe_conn *m = &c->megapipe;
-    if (m->handle == NULL || IS_UDP(c->transport))
-        return true;
-
-    int fd = mp_lwsocket_to_fd(m->handle);
-    if (fd == -EBUSY) {
-        if (megapipe_is_tls(c))
-            megapipe_tls_leave(c);
-        return false;
-    }
-    if (fd < 0) {
-        fprintf(stderr, "Can't make an fd of a connection: %s\n", strerror(-fd));
-        conn_set_state(c, conn_closing);
-        return false;
-    }
-    m->fd = fd;
-    m->handle = NULL;
-    fcntl(m->fd, F_SETFL, fcntl(m->fd, F_GETFL) | O_NONBLOCK);
-    if (megapipe_is_tls(c))
-        return megapipe_tls_left(c);
-    c->read = megapipe_side_read;
-    return true;
-}
-
 int megapipe_fd(const conn *c) {
     return settings.megapipe && !IS_UDP(c->transport) ? c->megapipe.fd : c->sfd;
 }
 
-void megapipe_release(conn *c) {
+/* All that is unread is taken, or for nobody. */
+static void megapipe_release(conn *c) {
     struct megapipe_conn *m = &c->megapipe;
     m->unread_len = 0;
-    mp_release(c->thread->megapipe->channel, &m->received);
+    if (m->kept == NULL) {
+        mp_release(c->thread->megapipe->channel, &m->received);
+    } else {
+        free(m->kept);
+        m->kept = NULL;
+    }
 }
 
 /* At once, with all that is in flight: its memory is about to be freed. */
@@ -307,6 +284,7 @@ void megapipe_conn_close(conn *c) {
         m->handle = NULL;
         if (megapipe_is_tls(c))
             megapipe_tls_end(c);
+        free(m->kept);
         if (m->fd >= 0)
             close(m->fd);
         return;
@@ -407,6 +385,8 @@ ssize_t megapipe_take(conn *c, void *buf, size_t count) {
 ssize_t megapipe_read(conn *c, void *buf, size_t count) {
     struct megapipe_conn *m = &c->megapipe;
 
+    if (megapipe_is_side_thread(c))
+        return megapipe_side_read(c, buf, count);
     if (m->unread_len > 0 || m->read_done)
         return megapipe_take(c, buf, count);
     if (c->state == conn_nread && !m->reading && m->handle != NULL)
@@ -425,6 +405,74 @@ ssize_t megapipe_recvfrom(conn *c) {
     m->read_done = false;
     c->request_addr_size = m->udp->in.msg_namelen;
     return megapipe_result(m->read_result);
+}
+
+/***************************** LEAVING THE CHANNEL ***************************/
+
+/*
+ * What is unread goes to memory of its own, with what more has come: the
+ * channel's buffers are for those that are in it. False without memory.
+ */
+static bool megapipe_keep(conn *c, const void *more, size_t more_len) {
+    struct megapipe_conn *m = &c->megapipe;
+    size_t unread_len = m->unread_len;
+    char *kept = malloc(unread_len + more_len);
+    if (kept != NULL) {
+        memcpy(kept, m->unread, unread_len);
+        memcpy(kept + unread_len, more, more_len);
+    }
+    megapipe_release(c);
+    m->kept = m->unread = kept;
+    m->unread_len = kept != NULL ? unread_len + more_len : 0;
+    return kept != NULL;
+}
+
+/* The channel holds something of the connection: it comes out of the way while
+ * the command stays where it is.
+ */
+static void megapipe_leave(conn *c) {
+    c->megapipe.leaving = true;
+    conn_set_state(c, conn_watch);
+    if (!(megapipe_is_tls(c) && megapipe_tls_sends(c)) && !megapipe_wait(c))
+        conn_set_state(c, conn_closing);
+}
+
+/* Before the machine goes on: the command is tried again. */
+static void megapipe_leave_again(conn *c) {
+    struct megapipe_conn *m = &c->megapipe;
+    m->leaving = false;
+    conn_set_state(c, m->read_done && m->read_result < 0 ? conn_closing : conn_parse_cmd);
+}
+
+/*
+ * Takes the connection out of its channel, for a side thread to use its fd. It
+ * goes back by itself when the worker has I/O for it again.
+ * Returns false while the channel still sends for it, or has received ahead
+ * what comes before the fd's bytes; or the connection is closing.
+ */
+bool megapipe_detach(conn *c) {
+    struct megapipe_conn *m = &c->megapipe;
+    if (m->handle == NULL || IS_UDP(c->transport))
+        return true;
+
+    int fd = mp_lwsocket_to_fd(m->handle);
+    if (fd == -EBUSY) {
+        megapipe_leave(c);
+        return false;
+    }
+    if (fd < 0) {
+        fprintf(stderr, "Can't make an fd of a connection: %s\n", strerror(-fd));
+        conn_set_state(c, conn_closing);
+        return false;
+    }
+    m->fd = fd;
+    m->handle = NULL;
+    m->read_done = false; /* The end is told by the fd, too. */
+    fcntl(m->fd, F_SETFL, fcntl(m->fd, F_GETFL) | O_NONBLOCK);
+    if (m->unread_len == 0 || m->kept != NULL || megapipe_keep(c, "", 0))
+        return true;
+    conn_set_state(c, conn_closing);
+    return false;
 }
 
 /********************************** WRITING **********************************/
@@ -618,15 +666,29 @@ bool megapipe_udp_start(conn *c) {
 
 /********************************** THREADS **********************************/
 
+static void megapipe_received(conn *c, const struct mp_event *ev) {
+    struct megapipe_conn *m = &c->megapipe;
+    if (m->unread_len == 0) {
+        m->received = *ev;
+        m->unread = ev->recv.data;
+        m->unread_len = ev->result;
+        return;
+    }
+    /* It leaves: nobody else asks before all is read. */
+    if (!megapipe_keep(c, ev->recv.data, ev->result)) {
+        m->read_done = true;
+        m->read_result = -ENOMEM;
+    }
+    mp_release(c->thread->megapipe->channel, ev);
+}
+
 static void megapipe_conn_event(conn *c, const struct mp_event *ev) {
     struct megapipe_conn *m = &c->megapipe;
     switch (ev->cmd) {
     case MP_RECV:
         m->reading = false;
         if (ev->result > 0) {
-            m->received = *ev;
-            m->unread = ev->recv.data;
-            m->unread_len = ev->result;
+            megapipe_received(c, ev);
             break;
         }
         m->read_done = true;
@@ -663,8 +725,8 @@ static void megapipe_conn_event(conn *c, const struct mp_event *ev) {
             megapipe_release(c);
         return;
     }
-    if (megapipe_is_tls(c))
-        megapipe_tls_resume(c);
+    if (m->leaving)
+        megapipe_leave_again(c);
     if (ev->cmd == MP_RECV && c->state == conn_read && !megapipe_may_take(c->thread)) {
         megapipe_yield(c);
     } else {

@@ -54,6 +54,8 @@ struct megapipe_conn {
     struct mp_event received; /* the channel's buffer, to be given back */
     char *unread;             /* what is in it still */
     size_t unread_len;
+    char *kept;               /* ... or in this memory, if it isn't NULL */
+    bool leaving;             /* a command waits for megapipe_detach() */
 
     /* One write at a time, and its result until transmit() takes it. */
     bool writing;
@@ -80,11 +82,9 @@ struct megapipe_conn {
     struct {
         bool eof;             /* the last read told the end */
         bool blocked;         /* OpenSSL goes on when all is sent */
-        bool leaving;         /* a command wants to detach */
         int sends;            /* records, or several, that are being sent */
         ssize_t send_error;
         ssize_t written;      /* bytes of the one write at a time */
-        BIO *ahead;           /* received before a side thread got it */
     } tls;
 #endif
 };
@@ -125,7 +125,6 @@ bool megapipe_attached(conn *c);
 bool megapipe_detach(conn *c);
 void megapipe_ask_value(conn *c, void *buf, size_t count);
 ssize_t megapipe_take(conn *c, void *buf, size_t count);
-void megapipe_release(conn *c);
 
 /* -o drop_privileges (mc_megapipe_priv.c). */
 int megapipe_allow_worker(void *ctx);
@@ -147,10 +146,8 @@ void megapipe_tls_end(conn *c);
 void megapipe_tls_end_all(LIBEVENT_THREAD *me);
 bool megapipe_tls_waits(const conn *c);
 bool megapipe_tls_has_unread(const conn *c);
+bool megapipe_tls_sends(const conn *c);
 bool megapipe_tls_sent(conn *c, ssize_t result);
-void megapipe_tls_leave(conn *c);
-bool megapipe_tls_left(conn *c);
-void megapipe_tls_resume(conn *c);
 
 /* Commands that need more than their own thread (mc_megapipe_commands.c). */
 bool megapipe_may_process(conn *c, const char *line, size_t len);

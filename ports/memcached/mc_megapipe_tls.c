@@ -27,15 +27,9 @@
 
 /************************************ BIO ************************************/
 
-static bool megapipe_tls_has_ahead(const conn *c) {
-    return c->megapipe.tls.ahead != NULL && BIO_pending(c->megapipe.tls.ahead) > 0;
-}
-
 static ssize_t megapipe_tls_receive(conn *c, char *buf, int size) {
-    struct megapipe_conn *m = &c->megapipe;
-    if (megapipe_tls_has_ahead(c))
-        return BIO_read(m->tls.ahead, buf, size);
-    if (m->handle == NULL)
+    const struct megapipe_conn *m = &c->megapipe;
+    if (m->handle == NULL && m->unread_len == 0)
         return recv(m->fd, buf, size, 0);
     return megapipe_take(c, buf, size);
 }
@@ -184,6 +178,11 @@ static ssize_t megapipe_tls_sendmsg(conn *c, struct msghdr *msg, int flags) {
     return -1;
 }
 
+/* Records are being sent. */
+bool megapipe_tls_sends(const conn *c) {
+    return c->megapipe.tls.sends > 0;
+}
+
 /* Records are sent, or not. Returns whether the machine has waited for it. */
 bool megapipe_tls_sent(conn *c, ssize_t result) {
     struct megapipe_conn *m = &c->megapipe;
@@ -198,7 +197,7 @@ bool megapipe_tls_sent(conn *c, ssize_t result) {
         m->write_result = m->tls.send_error < 0 ? m->tls.send_error : m->tls.written;
         return true;
     }
-    bool waits = m->tls.blocked || (m->tls.leaving && !m->reading);
+    bool waits = m->tls.blocked || (m->leaving && !m->reading);
     m->tls.blocked = false;
     return waits;
 }
@@ -213,48 +212,7 @@ bool megapipe_tls_has_unread(const conn *c) {
     const struct megapipe_conn *m = &c->megapipe;
     if (m->tls.blocked)
         return false;
-    return m->unread_len > 0 || m->read_done || SSL_pending(c->ssl) > 0 || megapipe_tls_has_ahead(c);
-}
-
-/***************************** LEAVING THE CHANNEL ***************************/
-
-static bool megapipe_tls_keep_ahead(conn *c) {
-    struct megapipe_conn *m = &c->megapipe;
-    if (m->unread_len == 0)
-        return true;
-    if (m->tls.ahead == NULL)
-        m->tls.ahead = BIO_new(BIO_s_mem());
-    bool kept = m->tls.ahead != NULL
-        && BIO_write(m->tls.ahead, m->unread, m->unread_len) == (int)m->unread_len;
-    megapipe_release(c);
-    return kept;
-}
-
-/*
- * A side thread is to have the connection, and the channel holds something of
- * it: records to be sent, or bytes received ahead, which OpenSSL gets before
- * those of the fd. The command stays where it is until they are out of the way.
- */
-void megapipe_tls_leave(conn *c) {
-    struct megapipe_conn *m = &c->megapipe;
-    m->tls.leaving = true;
-    conn_set_state(c, conn_watch);
-    if (m->tls.sends == 0 && !megapipe_wait(c))
-        conn_set_state(c, conn_closing);
-}
-
-/* Before the machine goes on: the command may be tried again. */
-void megapipe_tls_resume(conn *c) {
-    struct megapipe_conn *m = &c->megapipe;
-    if (!m->tls.leaving)
-        return;
-    m->tls.leaving = false;
-    conn_set_state(c, megapipe_tls_keep_ahead(c) ? conn_parse_cmd : conn_closing);
-}
-
-/* It has left. */
-bool megapipe_tls_left(conn *c) {
-    return megapipe_tls_keep_ahead(c);
+    return m->unread_len > 0 || m->read_done || SSL_pending(c->ssl) > 0;
 }
 
 /****************************** BEGINNING AND END ****************************/
@@ -293,12 +251,9 @@ static void megapipe_tls_shutdown(conn *c) {
 
 /* Before the connection is closed. */
 void megapipe_tls_end(conn *c) {
-    struct megapipe_conn *m = &c->megapipe;
     megapipe_tls_shutdown(c);
     SSL_free(c->ssl);
-    BIO_free(m->tls.ahead);
     c->ssl = NULL;
-    m->tls.ahead = NULL;
 }
 
 /* The worker stops: while there is a channel, but for what side threads have. */

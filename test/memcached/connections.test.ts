@@ -4,6 +4,7 @@ import { expect, test } from 'vitest';
 import { type Engine, engines } from '../engines.js';
 import { until } from '../waiting.js';
 import type { Connection } from './connection.js';
+import { dumpAndSet, setAndGet } from './exchanges.js';
 import { describeEngines, megapipe, type Server, start } from './server.js';
 
 async function connectMany(server: Server, count: number): Promise<Connection[]> {
@@ -40,6 +41,9 @@ async function cpus(): Promise<number[]> {
     return Array.from({ length: (last ?? first) - first + 1 }, (_, i) => first + i);
   });
 }
+
+/** Without what moves items meanwhile, behind the crawler's back: it would dump them twice. */
+const still = ['-o', 'no_lru_maintainer,no_slab_reassign'];
 
 const connectTen = (port: number) =>
   `use IO::Socket::INET; for (1..10) { my $s = IO::Socket::INET->new("127.0.0.1:${port}") or die $!; ` +
@@ -226,7 +230,7 @@ describeEngines((engine, sanitize) => {
   });
 
   test('watch and metadump hand the connection to a side thread', async () => {
-    const server = await start({ sanitize, args: megapipe(engine) });
+    const server = await start({ sanitize, args: [...megapipe(engine), ...still] });
     const watcher = await server.connect();
     expect(await watcher.ask('watch fetchers connevents')).toBe('OK\r\n');
     const connection = await server.connect();
@@ -243,7 +247,7 @@ describeEngines((engine, sanitize) => {
   });
 
   test('what follows metadump in the same packet is answered after it', async () => {
-    const server = await start({ sanitize, args: megapipe(engine) });
+    const server = await start({ sanitize, args: [...megapipe(engine), ...still] });
     const connection = await server.connect();
     await connection.ask('set one 0 0 3\r\nabc');
     connection.write('lru_crawler metadump all\r\nget one\r\nversion\r\n');
@@ -251,8 +255,33 @@ describeEngines((engine, sanitize) => {
     expect(await connection.until('VERSION')).toBe('VALUE one 0 3\r\nabc\r\nEND\r\nVERSION');
   });
 
+  test('much that follows metadump is answered after it, as by the stock server', async () => {
+    const ours = await start({ sanitize, args: [...megapipe(engine), ...still] });
+    const stock = await start({ variant: 'baseline', args: still });
+    for (const length of [20_000, 100_000, 900_000, 1_100_000]) {
+      const answers = await Promise.all([ours, stock].map((server) => dumpAndSet(server, length)));
+      expect(answers[0]).toBe(answers[1]);
+    }
+    await expect.poll(() => ours.stats('megapipe')).toMatchObject({ buffers_held: '0', lwsockets: '1' });
+  });
+
+  test('a watcher that has sent much behind its command watches, as of the stock server', async () => {
+    const servers = [
+      await start({ sanitize, args: [...megapipe(engine), ...still] }),
+      await start({ variant: 'baseline', args: still }),
+    ];
+    for (const server of servers) {
+      const watcher = await server.connect();
+      watcher.write(`watch mutations\r\n${'mn\r\n'.repeat(25_000)}`);
+      expect(await watcher.until('\r\n')).toBe('OK\r\n');
+      await setAndGet(server, 10);
+      expect(await watcher.until('key=big')).toMatch(/type=item_store/);
+      watcher.destroy();
+    }
+  });
+
   test('a client that shuts its side after metadump gets all of it', async () => {
-    const server = await start({ sanitize, args: megapipe(engine) });
+    const server = await start({ sanitize, args: [...megapipe(engine), ...still] });
     const connection = await server.connect();
     await connection.ask('set one 0 0 3\r\nabc');
     connection.socket.end('lru_crawler metadump all\r\n');

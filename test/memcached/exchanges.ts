@@ -1,4 +1,5 @@
 import { createSocket } from 'node:dgram';
+import type { TLSSocket } from 'node:tls';
 import { expect } from 'vitest';
 import type { Server } from './server.js';
 
@@ -20,6 +21,31 @@ export async function setAndGet(server: Server, length: number) {
   expect((await connection.bytes(length)).equals(value)).toBe(true);
   expect(await connection.until('END\r\n')).toBe('\r\nEND\r\n');
   connection.destroy();
+}
+
+/**
+ * A dump with a value behind it in one go, and what is answered to the value.
+ *
+ * @param recordSize of TLS
+ */
+export async function dumpAndSet(server: Server, length: number, recordSize?: number): Promise<string> {
+  const connection = await server.connect();
+  if (recordSize) (connection.socket as TLSSocket).setMaxSendFragment(recordSize);
+  await connection.ask('set one 0 0 3\r\nabc');
+  const value = pattern(length, 7);
+  const before = Buffer.from(`lru_crawler metadump all\r\nset big 0 0 ${length}\r\n`);
+  connection.write(Buffer.concat([before, value, Buffer.from('\r\nmn\r\n')]));
+  const dump = await connection.until('\r\n');
+  const answer = await connection.until('MN\r\n');
+  if (answer.startsWith('STORED')) {
+    expect(await connection.ask('get big')).toBe(`VALUE big 0 ${length}\r\n`);
+    expect((await connection.bytes(length)).equals(value)).toBe(true);
+  }
+  connection.destroy();
+  // The crawler has not come to its end after the last dump.
+  if (dump.startsWith('BUSY')) return dumpAndSet(server, length, recordSize);
+  expect(dump).toMatch(/^key=one [\s\S]*END\r\n$/m);
+  return answer;
 }
 
 export async function fill(server: Server, count: number, length: number) {

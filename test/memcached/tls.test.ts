@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vit
 import { isOneEngine } from '../engines.js';
 import { type Certificate, makeCertificate } from '../nginx/certificate.js';
 import { until } from '../waiting.js';
-import { countValues, fill, setAndGet } from './exchanges.js';
+import { countValues, dumpAndSet, fill, setAndGet } from './exchanges.js';
 import { describeEngines, megapipe, type Server, start } from './server.js';
 
 let folder: string;
@@ -145,6 +145,14 @@ describeEngines((engine, sanitize) => {
       await setAndGet(server, 10);
       return (await others(server)) === 0;
     });
+  });
+
+  test('much that follows metadump is answered after it', async () => {
+    const server = await startTls(form);
+    for (const length of [20_000, 100_000]) {
+      for (const recordSize of [512, 16_384])
+        expect(await dumpAndSet(server, length, recordSize)).toBe('STORED\r\nMN\r\n');
+    }
   });
 
   test('clients that leave in a handshake leave nothing behind', async () => {
