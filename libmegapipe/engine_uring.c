@@ -548,7 +548,7 @@ static void take_buffer(struct mp__op *op, int result, unsigned int flags)
 
 	if (!(flags & IORING_CQE_F_BUFFER))
 		return;
-	ch->buffers.nprovided--;
+	mp__uring_took_buffer(ch);
 	op->buffer = flags >> IORING_CQE_BUFFER_SHIFT;
 	if (result <= 0) {
 		mp__uring_release(ch, op->buffer);

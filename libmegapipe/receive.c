@@ -15,6 +15,8 @@
 
 /* Buffers kept for a handle that doesn't ask: then TCP's window has to do. */
 #define AHEAD_MAX 8
+/* Buffers that the kernel has from the start. */
+#define BUFFERS_FIRST 64u
 
 /* ---------------------------------------------------------------- states */
 
@@ -64,6 +66,30 @@ static void publish(struct mp__uring *u)
 	__atomic_store_n(&u->buf_ring->tail, u->buf_tail, __ATOMIC_RELEASE);
 }
 
+/*
+ * The kernel takes all buffers in turn, however few are needed, and what it has
+ * filled once is memory for good: so it gets more only when few are left.
+ */
+static void provide_fresh(struct mp_channel *ch, uint32_t count)
+{
+	struct mp__uring *u = mp__uring(ch);
+
+	while (count-- && u->fresh < ch->options.buffers)
+		provide(ch, u->fresh++);
+	publish(u);
+}
+
+/* The kernel has put something into one. */
+void mp__uring_took_buffer(struct mp_channel *ch)
+{
+	uint32_t fresh = mp__uring(ch)->fresh;
+
+	ch->buffers.nprovided--;
+	if (MP__UNLIKELY(ch->buffers.nprovided < fresh / 4) &&
+	    fresh < ch->options.buffers)
+		provide_fresh(ch, fresh);
+}
+
 int mp__uring_buffers(struct mp_channel *ch)
 {
 	struct mp__uring *u = mp__uring(ch);
@@ -89,9 +115,7 @@ int mp__uring_buffers(struct mp_channel *ch)
 		return ret;
 	}
 	u->buf_ring = memory;
-	for (uint32_t i = 0; i < ch->options.buffers; i++)
-		provide(ch, i);
-	publish(u);
+	provide_fresh(ch, BUFFERS_FIRST);
 	return 0;
 }
 
@@ -161,13 +185,13 @@ bool mp__feed(struct mp_channel *ch)
 
 /*
  * Nobody asks for these bytes: they must not keep a buffer from those who do.
- * While most buffers are with the kernel they don't.
+ * While most buffers are with the kernel, or will be, they don't.
  */
 static uint32_t spare(struct mp_channel *ch, uint32_t buffer, uint32_t len)
 {
-	uint32_t copy;
+	uint32_t fresh = ch->options.buffers - mp__uring(ch)->fresh, copy;
 
-	if (ch->buffers.nprovided > ch->options.buffers / 2)
+	if (ch->buffers.nprovided + fresh > ch->options.buffers / 2)
 		return buffer;
 	copy = mp__buffer_copy(ch, mp__buffer(ch, buffer), len);
 	if (copy == MP__NO_BUFFER)
@@ -413,7 +437,7 @@ static void received(struct mp_handle *handle, int len, uint32_t buffer)
 	struct mp__op *op = handle->rd.busy ? STAILQ_FIRST(&handle->rd.ops) :
 					      NULL;
 
-	ch->buffers.nprovided--;
+	mp__uring_took_buffer(ch);
 	if (len <= 0 || handle->state == MP__CLOSING ||
 	    handle->state == MP__DROPPING) {
 		mp__uring_release(ch, buffer);

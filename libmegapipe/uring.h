@@ -21,6 +21,7 @@ struct mp__uring {
 	struct io_uring_buf_ring *buf_ring;
 	size_t buf_ring_size;
 	uint16_t buf_tail;
+	uint32_t fresh; /* buffers from here on were never provided */
 	struct mp__starved starved; /* want a buffer */
 	bool has_options;	    /* of sockets, without an fd */
 };
@@ -81,6 +82,7 @@ void mp__uring_named(struct mp__op *op, int result);
 
 /* receive.c */
 int mp__uring_buffers(struct mp_channel *ch);
+void mp__uring_took_buffer(struct mp_channel *ch);
 void mp__uring_release(struct mp_channel *ch, uint32_t buffer);
 void mp__starve(struct mp_handle *handle);
 bool mp__is_hungry(struct mp_channel *ch);
