@@ -11,7 +11,7 @@ export type Finding<Scenario> = { scenario: Scenario; differences: Difference[] 
 const together = 3;
 
 /** How often a scenario is run before a difference is one, and not an accident of a busy machine. */
-const tries = 2;
+const tries = 3;
 
 /** Run a scenario on both, and again where they differ: what an engine always does, and stock never. */
 export async function differ<Scenario>(

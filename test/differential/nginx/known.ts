@@ -26,8 +26,8 @@ export const knownOfNginx: Known<NginxScenario>[] = [
       ),
   },
   {
-    reason: 'how far a worker had come with its clients when it is killed is chance',
+    reason: 'how far a worker had come with its clients and their upstreams when it is killed is chance',
     is: ({ fact }, { life }) =>
-      life.some((step) => step.do === 'kill worker') && /^(?:client|access log)/.test(fact),
+      life.some((step) => step.do === 'kill worker') && /^(?:client|access log|error log)/.test(fact),
   },
 ];
