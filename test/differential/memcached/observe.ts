@@ -90,7 +90,7 @@ async function stop(server: RunningMemcached): Promise<Map<string, Fact>> {
   return new Map<string, Fact>([
     ['stops within', within(ms)],
     ['exit status', { by: 'text', text: status }],
-    ['says', { by: 'text', text: output.replace(/^megapipe: .*\n?/gm, '').replace(/\d+/g, 'N') }],
+    ['says', { by: 'text', text: output.replace(/^MegaPipe: engine .*\n?/gm, '').replace(/\d+/g, 'N') }],
   ]);
 }
 
