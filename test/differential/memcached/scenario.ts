@@ -1,4 +1,4 @@
-import type { Leaving } from '../client.js';
+import type { Step } from '../steps.js';
 
 /** Keys are a client's own, by number: what it is answered doesn't depend on others. */
 export type Command =
@@ -41,13 +41,7 @@ export type ClientStep =
   | { do: 'commands'; commands: Command[]; times: number }
   /** A command of which the end never comes. */
   | { do: 'begin command'; command: Command; portion: number }
-  | { do: 'await answers' }
-  | { do: 'await bytes'; count: number }
-  | { do: 'pause'; ms: number }
-  | { do: 'stop reading' }
-  | { do: 'read slowly'; bytes: number }
-  | { do: 'read on' }
-  | { do: 'leave'; how: Leaving };
+  | Step;
 
 export type Client = {
   way: 'stream' | 'udp';

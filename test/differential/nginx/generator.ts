@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { leavings } from '../client.js';
+import { clientSteps } from '../steps.js';
 import {
   type Client,
   type ClientStep,
@@ -59,59 +59,16 @@ const asking: fc.Arbitrary<ClientStep> = fc.oneof(
   },
 );
 
-const exchange: fc.Arbitrary<ClientStep[]> = asking.map((asked) => [asked, { do: 'await answers' }]);
-
-const pause: fc.Arbitrary<ClientStep> = fc.record({
-  do: fc.constant('pause' as const),
-  ms: fc.constantFrom(30, 200, 600),
-});
-const leave: fc.Arbitrary<ClientStep> = fc.record({
-  do: fc.constant('leave' as const),
-  how: fc.constantFrom(...leavings),
-});
-
-/** Asks, and leaves before the answer has come, or within it. */
-const leaving: fc.Arbitrary<ClientStep[]> = fc
-  .tuple(asking, fc.constantFrom(0, 1, 200_000), fc.option(pause, { nil: undefined }), leave)
-  .map(([asked, count, wait, end]): ClientStep[] => [
-    asked,
-    { do: 'await bytes', count },
-    ...(wait ? [wait] : []),
-    end,
-  ]);
-
-const slow: fc.Arbitrary<ClientStep[]> = fc
-  .tuple(
+const steps = clientSteps<ClientStep>({
+  asking,
+  slowly: request.map((one) => ({ do: 'request', requests: [one], times: 1 })),
+  unfinished: fc.record({
+    do: fc.constant('begin request' as const),
     request,
-    fc.oneof(
-      fc.constant<ClientStep>({ do: 'stop reading' }),
-      fc.constantFrom(500, 20_000, 200_000).map((bytes): ClientStep => ({ do: 'read slowly', bytes })),
-    ),
-    fc.option(fc.constantFrom(300, 1_500), { nil: undefined }),
-  )
-  .map(([one, how, ms]): ClientStep[] => [
-    how,
-    { do: 'request', requests: [one], times: 1 },
-    ...(ms === undefined ? [] : [{ do: 'pause', ms } as const, { do: 'read on' } as const]),
-    { do: 'await answers' },
-  ]);
-
-const unfinished: fc.Arbitrary<ClientStep[]> = fc
-  .record({ do: fc.constant('begin request' as const), request, portion: fc.constantFrom(0, 0.3, 0.9) })
-  .map((step) => [step]);
-
-const steps: fc.Arbitrary<ClientStep[]> = fc
-  .tuple(
-    fc.array(
-      fc.oneof(
-        exchange,
-        pause.map((step) => [step]),
-      ),
-      { maxLength: 3 },
-    ),
-    fc.oneof(exchange, leaving, slow, unfinished),
-  )
-  .map(([first, last]) => [...first.flat(), ...last]);
+    portion: fc.constantFrom(0, 0.3, 0.9),
+  }),
+  bytes: [0, 1, 200_000],
+});
 
 const client: fc.Arbitrary<Client> = fc.record({
   way: fc.constantFrom('http', 'http', ...ways),

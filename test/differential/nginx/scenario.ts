@@ -1,4 +1,4 @@
-import type { Leaving } from '../client.js';
+import type { Step } from '../steps.js';
 
 /** What a request is for: a file, or an answer that the upstream gives in some manner. */
 export type Resource =
@@ -43,14 +43,7 @@ export type ClientStep =
   | { do: 'request'; requests: Request[]; times: number }
   /** A head that never ends, or a body. */
   | { do: 'begin request'; request: Request; portion: number }
-  | { do: 'await answers' }
-  /** Until something has come. */
-  | { do: 'await bytes'; count: number }
-  | { do: 'pause'; ms: number }
-  | { do: 'stop reading' }
-  | { do: 'read slowly'; bytes: number }
-  | { do: 'read on' }
-  | { do: 'leave'; how: Leaving };
+  | Step;
 
 /** To which of the listeners a client connects. */
 export const ways = ['http', 'tls 1.2', 'tls 1.3', 'stream', 'h2'] as const;
