@@ -10,12 +10,12 @@ import type { Subject } from './subject.js';
  * Random scenarios by fixed seeds: what an engine does in them otherwise than stock fails the test. Longer runs are done by hand, see
  * README.md.
  */
-const seedsOfEach = 6;
-const firstSeed = 1;
+
+/** By 4 nginx comes near worker_connections, where whom it refuses is chance, on stock too; by 7 it parts an answer into other chunks. */
+const seeds = [1, 2, 3, 5, 6];
 const shrinkMs = 60_000;
 
 async function findingsOf<Scenario>(subject: Subject<Scenario>, engine: Engine): Promise<string[]> {
-  const seeds = Array.from({ length: seedsOfEach }, (_, index) => firstSeed + index);
   const found: string[] = [];
   await trySeeds(subject, engine, seeds.values(), shrinkMs, (finding) => void found.push(finding));
   return found;
