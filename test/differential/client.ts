@@ -102,8 +102,10 @@ function reader(stream: Duplex, take: (chunk: Buffer) => void) {
 }
 
 function leave(how: Leaving, raw: Socket, stream: Duplex) {
+  // Only TCP has a reset: a UNIX socket has no address, nor has one that isn't connected yet.
+  const canReset = raw.remoteAddress !== undefined;
   if (how === 'half-close') stream.end();
-  else if (how === 'reset') raw.resetAndDestroy();
+  else if (how === 'reset' && canReset) raw.resetAndDestroy();
   else stream.destroy();
 }
 
