@@ -31,7 +31,8 @@ struct claim {
 	cpu_set_t cpus;
 };
 
-static pthread_mutex_t claims_lock = PTHREAD_MUTEX_INITIALIZER;
+/* Recursive: a handler of a signal may fork wherever it happens. */
+static pthread_mutex_t claims_lock = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
 static LIST_HEAD(, claim) claims = LIST_HEAD_INITIALIZER(claims);
 
 static int set_int(int fd, int level, int name, int value)
@@ -130,11 +131,13 @@ void mp__partition_fork(enum mp__fork when)
 {
 	if (when == MP__BEFORE_FORK) {
 		pthread_mutex_lock(&claims_lock);
-		return;
-	}
-	if (when == MP__IN_CHILD)
+	} else if (when == MP__IN_PARENT) {
+		pthread_mutex_unlock(&claims_lock);
+	} else {
 		forget_claims();
-	pthread_mutex_unlock(&claims_lock);
+		claims_lock =
+			(pthread_mutex_t)PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
+	}
 }
 
 /* --------------------------------------------------------------- clones */
