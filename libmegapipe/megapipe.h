@@ -43,9 +43,9 @@
  *
  *   A channel belongs to the thread that created or adopted it: only that
  *   thread may use the channel and its handles. Different channels are
- *independent. To wake a channel from elsewhere, write to an eventfd that is
- *registered with it. A thread destroys its channel before it ends: later nobody
- *can, and connections stay open until the process ends.
+ *   independent. To wake a channel from elsewhere, write to an eventfd that is
+ *   registered with it. A thread destroys its channel before it ends: later
+ *   nobody can, and connections stay open until the process ends.
  *
  * fork()
  *
@@ -315,9 +315,11 @@ int mp_engine_probe(const char *engine, struct mp_engine_info *info);
  * that the kernel's hash picks, the socket's own included. What is in the
  * socket's own queue, from before or by hash, goes to any of the handles.
  * Connections that wait in the handle's queue when it is unregistered are
- * reset. mp_close() accepts them first, if any were ever asked for; only one
- * that comes in that moment is reset (none where the sysctl
- * net.ipv4.tcp_migrate_req is 1).
+ * reset, as by close(2) of a listening socket (none where the sysctl
+ * net.ipv4.tcp_migrate_req is 1). mp_close() accepts them first, if any were
+ * ever asked for, and as many lwsockets as are free: it doesn't wait for
+ * others to be closed, since the queue would get more connections meanwhile.
+ * What is left is reset, and who comes in that moment.
  * A socket that has SO_REUSEPORT and SO_INCOMING_CPU of a CPU of the mask is
  * that CPU's queue by itself, and serves this handle only: so a master process
  * can make the queues, one a CPU, and keep them when a worker ends; the

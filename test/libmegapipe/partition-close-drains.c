@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * mp_close() of a partitioned listener accepts what waits in its own accept
- * queue before that is closed: no connection is reset.
+ * queue before that is closed: no connection is reset. Of lwsockets that is so
+ * while there are any; it isn't waited for more.
  */
 #include <linux/sockios.h>
 #include <sys/ioctl.h>
@@ -9,6 +10,7 @@
 #include "servers.h"
 
 #define CLIENTS 30
+#define ROOM 4
 
 /* It waits in a queue for certain: something sent was acknowledged. */
 static int waiting_client(int listener)
@@ -83,6 +85,49 @@ static void check_close(int listener, int cpu, bool is_lwsocket,
 	mp_destroy(ch);
 }
 
+/* "hello", or a reset. */
+static bool is_answered(int client)
+{
+	char text[5];
+	ssize_t n = recv(client, text, sizeof(text), MSG_WAITALL);
+
+	CHECK(n == sizeof(text) || (n < 0 && errno == ECONNRESET));
+	SYS(close(client));
+	return n > 0;
+}
+
+static void check_close_full(int listener, int cpu)
+{
+	struct mp_channel *ch =
+		make_channel_with((struct mp_options){ .max_lwsockets = ROOM });
+	int clients[CLIENTS], ids[ROOM], accepted = 0, answered = 0;
+	cpu_set_t mask = cpu_mask_of(cpu);
+	struct mp_handle *h;
+	struct mp_event ev;
+
+	CHECK_IS(mp_register(ch, SYS(dup(listener)), NULL, &mask, &h), 0);
+	for (int i = 0; i < CLIENTS; i++)
+		clients[i] = waiting_client(listener);
+	CHECK_IS(mp_accept(h, 1, true), 0);
+	ids[accepted++] = NEXT(ch).result;
+	CHECK_IS(mp_close(h), 0);
+	while ((ev = NEXT(ch)).cmd == MP_ACCEPT) {
+		CHECK(ev.result >= MP_LWSOCKET_BASE && accepted < ROOM);
+		ids[accepted++] = ev.result;
+	}
+	CHECK(ev.handle == h && ev.cmd == MP_CLOSE && ev.result == 0);
+	for (int i = 0; i < accepted; i++)
+		greet(ch, ids[i]);
+	while (stats_of(ch).handles > 0)
+		if ((ev = NEXT(ch)).cmd == MP_RECV)
+			answer(ch, ev);
+	for (int i = 0; i < CLIENTS; i++)
+		answered += is_answered(clients[i]);
+	CHECK_IS(accepted, ROOM);
+	CHECK_IS(answered, ROOM);
+	mp_destroy(ch);
+}
+
 void test(void)
 {
 	int cpus[MOST_CPUS], listener = listen_tcp(AF_INET);
@@ -91,5 +136,6 @@ void test(void)
 	pin_to(cpus[0]);
 	for (int i = 0; i < 4; i++)
 		check_close(listener, cpus[0], i & 1, i & 2 ? 1 : 32);
+	check_close_full(listener, cpus[0]);
 	SYS(close(listener));
 }
