@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { buffer } from 'node:stream/consumers';
@@ -19,6 +20,13 @@ function start(name: string, ...ports: number[]) {
   const example = execa(join(buildDir, 'libmegapipe', name), ports.map(String), { reject: false });
   running.push(example);
   return example;
+}
+
+/** Can this kernel send connections to the accept queue of their CPU? */
+async function canSteer() {
+  const { stdout } = await execa(join(buildDir, 'libmegapipe/megapipe-probe'));
+  const features = stdout.split('\n').map((engine) => engine.split('\t')[2] ?? '');
+  return features.some((names) => names.split(' ').includes('partition'));
 }
 
 /** A connection, as soon as somebody listens. */
@@ -83,4 +91,22 @@ test('foreign-socket ships what clients say by a library that has a socket of it
   }
   client.end();
   shipped.end();
+});
+
+test('spread accepts by as many threads as it is told, and loses no client meanwhile', async ({ skip }) => {
+  if (!(await canSteer())) skip('this kernel can’t steer connections');
+  const port = await freePort();
+  const example = start('spread', port);
+  const lines = createInterface({ input: example.stdout })[Symbol.asyncIterator]();
+  const threads = availableParallelism();
+  for (const accepting of [1, threads, 1]) {
+    const meanwhile = Array.from({ length: 20 }, async () => buffer(await connected(port)));
+    example.stdin.write(`${accepting}\n`);
+    expect((await lines.next()).value).toMatch(new RegExp(`^${accepting} of `));
+    for (const answer of await Promise.all(meanwhile)) expect(answer.toString()).toMatch(/^\d+\n$/);
+    for (let i = 0; accepting === 1 && i < 10; i++)
+      expect((await buffer(await connected(port))).toString()).toBe('0\n');
+  }
+  example.stdin.end();
+  expect(await example).toMatchObject({ exitCode: 0 });
 });
