@@ -227,6 +227,8 @@ static struct mp_channel *channel_new(const struct mp_options *options)
 	TAILQ_INIT(&ch->timers);
 	TAILQ_INIT(&ch->lw.line);
 	TAILQ_INIT(&ch->failed);
+	TAILQ_INIT(&ch->disk.done);
+	ch->disk.fd = -1;
 	ch->lw.level = MP__LW_ANY;
 	ch->lw.high = UINT32_MAX;
 	ch->retry.expire = mp__accept_retry;
@@ -420,6 +422,7 @@ void mp_destroy(struct mp_channel *ch)
 	mp__fds_hold(ch);
 	ch->engine->destroy(ch);
 	mp__fds_let(ch);
+	mp__disk_destroy(ch);
 	mp__fork_leave(ch);
 	mp__memlock_freed();
 	mp__buffers_destroy(ch);

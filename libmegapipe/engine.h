@@ -91,15 +91,18 @@ struct mp__op {
 
 	/* from here to iov, all is 0 in a new one */
 	ssize_t result;
-	uint32_t skip;	    /* MP_RECV: where in the buffer it begins */
-	bool canceled;	    /* the engine was asked to end it */
-	bool has_broken;    /* MP_WRITE, MP_SENDMSG: see unseen_breaks */
-	bool polled;	    /* waits for readiness, then is tried again */
-	bool changed;	    /* MP_POLL: to other events, since it started */
-	bool repeats;	    /* uring: likewise, the request doesn't end alone */
-	bool early;	    /* MP_ACCEPT: nobody asks for it */
-	bool is_partial;    /* MP_WRITE: some of it is enough */
-	bool at_position;   /* uring: a write that moves the position */
+	uint32_t skip;	 /* MP_RECV: where in the buffer it begins */
+	bool canceled;	 /* the engine was asked to end it */
+	bool has_broken; /* MP_WRITE, MP_SENDMSG: see unseen_breaks */
+	bool polled;	 /* waits for readiness, then is tried again */
+	bool changed;	 /* MP_POLL: to other events, since it started */
+	bool repeats;	 /* uring: likewise, the request doesn't end alone */
+	bool early;	 /* MP_ACCEPT: nobody asks for it */
+	bool is_partial; /* MP_WRITE: some of it is enough */
+	union {
+		bool at_position; /* uring: a write that moves the position */
+		bool in_pool;	  /* other engines: disk.c has it, as job */
+	};
 	socklen_t addr_len; /* MP_CONNECT; MP_ACCEPT: the peer's, or 0 */
 	size_t size;	    /* MP_READ, MP_WRITE: bytes of iov at first */
 	size_t done;	    /* MP_WRITE: of these */
@@ -113,11 +116,15 @@ struct mp__op {
 	int how;	   /* MP_DISCONNECT */
 	short events;	   /* MP_POLL */
 	struct msghdr msg; /* MP_*MSG: the caller's, copied; uring: of iov */
-	struct msghdr *caller_msg;
+	union {
+		struct msghdr *caller_msg;
+		struct mp__disk_job *job;
+	};
 	struct sockaddr_storage addr;
 };
 
 STAILQ_HEAD(mp__ops, mp__op);
+TAILQ_HEAD(mp__completed, mp__op);
 
 struct mp__lane {
 	struct mp__ops ops;
@@ -310,6 +317,7 @@ struct mp_handle {
 	struct mp__timer deadline; /* then: when to cancel again */
 	const struct mp__op *waited; /* MP__AT_ONCE: the write that was tried */
 	struct mp__listener *listener;
+	struct mp__disk_file *disk; /* disk.c's, or NULL */
 	union {
 		struct mp__watch watch;
 		struct mp__ahead ahead;
@@ -390,6 +398,15 @@ struct mp__buffers {
 	uint32_t nprovided; /* engine uring: with the kernel */
 };
 
+/* Requests for disk files that the pool has done; disk.c's lock is for it. */
+TAILQ_HEAD(mp__disk_jobs, mp__disk_job);
+
+struct mp__disk {
+	int fd; /* an eventfd that tells; -1: none was asked for yet */
+	struct mp__disk_jobs done;
+	unsigned int ndone;
+};
+
 /* Whether channels are busy, and what their neighbours do about it. */
 struct mp__balance {
 	bool is_asked;	  /* by others: it says that it is idle by false */
@@ -408,7 +425,7 @@ struct mp_channel {
 	struct mp_options options; /* as in force */
 	unsigned int unflushed;	   /* requests not pushed yet */
 	unsigned int unhurried;	   /* likewise, that no peer waits for */
-	TAILQ_HEAD(mp__completed, mp__op) completed;
+	struct mp__completed completed;
 	struct sockaddr_storage peer; /* of the MP_ACCEPT dispatched last */
 	SLIST_HEAD(, mp__op) free_ops;
 	void *chunks; /* memory of ops and handles */
@@ -433,6 +450,7 @@ struct mp_channel {
 	struct mp__buffers buffers;
 	struct mp__timers timers; /* the first to expire is first */
 	struct mp__balance balance;
+	struct mp__disk disk;
 	struct mp_stats stats;
 	void *priv; /* the engine's */
 };
@@ -515,6 +533,11 @@ struct mp__engine {
 	void (*each_queued)(struct mp_channel *ch, void (*tell)(int fd));
 	/* Of what was accepted; true: mp__accept_named() comes. */
 	bool (*name_peer)(struct mp__op *op);
+	/*
+	 * When this eventfd is readable, take what it counts and call
+	 * mp__disk_finish(). NULL: the engine doesn't use disk.c.
+	 */
+	int (*await)(struct mp_channel *ch, int fd);
 };
 
 extern const struct mp__engine mp__engine_uring;
@@ -564,6 +587,7 @@ int64_t mp__left_us(int64_t deadline_us);
 void mp__timers_run(struct mp_channel *ch);
 
 /* fork.c */
+enum mp__fork { MP__BEFORE_FORK, MP__IN_PARENT, MP__IN_CHILD };
 extern _Thread_local uint64_t mp__thread_id; /* never the same again; 0: none */
 int mp__fork_join(struct mp_channel *ch);
 void mp__fork_leave(struct mp_channel *ch);
@@ -637,6 +661,15 @@ static inline bool mp__queue_suits_multi(const struct mp__queue *q)
 	return q->is_own || q->handle->ch->engine->is_fair;
 }
 
+/* disk.c */
+void mp__disk_start(struct mp__op *op);
+void mp__disk_cancel(struct mp__op *op);
+void mp__disk_finish(struct mp_channel *ch);
+int mp__disk_close(struct mp_channel *ch, int fd);
+void mp__disk_forget(struct mp_handle *handle);
+void mp__disk_destroy(struct mp_channel *ch);
+void mp__disk_fork(enum mp__fork when);
+
 /* lwsocket.c */
 int mp__lwsockets_create(struct mp_channel *ch);
 int mp__lwsocket_hide(struct mp_handle *listener, int fd);
@@ -649,7 +682,6 @@ int mp__partition(struct mp_handle *handle, const cpu_set_t *cpu_mask);
 void mp__partition_end(struct mp__listener *listener);
 struct mp__queue *mp__queue_add(struct mp_handle *handle, int fd);
 void mp__queues_free(struct mp__listener *listener);
-enum mp__fork { MP__BEFORE_FORK, MP__IN_PARENT, MP__IN_CHILD };
 void mp__partition_fork(enum mp__fork when);
 
 /* balance.c */

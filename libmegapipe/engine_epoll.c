@@ -22,6 +22,8 @@
 /* Connections taken from a queue before others get their turn. */
 #define ACCEPTS_A_TURN 64
 #define RETRY_US 1000
+/* What the eventfd of disk.c is marked with: no place has this number. */
+#define DISK 0
 
 TAILQ_HEAD(watches, mp__watch);
 
@@ -288,8 +290,6 @@ static ssize_t do_write(struct mp__op *op)
 			    MSG_DONTWAIT | MSG_NOSIGNAL);
 	if (mp__is_socket(op->handle))
 		return sendmsg(fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
-	if (op->offset >= 0)
-		return pwritev(fd, op->iov, op->iovcnt, op->offset);
 	return writev(fd, op->iov, op->iovcnt);
 }
 
@@ -303,8 +303,6 @@ static ssize_t do_read(struct mp__op *op)
 			    MSG_DONTWAIT);
 	if (mp__is_socket(op->handle))
 		return recvmsg(fd, &msg, MSG_DONTWAIT);
-	if (op->offset >= 0)
-		return preadv(fd, op->iov, op->iovcnt, op->offset);
 	return readv(fd, op->iov, op->iovcnt);
 }
 
@@ -360,6 +358,17 @@ static ssize_t do_poll(struct mp__op *op)
 	return -1;
 }
 
+static int do_close(struct mp__op *op)
+{
+	struct mp_handle *handle = op->handle;
+
+	/* the open file may live on, in a child or as a duplicate */
+	epoll_detach(handle);
+	return handle->kind == MP__DISK ?
+		       mp__disk_close(handle->ch, handle->fd) :
+		       mp__fd_close(handle->ch, handle->fd);
+}
+
 static ssize_t call(struct mp__op *op)
 {
 	int fd = op->handle->fd;
@@ -382,9 +391,7 @@ static ssize_t call(struct mp__op *op)
 	case MP_POLL:
 		return do_poll(op);
 	case MP_CLOSE:
-		/* the open file may live on, in a child or as a duplicate */
-		epoll_detach(op->handle);
-		return mp__fd_close(op->handle->ch, fd);
+		return do_close(op);
 	default:
 		errno = EINVAL;
 		return -1;
@@ -418,11 +425,31 @@ static bool has_drained(const struct mp__watch *w, const struct mp__op *op,
 	       op->iovcnt <= 1 && op->cmd != MP_RECVMSG && (size_t)n < asked;
 }
 
+/* It is always ready, and may block all the same. */
+MP__RARELY static void run_disk(struct mp__watch *w, struct mp__op *op)
+{
+	struct mp_channel *ch = w->handle->ch;
+
+	if (op->in_pool)
+		return;
+	if (op->cmd == MP_RECV && !ch->buffers.nfree) {
+		starve(ch, w);
+		return;
+	}
+	if (op->cmd == MP_RECV)
+		op->buffer = ch->buffers.free[--ch->buffers.nfree];
+	mp__disk_start(op);
+}
+
 static void run_read(struct mp__watch *w, struct mp__op *op)
 {
 	struct mp_channel *ch = w->handle->ch;
 	ssize_t n = -EAGAIN;
 
+	if (MP__UNLIKELY(w->handle->kind == MP__DISK)) {
+		run_disk(w, op);
+		return;
+	}
 	if (op->cmd == MP_RECV && !ch->buffers.nfree) {
 		starve(ch, w);
 		return;
@@ -445,6 +472,10 @@ static void run_write(struct mp__watch *w, struct mp__op *op)
 {
 	ssize_t n = -EAGAIN;
 
+	if (MP__UNLIKELY(w->handle->kind == MP__DISK && op->cmd != MP_CLOSE)) {
+		run_disk(w, op);
+		return;
+	}
 	if (w->writable || op->cmd == MP_DISCONNECT || op->cmd == MP_CLOSE)
 		n = attempt(op);
 	if (n == -EAGAIN && op->cmd == MP_CONNECT && !op->polled) {
@@ -591,7 +622,9 @@ static void epoll_start(struct mp__op *op)
 /* Closing isn't given up: nobody else would close the file. */
 static void epoll_cancel(struct mp__op *op)
 {
-	if (op->cmd == MP_POLL)
+	if (op->in_pool)
+		mp__disk_cancel(op);
+	else if (op->cmd == MP_POLL)
 		mp__poll_done(op, -ECANCELED);
 	else
 		mp__op_done(op, op->cmd == MP_CLOSE ? attempt(op) : -ECANCELED);
@@ -732,9 +765,14 @@ static struct mp__watch *whose(const struct epoll_engine *e,
 
 static void mark_ready(struct mp_channel *ch, const struct epoll_event *ev)
 {
-	struct mp__watch *w = whose(engine_of(ch), ev);
+	struct mp__watch *w;
 	uint32_t gone = EPOLLERR | EPOLLHUP;
 
+	if (MP__UNLIKELY(ev->data.u64 == DISK)) {
+		mp__disk_finish(ch);
+		return;
+	}
+	w = whose(engine_of(ch), ev);
 	if (!w)
 		return;
 	if (ev->events & (gone | EPOLLRDHUP))
@@ -746,6 +784,18 @@ static void mark_ready(struct mp_channel *ch, const struct epoll_event *ev)
 	if (ev->events & (EPOLLOUT | gone))
 		w->writable = true;
 	enqueue(ch, w);
+}
+
+/* Each write is another edge: nobody needs to read. */
+static int epoll_await(struct mp_channel *ch, int fd)
+{
+	struct epoll_event ev = { .events = EPOLLIN | EPOLLET,
+				  .data.u64 = DISK };
+
+	ch->stats.crossings++;
+	return epoll_ctl(engine_of(ch)->epoll_fd, EPOLL_CTL_ADD, fd, &ev) ?
+		       -errno :
+		       0;
 }
 
 /* A UNIX socket's full backlog (AF_UNIX has no edge for it). */
@@ -841,4 +891,5 @@ const struct mp__engine mp__engine_epoll = {
 	.buffers = epoll_buffers,
 	.release = epoll_release,
 	.install_fd = epoll_install_fd,
+	.await = epoll_await,
 };

@@ -6,7 +6,8 @@
  *
  * A handle of the library has one in the module, and so has each accept queue.
  * The module doesn't connect: that is the socket call's, which the system's
- * security modules watch; then the module waits for it.
+ * security modules watch; then the module waits for it. It has nothing to do
+ * with disk files either: these are disk.c's, whose eventfd it reads for us.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -35,6 +36,8 @@
  */
 #define COOKIE_FILE (1ULL << 63)
 #define COOKIE_QUEUE (1ULL << 62)
+/* Of the eventfd of disk.c. */
+#define COOKIE_DISK (1ULL << 61)
 #define COOKIE_FLAGS (COOKIE_FILE | COOKIE_QUEUE)
 
 TAILQ_HEAD(mp__handles, mp_handle);
@@ -52,7 +55,10 @@ struct kernel_engine {
 	struct mp__handles starved;  /* want one */
 	struct mp__handles retrying; /* to connect */
 	struct mp__timer retry;
-	uint32_t round; /* of retrying */
+	uint32_t round;		   /* of retrying */
+	struct mp__completed disk; /* begin with the next push; all polled */
+	uint32_t disk_number;	   /* of the eventfd */
+	uint64_t disk_count;	   /* what is read from it */
 	struct mp__moderation moderation;
 };
 
@@ -152,6 +158,7 @@ static int kernel_create(struct mp_channel *ch)
 		return -ENOMEM;
 	TAILQ_INIT(&e->starved);
 	TAILQ_INIT(&e->retrying);
+	TAILQ_INIT(&e->disk);
 	e->retry.expire = retry_connects;
 	e->max_commands = 2 * ch->options.batch + COMMANDS_MIN;
 	e->commands = calloc(e->max_commands, sizeof(*e->commands));
@@ -261,6 +268,8 @@ static int kernel_attach(struct mp_handle *handle)
 	struct mp__link *link = &handle->in_module;
 
 	memset(link, 0, sizeof(*link));
+	if (handle->kind == MP__DISK)
+		return 0;
 	if (handle->slot < 0) {
 		int ret = register_fd(ch, handle->fd, (uintptr_t)handle,
 				      &link->number);
@@ -272,6 +281,14 @@ static int kernel_attach(struct mp_handle *handle)
 	link->is_known = true;
 	ch->lwsockets[handle->slot].handle = handle;
 	return 0;
+}
+
+static void starve(struct mp_handle *handle)
+{
+	handle->in_module.is_starved = true;
+	handle->ch->stats.buffer_waits++;
+	TAILQ_INSERT_TAIL(&engine_of(handle->ch)->starved, handle,
+			  in_module.waiting);
 }
 
 static void unstarve(struct mp_handle *handle)
@@ -521,11 +538,87 @@ static void retry_connects(struct mp__timer *timer)
 	}
 }
 
+/* ------------------------------------------------------------- disk files */
+
+/* Not at once: what is over at once would start the next one in here. */
+MP__RARELY static void put_off(struct mp__op *op)
+{
+	op->polled = true;
+	TAILQ_INSERT_TAIL(&engine_of(op->handle->ch)->disk, op, in_channel);
+	op->handle->ch->unflushed++;
+}
+
+static void no_longer_put_off(struct mp__op *op)
+{
+	op->polled = false;
+	TAILQ_REMOVE(&engine_of(op->handle->ch)->disk, op, in_channel);
+}
+
+static int close_disk(struct mp__op *op)
+{
+	struct mp_handle *handle = op->handle;
+
+	return mp__disk_close(handle->ch, handle->fd) ? -errno : 0;
+}
+
+static void begin_disk(struct mp__op *op)
+{
+	struct kernel_engine *e = engine_of(op->handle->ch);
+
+	if (op->cmd == MP_CLOSE) {
+		mp__op_done(op, close_disk(op));
+	} else if (op->cmd == MP_RECV && !e->free->count) {
+		starve(op->handle);
+	} else {
+		if (op->cmd == MP_RECV)
+			op->buffer = e->free->numbers[--e->free->count];
+		mp__disk_start(op);
+	}
+}
+
+static void begin_disks(struct mp_channel *ch)
+{
+	struct mp__op *op;
+
+	while ((op = TAILQ_FIRST(&engine_of(ch)->disk))) {
+		no_longer_put_off(op);
+		begin_disk(op);
+	}
+}
+
+/* Closing isn't given up: nobody else would close the file. */
+static void cancel_put_off(struct mp__op *op)
+{
+	no_longer_put_off(op);
+	mp__op_done(op, op->cmd == MP_CLOSE ? close_disk(op) : -ECANCELED);
+}
+
+static void read_eventfd(struct mp_channel *ch)
+{
+	struct kernel_engine *e = engine_of(ch);
+	struct megapipe_command *cmd =
+		command(ch, MEGAPIPE_OP_READ, e->disk_number);
+
+	cmd->addr = (uintptr_t)&e->disk_count;
+	cmd->len = sizeof(e->disk_count);
+}
+
+static int kernel_await(struct mp_channel *ch, int fd)
+{
+	int ret = register_fd(ch, fd, COOKIE_DISK, &engine_of(ch)->disk_number);
+
+	if (!ret)
+		read_eventfd(ch);
+	return ret;
+}
+
 /* ------------------------------------------------------------ start, cancel */
 
 static void kernel_start(struct mp__op *op)
 {
-	if (op->cmd == MP_CONNECT)
+	if (MP__UNLIKELY(op->handle->kind == MP__DISK))
+		put_off(op);
+	else if (op->cmd == MP_CONNECT)
 		begin_connect(op);
 	else if (op->cmd == MP_CLOSE)
 		begin_close(op);
@@ -557,9 +650,13 @@ static void kernel_cancel(struct mp__op *op)
 	 * Closing isn't given up: nobody else would close the file. It ends the
 	 * others, and the module takes no command for the handle after it.
 	 */
-	if (is_being_closed(handle))
+	if (MP__UNLIKELY(op->in_pool))
+		mp__disk_cancel(op);
+	else if (handle->kind == MP__DISK && op->polled)
+		cancel_put_off(op);
+	else if (is_being_closed(handle))
 		return;
-	if (op->cmd == MP_CONNECT && handle->in_module.is_retrying) {
+	else if (op->cmd == MP_CONNECT && handle->in_module.is_retrying) {
 		stop_retrying(handle);
 		mp__op_done(op, -ECANCELED);
 	} else if (op->cmd == MP_RECV && handle->in_module.is_starved) {
@@ -575,7 +672,7 @@ static void kernel_cancel(struct mp__op *op)
 /* The module ends what is in flight before it closes. */
 static bool kernel_can_close(const struct mp_handle *handle)
 {
-	return !handle->listener;
+	return !handle->listener && handle->kind != MP__DISK;
 }
 
 static void kernel_quiesce(struct mp_handle *handle)
@@ -697,14 +794,6 @@ static struct mp__op *op_of(struct mp_handle *handle, int module_op)
 	}
 }
 
-static void starve(struct mp_handle *handle)
-{
-	handle->in_module.is_starved = true;
-	handle->ch->stats.buffer_waits++;
-	TAILQ_INSERT_TAIL(&engine_of(handle->ch)->starved, handle,
-			  in_module.waiting);
-}
-
 static void op_completed(struct mp__op *op, const struct megapipe_completion *c)
 {
 	ssize_t result = c->result;
@@ -735,6 +824,13 @@ MP__INLINE void *whose(const struct mp_channel *ch,
 	return ch->lwsockets[c->cookie & MEGAPIPE_PLACE_MASK].handle;
 }
 
+/* Or it was interrupted: nothing is lost by looking. */
+MP__RARELY static void disk_done(struct mp_channel *ch)
+{
+	read_eventfd(ch);
+	mp__disk_finish(ch);
+}
+
 static void complete_all(struct mp_channel *ch)
 {
 	struct kernel_engine *e = engine_of(ch);
@@ -745,6 +841,8 @@ static void complete_all(struct mp_channel *ch)
 
 		if (c->cookie & COOKIE_QUEUE)
 			accepted(whose(ch, c), c);
+		else if (MP__UNLIKELY(c->cookie & COOKIE_DISK))
+			disk_done(ch);
 		else
 			op_completed(op_of(whose(ch, c), c->op), c);
 	}
@@ -757,6 +855,7 @@ static int kernel_flush(struct mp_channel *ch)
 {
 	struct kernel_engine *e = engine_of(ch);
 
+	begin_disks(ch);
 	while (e->ncommands) {
 		struct megapipe_run now = {
 			.max = ch->options.batch == 1 ? 0 : COMPLETIONS_MAX,
@@ -792,6 +891,17 @@ static int64_t in_ns(int64_t timeout_us)
 	return timeout_us < 0 ? -1 : timeout_us * 1000;
 }
 
+static void receive_again(struct mp_handle *handle)
+{
+	struct mp__op *op = STAILQ_FIRST(&handle->rd.ops);
+
+	unstarve(handle);
+	if (handle->kind == MP__DISK)
+		put_off(op);
+	else
+		submit_op(op);
+}
+
 static bool is_hungry(const struct kernel_engine *e)
 {
 	return !TAILQ_EMPTY(&e->starved) && e->free->count;
@@ -808,10 +918,8 @@ static bool feed(struct kernel_engine *e)
 	bool is_any = left > 0;
 	struct mp_handle *handle;
 
-	while (left-- && (handle = TAILQ_FIRST(&e->starved))) {
-		unstarve(handle);
-		submit_op(STAILQ_FIRST(&handle->rd.ops));
-	}
+	while (left-- && (handle = TAILQ_FIRST(&e->starved)))
+		receive_again(handle);
 	return is_any;
 }
 
@@ -824,7 +932,9 @@ static int fetch_some(struct mp_channel *ch, int64_t deadline_us)
 	unsigned int n;
 	int ret;
 
-	wait.timeout_ns = in_ns(mp__left_us(deadline_us));
+	begin_disks(ch);
+	if (TAILQ_EMPTY(&ch->completed))
+		wait.timeout_ns = in_ns(mp__left_us(deadline_us));
 	moderate(ch, &wait);
 	ret = run(ch, &wait);
 	n = e->stored;
@@ -884,10 +994,8 @@ static void kernel_release(struct mp_channel *ch, uint32_t buffer)
 	struct mp_handle *handle = TAILQ_FIRST(&e->starved);
 
 	e->free->numbers[e->free->count++] = buffer;
-	if (!handle)
-		return;
-	unstarve(handle);
-	submit_op(STAILQ_FIRST(&handle->rd.ops));
+	if (handle)
+		receive_again(handle);
 }
 
 /* ------------------------------------------------- sockets without an fd */
@@ -986,4 +1094,5 @@ const struct mp__engine mp__engine_kernel = {
 	.getpeername = kernel_getpeername,
 	.getsockname = kernel_getsockname,
 	.each_queued = kernel_each_queued,
+	.await = kernel_await,
 };

@@ -142,12 +142,14 @@ static void before_fork(void)
 	}
 	mp__partition_fork(MP__BEFORE_FORK);
 	mp__balance_fork(MP__BEFORE_FORK);
+	mp__disk_fork(MP__BEFORE_FORK);
 }
 
 static void after_fork_in_parent(void)
 {
 	struct mp_channel *ch;
 
+	mp__disk_fork(MP__IN_PARENT);
 	mp__balance_fork(MP__IN_PARENT);
 	mp__partition_fork(MP__IN_PARENT);
 	LIST_FOREACH (ch, &channels, link) {
@@ -179,6 +181,7 @@ static void after_fork_in_child(void)
 	for (int i = 0; i < npages; i++)
 		if (own[i])
 			close_own(own[i], i * FDS_A_PAGE);
+	mp__disk_fork(MP__IN_CHILD);
 	mp__balance_fork(MP__IN_CHILD);
 	mp__partition_fork(MP__IN_CHILD);
 	LIST_INIT(&channels);

@@ -68,6 +68,8 @@ void mp__handle_end(struct mp_handle *handle)
 	handle->ch->engine->detach(handle);
 	if (handle->listener)
 		mp__listener_free(handle);
+	if (handle->disk)
+		mp__disk_forget(handle);
 	unmap(handle);
 }
 
@@ -283,6 +285,14 @@ static void close_lwsocket(struct mp_handle *handle)
 	mp__lwsocket_close(handle->ch, slot);
 }
 
+static void close_fd(struct mp_handle *handle, int fd)
+{
+	if (handle->kind == MP__DISK)
+		mp__disk_close(handle->ch, fd);
+	else
+		mp__fd_close(handle->ch, fd);
+}
+
 int mp_unregister(struct mp_handle *handle)
 {
 	struct mp_channel *ch;
@@ -302,7 +312,7 @@ int mp_unregister(struct mp_handle *handle)
 	mp__handle_end(handle);
 	/* of a broken channel nobody knows whether the kernel has closed it */
 	if (is_closing && fd >= 0 && !ch->broken)
-		mp__fd_close(ch, fd);
+		close_fd(handle, fd);
 	mp__handle_free(handle);
 	/* Its peer is to know now. */
 	if (is_lwsocket)

@@ -97,6 +97,26 @@
  *   epoll   epoll and non-blocking calls, everywhere
  *   All behave alike. They differ in cost, and where a comment below says so.
  *
+ * Disk files
+ *
+ *   Reading and writing regular files and block devices may have to wait for a
+ *   disk, which holds up no channel. Engine uring leaves that to the kernel;
+ *   engines kernel and epoll have some threads for it ("megapipe-disk", at most
+ *   16 that work, for all channels of the process, started when needed). With
+ *   these two
+ *     - A request is given up by mp_close(), mp_close_within() at its deadline,
+ *       mp_unregister(), mp_destroy() and mp_cancel(), even if the disk never
+ *       answers. One that has begun may still be carried out, but the memory
+ *       passed to it is the caller's again. mp_cancel() doesn't give up a read
+ *       at the file's position that has begun: its event comes when it ends.
+ *       Engine uring waits for all that has begun.
+ *     - The first request that has to wait takes a duplicate of the handle's
+ *       descriptor (else -EMFILE), which is closed with the handle. By that the
+ *       process's record locks on the file go, those of fcntl(F_SETLK), also
+ *       where mp_unregister() leaves the file to the caller.
+ *     - Bytes are copied once more. -EAGAIN: no thread can be started.
+ *     - exit, execve() and setuid() wait for threads that hang in a request.
+ *
  * RLIMIT_MEMLOCK
  *
  *   The kernel counts the memory of io_uring's rings against this limit of the
