@@ -92,6 +92,41 @@ static void register_self(struct mp__ring *ring)
 	ring->enter_flags = IORING_ENTER_REGISTERED_RING;
 }
 
+static int refused(const char *call, int error)
+{
+	if (error != EPERM && error != EACCES && error != ENOSYS)
+		return 0;
+	mp__why("a seccomp filter (of a container, or of a systemd unit) lets "
+		"io_uring_setup() pass, and refuses %s(), which engine uring "
+		"needs too: %s",
+		call, strerror(error));
+	return -error;
+}
+
+/*
+ * A ring that can be made can't be used yet: a filter of system calls may have
+ * forgotten the other two. Asked here for nothing, since a thread that has
+ * begun can't take another engine any more.
+ */
+static int check_calls(struct mp__ring *ring)
+{
+	int ret = refused("io_uring_register",
+			  -mp__ring_register(ring, IORING_UNREGISTER_FILES,
+					     NULL, 0));
+
+	if (ret)
+		return ret;
+	if (syscall(SYS_io_uring_enter, ring->fd, 0, 0, 0, NULL, 0) < 0)
+		return refused("io_uring_enter", errno);
+	return 0;
+}
+
+static void close_ring(struct mp__ring *ring)
+{
+	mp__fd_disown(ring->fd);
+	close(ring->fd);
+}
+
 int mp__ring_create(struct mp__ring *ring, unsigned int requests,
 		    unsigned int completions)
 {
@@ -114,14 +149,18 @@ int mp__ring_create(struct mp__ring *ring, unsigned int requests,
 		      -ENOSYS;
 	if (ret) {
 		mp__why_no_ring(ret == -ENOSYS ? EINVAL : -ret);
-		mp__fd_disown(ring->fd);
-		close(ring->fd);
+		close_ring(ring);
 		return ret;
 	}
 	ring->features = p.features;
 	point_into(ring, &p);
 	ring->enter_fd = ring->fd;
-	return 0;
+	ret = check_calls(ring);
+	if (ret) {
+		unmap_rings(ring);
+		close_ring(ring);
+	}
+	return ret;
 }
 
 void mp__ring_destroy(struct mp__ring *ring)
@@ -131,8 +170,7 @@ void mp__ring_destroy(struct mp__ring *ring)
 	if (ring->enter_flags)
 		mp__ring_register(ring, IORING_UNREGISTER_RING_FDS, &self, 1);
 	unmap_rings(ring);
-	mp__fd_disown(ring->fd);
-	close(ring->fd);
+	close_ring(ring);
 }
 
 int mp__ring_register(struct mp__ring *ring, unsigned int opcode,
