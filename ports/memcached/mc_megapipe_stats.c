@@ -36,6 +36,9 @@ static void add_up(struct mp_stats *total, const struct mp_stats *s) {
     total->lwsocket_waits += s->lwsocket_waits;
     total->accept_failures += s->accept_failures;
     total->accepts_stolen += s->accepts_stolen;
+    total->max_lwsockets += s->max_lwsockets;
+    total->buffers += s->buffers;
+    total->completion_entries += s->completion_entries;
 }
 
 static void append_channel(const char *prefix, const struct mp_stats *s, ADD_STAT add_stats, void *c) {
@@ -64,6 +67,10 @@ static void append_channel(const char *prefix, const struct mp_stats *s, ADD_STA
     COUNT("lwsocket_waits", s->lwsocket_waits);
     COUNT("accept_failures", s->accept_failures);
     COUNT("accepts_stolen", s->accepts_stolen);
+    /* What limits have left of the sizes of channels. */
+    COUNT("max_lwsockets", s->max_lwsockets);
+    COUNT("buffers", s->buffers);
+    COUNT("completion_entries", s->completion_entries);
 #undef COUNT
 #undef STAT
 }
@@ -90,18 +97,6 @@ static void append_channels(ADD_STAT add_stats, void *c) {
     append_channel("", &total, add_stats, c);
 }
 
-/* What limits have left of the sizes of channels. */
-static void append_sizes(ADD_STAT add_stats, void *c) {
-    LIBEVENT_THREAD *t = get_worker_thread(0);
-    pthread_mutex_lock(&t->stats.mutex);
-    struct mp_stats stats = t->megapipe->stats;
-    pthread_mutex_unlock(&t->stats.mutex);
-
-    APPEND_STAT("max_lwsockets", "%u", stats.max_lwsockets);
-    APPEND_STAT("buffers", "%u", stats.buffers);
-    APPEND_STAT("completion_entries", "%u", stats.completion_entries);
-}
-
 /* "stats megapipe" */
 void megapipe_stats(ADD_STAT add_stats, void *c) {
     APPEND_STAT("enabled", "%s", settings.megapipe ? "yes" : "no");
@@ -112,7 +107,6 @@ void megapipe_stats(ADD_STAT add_stats, void *c) {
         APPEND_STAT("lwsocket", "%s", settings.megapipe_lwsocket ? "yes" : "no");
         APPEND_STAT("moderation_us", "%d", settings.megapipe_moderation_us);
         APPEND_STAT("steal_us", "%d", settings.megapipe_steal_us);
-        append_sizes(add_stats, c);
         append_channels(add_stats, c);
     }
     add_stats(NULL, 0, NULL, 0, c);

@@ -73,12 +73,18 @@ test.each(engines.filter(({ missing }) => missing === undefined))(
   'one line at the start tells engine, techniques and room: $engine',
   async ({ engine }) => {
     const server = await start({ args: megapipe(engine, 'no_megapipe_partition', 'megapipe_batch=7') });
-    const { max_lwsockets, buffers, completion_entries } = await server.stats('megapipe');
+    const stats = await server.stats('megapipe');
     const { output } = await server.end();
     expect(output).toBe(
       `MegaPipe: engine ${engine}, partition off, batch 7, lwsocket on; each of 4 workers has room for ` +
-        `${max_lwsockets} lwsockets, ${buffers} buffers, ${completion_entries} completions`,
+        `${stats['0:max_lwsockets']} lwsockets, ${stats['0:buffers']} buffers, ` +
+        `${stats['0:completion_entries']} completions`,
     );
+    // Of each worker, and of all together.
+    for (const name of ['max_lwsockets', 'buffers', 'completion_entries']) {
+      const each = [0, 1, 2, 3].map((worker) => Number(stats[`${worker}:${name}`]));
+      expect(Number(stats[name])).toBe(each.reduce((sum, one) => sum + one));
+    }
   },
 );
 
