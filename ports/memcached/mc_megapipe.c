@@ -231,7 +231,7 @@ static bool megapipe_attach(conn *c, int id) {
     struct megapipe_conn *m = &c->megapipe;
     int res = mp_register(c->thread->megapipe->channel, id, c, NULL, &m->handle);
     if (res != 0) {
-        fprintf(stderr, "Can't register a connection with its channel: %s\n", strerror(-res));
+        megapipe_tell(c->thread, MEGAPIPE_REGISTER, -res);
         m->handle = NULL;
         return false;
     }
@@ -328,7 +328,7 @@ bool megapipe_wait(conn *c) {
     int res = IS_UDP(c->transport) ? megapipe_ask_message(c) : mp_recv(m->handle);
     m->reading = res == 0;
     if (!m->reading)
-        fprintf(stderr, "Can't receive from a connection: %s\n", strerror(-res));
+        megapipe_tell(c->thread, MEGAPIPE_RECEIVE, -res);
     return m->reading;
 }
 
@@ -461,7 +461,7 @@ bool megapipe_detach(conn *c) {
         return false;
     }
     if (fd < 0) {
-        fprintf(stderr, "Can't make an fd of a connection: %s\n", strerror(-fd));
+        megapipe_tell(c->thread, MEGAPIPE_DETACH, -fd);
         conn_set_state(c, conn_closing);
         return false;
     }
@@ -597,12 +597,6 @@ static void megapipe_admit_waiting(LIBEVENT_THREAD *me, struct megapipe_listener
         megapipe_pause_accepting();
 }
 
-/* The channel tries again what can pass, and tells of it once a second. */
-static void megapipe_accept_failed(LIBEVENT_THREAD *me, int error) {
-    fprintf(stderr, "Worker %d can't accept connections: %s\n",
-            (int)(me - get_worker_thread(0)), strerror(error));
-}
-
 /* In each worker. */
 static void megapipe_accept_worker(LIBEVENT_THREAD *me, conn *unused) {
     uint32_t count = __atomic_load_n(&accepting, __ATOMIC_ACQUIRE) ? MP_ACCEPT_ALL : 0;
@@ -611,7 +605,7 @@ static void megapipe_accept_worker(LIBEVENT_THREAD *me, conn *unused) {
             megapipe_admit_waiting(me, l);
         int res = mp_accept(l->handle, count, settings.megapipe_lwsocket);
         if (res != 0)
-            fprintf(stderr, "accept(): %s\n", strerror(-res));
+            megapipe_tell(me, MEGAPIPE_ACCEPT, -res);
     }
 }
 
@@ -749,7 +743,7 @@ static void megapipe_event(LIBEVENT_THREAD *me, const struct mp_event *ev) {
         if (ev->result >= 0) {
             megapipe_accepted(me, l, ev->result);
         } else {
-            megapipe_accept_failed(me, -ev->result);
+            megapipe_tell(me, MEGAPIPE_ACCEPT, -ev->result); /* the channel tries again what can pass */
         }
     } else if (ev->cookie == me) {
         thread_process_queue(me, ev->result > 0 ? t->notified : 0);

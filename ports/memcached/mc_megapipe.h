@@ -39,6 +39,7 @@ struct megapipe_thread {
     uint64_t in_hand_max;           /* the others, before requests wait */
     struct megapipe_queue unnamed;  /* whose addresses nobody has asked for */
     struct mp_stats stats;          /* copy for others; by LIBEVENT_THREAD's stats.mutex */
+    struct megapipe_told told[MEGAPIPE_TROUBLES];
 };
 
 /* A connection's part. Owned by its worker thread. */

@@ -30,7 +30,22 @@ struct megapipe_waiting {
     size_t size;
 };
 
+/* What may fail for each connection; told by each worker once a second. */
+enum megapipe_trouble {
+    MEGAPIPE_ACCEPT,
+    MEGAPIPE_REGISTER,
+    MEGAPIPE_RECEIVE,
+    MEGAPIPE_DETACH,
+    MEGAPIPE_TROUBLES
+};
+
+struct megapipe_told {
+    rel_time_t at;
+    unsigned int times;     /* since then */
+};
+
 /* Worker threads, and how they listen (mc_megapipe_worker.c). */
+void megapipe_tell(LIBEVENT_THREAD *me, enum megapipe_trouble what, int error);
 struct megapipe_thread *megapipe_thread_new(LIBEVENT_THREAD *me, int notify_fd);
 struct mp_handle *megapipe_listen_part(LIBEVENT_THREAD *me, int sfd, bool may_part, void *cookie);
 void megapipe_workers_begin(void);

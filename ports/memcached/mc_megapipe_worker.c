@@ -69,6 +69,30 @@ struct megapipe_thread *megapipe_thread_new(LIBEVENT_THREAD *me, int notify_fd) 
     return t;
 }
 
+/*
+ * Memory and descriptors may be short for every connection that comes: a line
+ * each would fill the log. So the first is told, and then once a second how many
+ * there were.
+ */
+void megapipe_tell(LIBEVENT_THREAD *me, enum megapipe_trouble what, int error) {
+    static const char *const troubles[] = {
+        [MEGAPIPE_ACCEPT] = "accept connections",
+        [MEGAPIPE_REGISTER] = "register a connection with its channel",
+        [MEGAPIPE_RECEIVE] = "receive from a connection",
+        [MEGAPIPE_DETACH] = "make an fd of a connection",
+    };
+    struct megapipe_told *told = &me->megapipe->told[what];
+    told->times++;
+    if (told->at == current_time)
+        return;
+    fprintf(stderr, "Worker %d can't %s: %s", (int)(me - get_worker_thread(0)), troubles[what], strerror(error));
+    if (told->times > 1)
+        fprintf(stderr, " (%u times)", told->times);
+    fprintf(stderr, "\n");
+    told->at = current_time;
+    told->times = 0;
+}
+
 /********************************* LISTENING *********************************/
 
 static struct mp_handle *megapipe_listen_fd(struct mp_channel *channel, int sfd, void *cookie,

@@ -165,6 +165,27 @@ describeEngines((engine, sanitize) => {
     for (const answer of answers) expect(await answer).toMatch(/^VERSION/);
   });
 
+  // Over epoll a connection has an fd, so this can't fail.
+  if (engine !== 'epoll')
+    test('what fails for each connection is told once a second, with how often', async () => {
+      const server = await start({ sanitize, args: [...megapipe(engine), '-t', '1'] });
+      const limit = (files: number) =>
+        execa('prlimit', ['--pid', String(server.process.pid), `--nofile=${files}:`]);
+      const many = 200;
+      const connections = await connectMany(server, many);
+      for (const connection of connections) await connection.ask('version');
+      await limit(3);
+      const started = Date.now();
+      for (const connection of connections) connection.write('lru_crawler metadump all\r\n');
+      for (const connection of connections) expect(await connection.rest()).toBe('');
+      const seconds = (Date.now() - started) / 1000;
+      await limit(1024);
+      const { output } = await server.end();
+      const told = output.match(/an't make an fd of a connection: Too many open files.*/g) ?? [];
+      expect(told.length).toBeGreaterThan(0);
+      expect(told.length).toBeLessThan(seconds + 3);
+    });
+
   test('one connection too many is told so, and room comes back', async () => {
     const server = await start({ sanitize, args: [...megapipe(engine), '-t', '2', '-c', '40'] });
     const accepted: Connection[] = [];

@@ -166,7 +166,7 @@ static bool megapipe_attach(conn *c) {
     m->result = -EAGAIN;
     int res = mp_register(c->thread->megapipe->channel, c->sfd, c, NULL, &m->handle);
     if (res != 0)
-        fprintf(stderr, "Can't register a connection with its channel: %s\n", strerror(-res));
+        megapipe_tell(c->thread, MEGAPIPE_REGISTER, -res);
     return res == 0;
 }
 

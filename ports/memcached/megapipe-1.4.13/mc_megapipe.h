@@ -31,6 +31,7 @@ struct megapipe_thread {
     conn *yielded;                  /* have more to do when others had a turn, */
     conn **last_yielded;            /* ... linked by conn->next */
     struct mp_stats stats;          /* copy for others; by LIBEVENT_THREAD's stats.mutex */
+    struct megapipe_told told[MEGAPIPE_TROUBLES];
 };
 
 /* A connection's part. */
