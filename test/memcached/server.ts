@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import type { ConnectionOptions } from 'node:tls';
@@ -15,8 +15,9 @@ import { type Connection, connect } from './connection.js';
 /** Upstream's own leak, of options that it has read. */
 const upstreamLeaks = 'leak:storage_init_config\n';
 
-function spawnServer(binary: string, args: string[], env: Record<string, string>) {
-  return execa(binary, args, { env, reject: false, all: true, stdin: 'ignore' });
+function spawnServer(command: string[], env: Record<string, string>) {
+  const [first, ...args] = command as [string, ...string[]];
+  return execa(first, args, { env, reject: false, all: true, stdin: 'ignore' });
 }
 
 type ServerProcess = ReturnType<typeof spawnServer>;
@@ -44,16 +45,29 @@ type Arguments = {
   /** Clients come over TLS. */
   tls?: Certificate | undefined;
   env?: Record<string, string>;
+  /** A command that runs the server: with limits of its own. */
+  before?: string[];
   /** The build that checks its assertions. */
   debug?: boolean;
   /** The build with AddressSanitizer and UndefinedBehaviorSanitizer; what they say fails the test. */
   sanitize?: boolean;
 };
 
-/** Run a server to its end: for command lines that it refuses. */
-export function run(variant: Variant, args: string[], options: Options = {}, version?: string) {
-  const all = ['-u', userInfo().username, ...args];
-  return execa(serverBinary(loadPortVersion('memcached', version), variant), all, {
+/**
+ * Run a server to its end: for command lines that it refuses.
+ *
+ * @param before a command that runs the server
+ */
+export function run(
+  variant: Variant,
+  args: string[],
+  options: Options = {},
+  version?: string,
+  before: string[] = [],
+) {
+  const binary = serverBinary(loadPortVersion('memcached', version), variant);
+  const [command, ...all] = [...before, binary, '-u', userInfo().username, ...args] as [string, ...string[]];
+  return execa(command, all, {
     reject: false,
     timeout: 120_000,
     stdin: 'ignore',
@@ -82,15 +96,17 @@ function listenArguments({ unix, udp, tls }: Arguments, socketFile: string): str
 /** Start a server that ends with the test. */
 export async function start(options: Arguments = {}): Promise<Server> {
   const { variant = 'megapipe', version, args = [], unix = false, udp = false, env = {} } = options;
-  const { sanitize = false, debug = false } = options;
+  const { sanitize = false, debug = false, before = [] } = options;
   const scratch = mkdtempSync(join(tmpdir(), 'megapipe-memcached-'));
+  // The server writes into it, whoever it becomes.
+  if (args.includes('-u')) chmodSync(scratch, 0o777);
   const portFile = join(scratch, 'port');
   const socketFile = join(scratch, 'socket');
   const command = ['-u', userInfo().username, ...listenArguments(options, socketFile), ...args];
   const binary = serverBinary(loadPortVersion('memcached', version), variant, sanitize);
   const suppressions = join(scratch, 'leaks');
   writeFileSync(suppressions, upstreamLeaks);
-  const process = spawnServer(`${binary}${debug ? '-debug' : ''}`, command, {
+  const process = spawnServer([...before, `${binary}${debug ? '-debug' : ''}`, ...command], {
     MEMCACHED_PORT_FILENAME: portFile,
     LSAN_OPTIONS: `suppressions=${suppressions}:print_suppressions=0`,
     ...env,
