@@ -1,8 +1,8 @@
 import { makeEchoPlan } from './echo.js';
-import { echoOptions } from './echo-options.js';
+import { echoOptionNames, echoOptions } from './echo-options.js';
 import { type EchoResult, echoResult, echoResultSchema, mergeEchoResults } from './echo-result.js';
 import type { Load } from './load.js';
-import type { Protocol } from './protocol.js';
+import { type Protocol, withoutContent } from './protocol.js';
 import type { Given } from './result.js';
 import { echoTable } from './table.js';
 
@@ -22,6 +22,8 @@ async function echoLoad(given: Given): Promise<Load<EchoResult>> {
 /** `megapipe load echo`. */
 export const echoProtocol: Protocol<EchoResult> = {
   name: 'echo',
+  options: echoOptionNames,
+  ...withoutContent,
   load: echoLoad,
   partOf: (given) => given,
   result: echoResultSchema,

@@ -21,6 +21,9 @@ const echo = z.object({
   size: integer(1, largestMessage),
 });
 
+/** What it understands. */
+export const echoOptionNames = Object.keys(echo.shape);
+
 export type EchoOptions = CommonOptions & Omit<z.output<typeof echo>, keyof Decided> & { address: Address };
 
 /** Check the command line's options, and decide what was left open. Throws a UserError that names what is wrong. */

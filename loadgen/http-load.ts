@@ -1,10 +1,11 @@
 import { makeHttpPlan, makeScript } from './http.js';
-import { type HttpOptions, httpOptions } from './http-options.js';
+import { type HttpOptions, httpContent, httpOptionNames, httpOptions } from './http-options.js';
 import { type HttpResult, httpResult, httpResultSchema, mergeHttpResults } from './http-result.js';
 import type { Script } from './http-script.js';
+import { shareTrace } from './http-trace.js';
 import type { Load } from './load.js';
 import { usage } from './options.js';
-import type { Protocol } from './protocol.js';
+import type { Content, Protocol } from './protocol.js';
 import type { Given } from './result.js';
 import { httpTable } from './table.js';
 
@@ -21,8 +22,8 @@ function replayed(options: HttpOptions, given: Given, script: Script): HttpOptio
 }
 
 /** A load of an HTTP server, from the command line's options. */
-async function httpLoad(given: Given): Promise<Load<HttpResult>> {
-  const asked = await httpOptions(given);
+async function httpLoad(given: Given, content: Content): Promise<Load<HttpResult>> {
+  const asked = await httpOptions(given, content);
   const script = makeScript(asked);
   const { once, ...options } = replayed(asked, given, script);
   return {
@@ -35,17 +36,23 @@ async function httpLoad(given: Given): Promise<Load<HttpResult>> {
   };
 }
 
-function partOf(given: Given): Given {
-  if (given.trace !== undefined)
-    throw usage("--trace can't be shared by agents: its connections belong together", 'http');
-  return given;
+/** All send the same body; each connection of a trace is one part's. */
+function share({ body, trace }: Content, parts: number): Content[] {
+  const traces = trace && shareTrace(trace, parts);
+  return Array.from({ length: parts }, (_, part) => ({
+    ...(body ? { body } : {}),
+    ...(traces?.[part] ? { trace: traces[part] } : {}),
+  }));
 }
 
 /** `megapipe load http`. */
 export const httpProtocol: Protocol<HttpResult> = {
   name: 'http',
+  options: httpOptionNames,
+  content: httpContent,
   load: httpLoad,
-  partOf,
+  partOf: (given) => given,
+  share,
   result: httpResultSchema,
   merge: mergeHttpResults,
   table: httpTable,

@@ -13,6 +13,8 @@ import {
   usage,
 } from './options.js';
 import { type PerConnection, parsePerConnection } from './per-connection.js';
+import { type Content, noContent } from './protocol.js';
+import type { Given } from './result.js';
 import { type WorkloadName, workload, workloadNames } from './workloads.js';
 
 const isWorkload = (text: string): text is WorkloadName =>
@@ -54,11 +56,8 @@ const http = z.object({
     .refine((method) => method !== 'CONNECT', 'must not be CONNECT: what follows is not HTTP')
     .optional(),
   header: z.array(header),
-  body: z.string().optional(),
-  bodyFile: z.string().optional(),
   weights: weights.optional(),
   workload: z.enum(workloadNames, { error: `must be ${workloadNames.join(', ')}` }).optional(),
-  trace: z.string().optional(),
   expectStatus: integer(100, 599).optional(),
   expectLength: integer(0, 2 ** 32 - 2).optional(),
   expectCrc32: z
@@ -68,9 +67,18 @@ const http = z.object({
     .optional(),
 });
 
+/** What it understands beside its content. */
+export const httpOptionNames = Object.keys(http.shape);
+
+const files = z.object({
+  body: z.string().optional(),
+  bodyFile: z.string().optional(),
+  trace: z.string().optional(),
+});
+
 type Checked = z.output<typeof http>;
 
-export type HttpOptions = Omit<Checked, keyof Decided | 'body' | 'bodyFile' | 'method'> &
+export type HttpOptions = Omit<Checked, keyof Decided | 'method'> &
   Decided & {
     address: Address;
     /** For messages and the Host header. */
@@ -78,6 +86,7 @@ export type HttpOptions = Omit<Checked, keyof Decided | 'body' | 'bodyFile' | 'm
     paths: string[];
     method: string;
     body: Uint8Array;
+    trace: Uint8Array | undefined;
   };
 
 const command = 'http';
@@ -110,13 +119,24 @@ async function addressOf({ unix }: Checked, url: URL): Promise<Address> {
   return { host: await resolve(host, url.href), port: Number(url.port || 80) };
 }
 
-function readBody({ body, bodyFile }: Checked): Uint8Array {
-  if (bodyFile === undefined) return Buffer.from(body ?? '');
+function readFile(path: string, option: string): Uint8Array {
   try {
-    return readFileSync(bodyFile);
+    return readFileSync(path);
   } catch (cause) {
-    throw new UserError(`--body-file: ${(cause as Error).message}`, { cause, exitCode: 2 });
+    throw new UserError(`${option}: ${(cause as Error).message}`, { cause, exitCode: 2 });
   }
+}
+
+/** The body and the trace that options hold or name. */
+export function httpContent(given: Given): Content {
+  const { body, bodyFile, trace } = checkOptions(files, given, command);
+  if (body !== undefined && bodyFile !== undefined)
+    throw usage('give --body or --body-file, not both', command);
+  return {
+    ...(body === undefined ? {} : { body: Buffer.from(body) }),
+    ...(bodyFile === undefined ? {} : { body: readFile(bodyFile, '--body-file') }),
+    ...(trace === undefined ? {} : { trace: readFile(trace, '--trace') }),
+  };
 }
 
 const bodiless = ['GET', 'HEAD'];
@@ -124,15 +144,8 @@ const bodiless = ['GET', 'HEAD'];
 /** Does a request of this method carry the body? */
 export const carriesBody = (method: string) => !bodiless.includes(method);
 
-function checkBody(options: Checked) {
-  const { body, bodyFile, method } = options;
-  if (body !== undefined && bodyFile !== undefined)
-    throw usage('give --body or --body-file, not both', command);
-  if ((body !== undefined || bodyFile !== undefined) && method && !carriesBody(method))
-    throw usage(`--method ${method} has no body`, command);
-}
-
-function checkWhat({ workload, trace, weights, urls, method }: Checked) {
+function checkWhat({ workload, weights, urls, method }: Checked, { body, trace }: Content) {
+  if (body && method && !carriesBody(method)) throw usage(`--method ${method} has no body`, command);
   const base = workload ? '--workload' : trace ? '--trace' : undefined;
   if (workload && trace) throw usage('give --workload or --trace, not both', command);
   if (base && urls.length > 1) throw usage(`${base} needs one URL, below which its paths are`, command);
@@ -144,21 +157,20 @@ function checkWhat({ workload, trace, weights, urls, method }: Checked) {
 }
 
 /** Check the command line's options, and decide what was left open. Throws a UserError that names what is wrong. */
-export async function httpOptions(given: unknown): Promise<HttpOptions> {
-  const { body, bodyFile, method, ...checked } = checkOptions(http, given, command);
-  const all = { ...checked, body, bodyFile, method };
-  checkBody(all);
-  checkWhat(all);
+export async function httpOptions(given: unknown, content: Content = noContent): Promise<HttpOptions> {
+  const checked = checkOptions(http, given, command);
+  checkWhat(checked, content);
   const urls = checked.urls.map(parseUrl);
   const first = oneHost(urls);
-  const content = readBody(all);
+  const { body, trace } = content;
   return {
     ...checked,
     ...decide(checked, command),
-    address: await addressOf(all, first),
+    address: await addressOf(checked, first),
     host: first.host,
     paths: urls.map(({ pathname, search }) => `${pathname}${search}`),
-    method: method ?? (body === undefined && bodyFile === undefined ? 'GET' : 'POST'),
-    body: content,
+    method: checked.method ?? (body === undefined ? 'GET' : 'POST'),
+    body: body ?? new Uint8Array(0),
+    trace,
   };
 }

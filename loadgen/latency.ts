@@ -1,3 +1,4 @@
+import { inflateSync } from 'node:zlib';
 import { build, decodeFromCompressedBase64, type Histogram } from 'hdr-histogram-js';
 
 /** The native engine's layout: 1 ns to 1 hour, three significant digits; histogram.h. */
@@ -53,6 +54,28 @@ export function latencyUs(histogram: Histogram): LatencyUs | undefined {
 /** What has been counted since. */
 export function since(counts: Float64Array, before: Float64Array | undefined): Float64Array {
   return before ? counts.map((count, i) => count - (before[i] ?? 0)) : counts;
+}
+
+/** Encoded, in bytes; the largest there can be is smaller. */
+const mostEncoded = 1 << 19;
+const mostDecoded = 1 << 20;
+/** Of what is compressed: cookie, length of what follows. Then cookie, length, offset, digits, lowest, highest, ratio. */
+const at = { compressed: 8, digits: 12, lowest: 16, highest: 24, end: 40 };
+
+/** Is it an encoded histogram of the native engine's layout? Others could be of any size once decoded. */
+export function isEncodedHistogram(text: string): boolean {
+  if (text.length > mostEncoded || !/^[A-Za-z0-9+/]*={0,2}$/.test(text)) return false;
+  try {
+    const compressed = Buffer.from(text, 'base64').subarray(at.compressed);
+    const header = inflateSync(compressed, { maxOutputLength: mostDecoded });
+    if (header.length < at.end || header.readUInt32BE(at.digits) !== digits) return false;
+    if (header.readBigUInt64BE(at.lowest) !== BigInt(lowestNs)) return false;
+    if (header.readBigUInt64BE(at.highest) !== BigInt(highestNs)) return false;
+    const { totalCount, maxValue } = decodeFromCompressedBase64(text);
+    return Number.isSafeInteger(totalCount) && maxValue <= 2 * highestNs;
+  } catch {
+    return false;
+  }
 }
 
 /** Encoded histograms (V2, compressed, base64), added up. */

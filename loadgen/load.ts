@@ -15,9 +15,17 @@ export type Load<Result extends CommonResult> = {
   /** For messages: `memcached server at 127.0.0.1:11211`. */
   target: string;
   /** What to do before measuring. */
-  prepare?: (signal: AbortSignal, progress: Progress) => Promise<void>;
+  prepare?: (how: Preparing) => Promise<void>;
   result(outcome: Outcome, series: Interval[]): Omit<Result, 'interrupted'>;
   table(result: Result): string;
+};
+
+/** How to prepare a load. */
+export type Preparing = {
+  signal: AbortSignal;
+  progress: Progress;
+  /** No more requests a second. */
+  maxRate?: number;
 };
 
 /** What the engine refused to start with, as a sentence. */
@@ -69,20 +77,20 @@ export function event(name: 'measuring' | 'measured', at: { monotonicNs: number;
 }
 
 /** What a load tells while it goes on, and what ends it. */
-export type LoadObserver = Pick<Observer, 'notice' | 'interval'> & {
-  signal: AbortSignal;
-  progress: Progress;
-  /** Waited for between preparing and loading. */
-  beforeLoading?: () => Promise<void>;
-};
+export type LoadObserver = Pick<Observer, 'notice' | 'interval'> &
+  Preparing & {
+    /** Waited for between preparing and loading. */
+    beforeLoading?: () => Promise<void>;
+  };
 
 /** Prepare and load; the result is what --json prints. */
 export async function measure<Result extends CommonResult>(
   load: Load<Result>,
-  { signal, progress, beforeLoading, notice, interval }: LoadObserver,
+  { beforeLoading, notice, interval, ...how }: LoadObserver,
 ): Promise<Result> {
   const series: Interval[] = [];
-  await load.prepare?.(signal, progress);
+  const { signal, progress } = how;
+  await load.prepare?.(how);
   await beforeLoading?.();
   const outcome = await carryOut(load.plan, load.target, {
     signal,

@@ -1,10 +1,9 @@
 import { UserError } from '../src/errors.js';
 import type { Plan } from './engine.js';
-import { carryOut, type Load } from './load.js';
+import { carryOut, type Load, type Preparing } from './load.js';
 import { makePlan, makePrefillPlan } from './memcached.js';
-import { type MemcachedOptions, memcachedOptions } from './options.js';
-import type { Progress } from './progress.js';
-import type { Protocol } from './protocol.js';
+import { type MemcachedOptions, memcachedOptionNames, memcachedOptions } from './options.js';
+import { type Protocol, withoutContent } from './protocol.js';
 import {
   errnoName,
   type Given,
@@ -23,11 +22,10 @@ async function prefill(
   options: MemcachedOptions,
   plan: Plan,
   target: string,
-  signal: AbortSignal,
-  progress: Progress,
+  { signal, progress, maxRate }: Preparing,
 ): Promise<Prefilled> {
   progress.stage(`setting ${options.keys} keys`);
-  const { last } = await carryOut(makePrefillPlan(plan), target, { signal });
+  const { last } = await carryOut(makePrefillPlan(plan, maxRate), target, { signal });
   const whole = memcachedWhole(last);
   const bad = whole.errors.server + whole.requests.failed;
   if (bad > 0 && !signal.aborted) {
@@ -50,8 +48,8 @@ async function memcachedLoad(given: Given): Promise<Load<LoadResult>> {
     given,
     plan,
     target,
-    prepare: async (signal, progress) => {
-      if (options.prefill) filled = await prefill(options, plan, target, signal, progress);
+    prepare: async (how) => {
+      if (options.prefill) filled = await prefill(options, plan, target, how);
     },
     result: (outcome, series) => loadResult(options, given, outcome, series, filled),
     table: resultTable,
@@ -61,6 +59,8 @@ async function memcachedLoad(given: Given): Promise<Load<LoadResult>> {
 /** `megapipe load memcached`. */
 export const memcachedProtocol: Protocol<LoadResult> = {
   name: 'memcached',
+  options: memcachedOptionNames,
+  ...withoutContent,
   load: memcachedLoad,
   // All have the same keys and values: one sets them.
   partOf: (given, index) => (index === 0 ? given : { ...given, prefill: false }),

@@ -100,8 +100,8 @@ export function makePlan(options: MemcachedOptions): Plan {
   };
 }
 
-/** Set every key once, in order, over few connections with many requests in flight. */
-export function makePrefillPlan(plan: Plan): Plan {
+/** Set every key once, in order, over few connections with many requests in flight; at a rate, if there is one. */
+export function makePrefillPlan(plan: Plan, rate?: number): Plan {
   const items = plan.keyOffsets.length - 1;
   return {
     ...plan,
@@ -114,7 +114,7 @@ export function makePrefillPlan(plan: Plan): Plan {
     durationNs: 0,
     requests: items,
     limits: Uint32Array.of(0),
-    gapsNs: new Float64Array(0),
+    gapsNs: rate === undefined ? new Float64Array(0) : Float64Array.of(1e9 / rate),
     sequences: Uint32Array.from({ length: items }, (_, i) => ((SET << KIND_SHIFT) | i) >>> 0),
   };
 }

@@ -12,16 +12,22 @@ export const longestKey = 250;
 /** Files that node and the engine have open, generously. */
 const filesOfOurOwn = 128;
 
+const decimal = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?$/i;
+
+/** A number, or the words of one; nothing else that could be taken for it. */
+const numberOf = (words: unknown) =>
+  typeof words === 'string' && decimal.test(words) ? Number(words) : words;
+
 export const integer = (low: number, high: number) => {
   const message = `must be a whole number from ${low} to ${high}`;
-  return z.coerce.number({ error: message }).int(message).min(low, message).max(high, message);
+  const whole = z.number({ error: message }).int(message).min(low, message).max(high, message);
+  return z.preprocess(numberOf, whole);
 };
 
-export const positive = (what: string) =>
-  z.coerce
-    .number({ error: `must be ${what}` })
-    .positive(`must be ${what}`)
-    .finite();
+export const positive = (what: string, most = Number.MAX_VALUE) => {
+  const message = `must be ${what}`;
+  return z.preprocess(numberOf, z.number({ error: message }).positive(message).max(most, message));
+};
 
 const sizes = (smallest: number, largest: number) =>
   z.string().transform((text, context) => {
@@ -88,7 +94,9 @@ export const commonOptions = {
   close: z.enum(['rst', 'fin'], { error: 'must be rst or fin' }),
   duration: positive('a number of seconds above 0').optional(),
   requests: integer(1, 2 ** 48).optional(),
-  warmup: z.coerce.number({ error: 'must be a number of seconds' }).min(0, 'must not be negative').optional(),
+  warmup: z
+    .preprocess(numberOf, z.number({ error: 'must be a number of seconds' }).min(0, 'must not be negative'))
+    .optional(),
   pipeline: integer(1, 4096),
   rate: positive('a number of requests a second above 0').optional(),
   arrival: z.enum(['constant', 'poisson'], { error: 'must be constant or poisson' }),
@@ -115,6 +123,9 @@ const memcached = z.object({
   prefill: z.boolean(),
 });
 
+/** What `megapipe load memcached` understands. */
+export const memcachedOptionNames = Object.keys(memcached.shape);
+
 export type Address = { path: string } | { host: string; port: number };
 
 type CheckedCommon = z.output<z.ZodObject<typeof commonOptions>>;
@@ -129,7 +140,7 @@ export type MemcachedOptions = Omit<z.output<typeof memcached>, keyof Decided> &
   Decided & { address: Address };
 
 /** As on the command line: requestsPerConnection is --requests-per-connection. */
-function optionName(path: PropertyKey[]): string {
+export function optionName(path: PropertyKey[]): string {
   return `--${String(path[0]).replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
 }
 

@@ -3,8 +3,10 @@ import { once } from 'node:events';
 import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { UserError } from '../../src/errors.js';
+import { loadEngine } from '../engine.js';
 import { wallMs } from './clock.js';
-import { type Connection, connectTo, fits, read, shownUrl } from './nats.js';
+import { type Limits, limitsInWords } from './limits.js';
+import { type Connection, checkSecrecy, connectTo, fits, read, shownUrl } from './nats.js';
 import type { AgentOptions } from './options.js';
 import {
   type Answer,
@@ -15,6 +17,7 @@ import {
   questions,
   subjects,
 } from './protocol.js';
+import { dropRights } from './rights.js';
 import { kitVersion } from './version.js';
 import { beginWork, type News, type Work } from './work.js';
 
@@ -26,20 +29,34 @@ const log = (text: string) => console.error(`megapipe: ${text}`);
 /** What the agent works at, and when it last heard of its conductor. */
 type Current = { work: Work; silenceMs: number; heardAt: number };
 
-type Agent = { nats: Connection; session: string; id: string; name: string; current: Current | undefined };
+type Agent = {
+  nats: Connection;
+  session: string;
+  limits: Limits;
+  id: string;
+  name: string;
+  current: Current | undefined;
+};
 
 type Handlers = { [Name in QuestionName]: (question: Question<Name>) => Answer<Name> };
 
 /** `megapipe agent`: wait for work and do it, until the signal. */
 export async function runAgent(options: AgentOptions, signal: AbortSignal): Promise<void> {
+  checkSecrecy(options.nats, options.insecure);
+  // Whom we become may not be able to read it.
+  loadEngine();
+  const rights = await dropRights(options.user);
   const nats = await connectTo(options.nats, -1);
   const name = options.name ?? `${hostname()}-${process.pid}`.replace(/[^\w.:-]/g, '_').slice(-64);
-  const agent: Agent = { nats, session: options.session, id: randomUUID(), name, current: undefined };
+  const { session, allow, maxRate } = options;
+  const limits = { allow, maxRate };
+  const agent: Agent = { nats, session, limits, id: randomUUID(), name, current: undefined };
   const watch = watchConductor(agent);
   try {
     listen(agent);
     void logStatus(nats);
-    log(`agent ${name} waits for work at ${shownUrl(options.nats)}, session ${options.session}`);
+    log(`agent ${name} waits for work at ${shownUrl(options.nats)}, session ${session}`);
+    log(`${limitsInWords(limits)}; ${rights}`);
     await untilEnd(nats, signal);
   } finally {
     clearInterval(watch);
@@ -111,13 +128,17 @@ function handlersOf(agent: Agent): Handlers {
       if (agent.current) return { refused: 'it works for somebody else' };
       const { run, silenceMs, protocol } = order;
       log(`loads ${protocol} for run ${run}`);
-      const work = beginWork(order, (news) => tell(agent, run, news));
+      const work = beginWork(order, agent.limits, (news) => tell(agent, run, news));
       agent.current = { work, silenceMs, heardAt: performance.now() };
       void work.done.then(() => {
         agent.current = undefined;
         log('waits for work');
       });
       return { refused: null };
+    },
+    piece: (piece) => {
+      const refused = workOf(piece.run)?.work.take(piece);
+      return { refused: refused === undefined ? 'it does not work at this load' : refused };
     },
     start: ({ run, wallMs }) => {
       workOf(run)?.work.start(wallMs);

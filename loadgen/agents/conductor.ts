@@ -1,11 +1,12 @@
 import { UserError } from '../../src/errors.js';
+import { isEncodedHistogram } from '../latency.js';
 import { withProgress } from '../load.js';
 import type { Together } from '../merge.js';
 import type { Progress } from '../progress.js';
-import type { Protocol } from '../protocol.js';
+import type { Content, Protocol } from '../protocol.js';
 import type { AgentPart, CommonResult, Counted, Given } from '../result.js';
 import { type Crew, gather, prepare, start, untilOver, withCrew } from './crew.js';
-import { type Connection, connectTo } from './nats.js';
+import { type Connection, checkSecrecy, connectTo } from './nats.js';
 import { type ConductorOptions, conductorOptions } from './options.js';
 import type { Part } from './parts.js';
 import { mergeSeries } from './series.js';
@@ -24,10 +25,12 @@ export async function conduct<Result extends AnyResult>(
   given: Given,
 ): Promise<void> {
   const options = conductorOptions(given, protocol.name);
+  const content = protocol.content(given);
+  checkSecrecy(options.nats, options.insecure);
   const nats = await connectTo(options.nats, reconnects);
   try {
     const result = await withProgress(given, (signal, progress) =>
-      carryOut({ protocol, given, options, nats, signal, progress }),
+      carryOut({ protocol, given, content, options, nats, signal, progress }),
     );
     console.log(given.json ? JSON.stringify(result) : protocol.table(result));
     complain(result.agents ?? []);
@@ -39,6 +42,7 @@ export async function conduct<Result extends AnyResult>(
 type Job<Result extends AnyResult> = {
   protocol: Protocol<Result>;
   given: Given;
+  content: Content;
   options: ConductorOptions;
   nats: Connection;
   signal: AbortSignal;
@@ -46,16 +50,16 @@ type Job<Result extends AnyResult> = {
 };
 
 async function carryOut<Result extends AnyResult>(job: Job<Result>): Promise<Result> {
-  const { protocol, given, options, nats, signal, progress } = job;
+  const { protocol, given, content, options, nats, signal, progress } = job;
   progress.stage('looking for agents');
   const members = await gather(nats, options, signal);
-  const orders = splitOptions(protocol, given, options, members.length);
+  const orders = splitOptions(protocol, { given, content }, options, members.length);
   return withCrew(nats, options, members, async (crew) => {
     showParts(crew.parts, progress, Boolean(given.events));
     progress.stage(`${members.length} agents prepare`);
     await prepare(crew, protocol.name, orders, signal);
     await start(crew);
-    await untilOver(crew, signal);
+    await untilOver(crew, content.trace !== undefined, signal);
     return merge(crew, job);
   });
 }
@@ -86,12 +90,16 @@ function tellLostIntervals({ agent, intervals, result }: Part): void {
     console.error(`megapipe: ${lost} intervals of the series of agent ${agent.name} were lost on the way`);
 }
 
+type Encoded = { histogram?: Record<string, string> };
+
 /** What a part's agent said it measured; where that is no result of this protocol, the part is lost. */
 function resultOf<Result extends AnyResult>(part: Part, protocol: Protocol<Result>): Result[] {
   if (!part.result) return [];
   const parsed = protocol.result.safeParse({ ...part.result.result, series: [] });
-  if (parsed.success) return [parsed.data];
-  const message = `its result can't be understood: ${parsed.error.issues[0]?.message}`;
+  const histograms = Object.values((parsed.data as Encoded | undefined)?.histogram ?? {});
+  if (parsed.success && histograms.every(isEncodedHistogram)) return [parsed.data];
+  const why = parsed.error?.issues[0]?.message ?? 'a histogram is none';
+  const message = `its result can't be understood: ${why}`;
   Object.assign(part, { state: 'missing', loss: { message, exitCode: 1 } });
   return [];
 }

@@ -1,13 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { UserError } from '../../src/errors.js';
-import type { Given } from '../result.js';
 import { checkClock, checkSteady, readClock } from './clock.js';
 import { discover, interrupted } from './discover.js';
 import { startHeartbeat } from './heartbeat.js';
 import { ask, type Connection, fits, NoAnswer, read } from './nats.js';
 import type { ConductorOptions } from './options.js';
 import { isOver, type Member, makeParts, type Part, type Parts } from './parts.js';
+import { piecesOf, sizesOf } from './pieces.js';
 import { type Hello, type Order, report, subjects } from './protocol.js';
+import type { Share } from './split.js';
 
 /** Agents that carry one load out together. */
 export type Crew = {
@@ -88,11 +89,11 @@ async function stop({ nats, options, run }: Crew, parts: Part[]): Promise<void> 
 export async function prepare(
   crew: Crew,
   protocol: string,
-  orders: Given[],
+  orders: Share[],
   signal: AbortSignal,
 ): Promise<void> {
   const { parts, options } = crew;
-  await Promise.all(parts.all.map((part, i) => give(crew, part, protocol, orders[i] ?? {})));
+  await Promise.all(parts.all.map((part, i) => give(crew, part, protocol, orders[i] as Share)));
   const late = loseLater(crew, (part) => part.state === 'preparing', preparingMs, 'it does not get ready');
   const isInterrupted = new Promise<void>((resolve) => {
     if (signal.aborted) resolve();
@@ -111,16 +112,27 @@ export async function prepare(
   });
 }
 
-async function give({ nats, options, run, parts }: Crew, part: Part, protocol: string, given: Given) {
+async function give(
+  { nats, options, run, parts }: Crew,
+  part: Part,
+  protocol: string,
+  { given, content }: Share,
+) {
   const { session, silence } = options;
-  const order: Order = { run, protocol, given, silenceMs: silence * 1000 };
+  const silenceMs = silence * 1000;
+  const words = given as Order['given'];
+  const order: Order = { run, protocol, given: words, silenceMs, content: sizesOf(content) };
   const size = fits(nats, order);
   if (!size.fits) {
     const message = `the options have ${size.bytes} bytes, and the NATS server takes ${size.most}`;
-    throw new UserError(message, { hint: 'raise its max_payload, or shorten --body' });
+    throw new UserError(message, { hint: 'raise its max_payload' });
   }
   try {
-    const { refused } = await ask(nats, session, part.agent.id, 'order', order, silence * 1000);
+    let { refused } = await ask(nats, session, part.agent.id, 'order', order, silenceMs);
+    for (const piece of piecesOf(run, content, size.most)) {
+      if (refused !== null || part.state === 'missing') break;
+      ({ refused } = await ask(nats, session, part.agent.id, 'piece', piece, silenceMs));
+    }
     if (refused !== null) parts.lose(part, { message: refused, exitCode: 1 });
   } catch (error) {
     parts.lose(part, { message: (error as Error).message, exitCode: 1 });
@@ -153,14 +165,18 @@ async function readAgain({ nats, options }: Crew, part: Part): Promise<void> {
   part.clock = now;
 }
 
-/** Until each agent has a result or is lost. At the signal they are told to end early. */
-export async function untilOver(crew: Crew, signal: AbortSignal): Promise<void> {
+/**
+ * Until each agent has a result or is lost. At the signal they are told to end early.
+ *
+ * @param mayLast whether the load lasts as long as it takes, unless --duration was given
+ */
+export async function untilOver(crew: Crew, mayLast: boolean, signal: AbortSignal): Promise<void> {
   const { options, parts } = crew;
   const { duration, requests, warmup = 1, timeout } = options;
   const pending = (part: Part) => !isOver(part);
   const timers: NodeJS.Timeout[] = [];
   const overdue = (ms: number, why: string) => timers.push(loseLater(crew, pending, ms, why));
-  if (requests === undefined)
+  if (requests === undefined && (duration !== undefined || !mayLast))
     overdue((warmup + (duration ?? 10) + timeout) * 1000 + overdueMs, 'it does not end');
   const onAbort = () => {
     overdue(timeout * 1000 + overdueMs, 'it does not end, though it was told to');

@@ -25,6 +25,20 @@ function serverOf(text: string): Server {
   };
 }
 
+/** Throws where a server is beyond loopback and nothing keeps others away from it. */
+export function checkSecrecy(url: string, insecure: boolean): void {
+  const { servers, pass, tls } = serverOf(url);
+  const host = servers.slice(0, servers.lastIndexOf(':'));
+  if (insecure || pass || tls || /^(?:localhost|127(?:\.\d+){3}|\[::1\])$/.test(host)) return;
+  throw new UserError(
+    `${shownUrl(url)} is beyond loopback, and asks for neither a password nor TLS: whoever reaches it can have agents load`,
+    {
+      hint: 'nats://USER:PASSWORD@HOST or tls://HOST, or --insecure where only your machines reach it',
+      exitCode: 2,
+    },
+  );
+}
+
 /** The URL without its password, for messages. */
 export function shownUrl(text: string): string {
   return text.replace(/\/\/[^@/]*@/, '//');

@@ -1,5 +1,5 @@
 import { usage } from '../options.js';
-import type { Protocol } from '../protocol.js';
+import type { Content, Protocol } from '../protocol.js';
 import type { CommonResult, Counted, Given } from '../result.js';
 import { type ConductorOptions, forAgents } from './options.js';
 
@@ -10,22 +10,26 @@ function shares(total: number, count: number): number[] {
 
 const whole = ['concurrency', 'threads', 'requests'] as const;
 
+/** What an agent is told. */
+export type Share = { given: Given; content: Content };
+
 /** What each of so many agents is told: options that are of all together are split evenly. */
 export function splitOptions<Result extends CommonResult & Counted>(
   protocol: Protocol<Result>,
-  given: Given,
+  { given, content }: Share,
   options: ConductorOptions,
   count: number,
-): Given[] {
+): Share[] {
   const lacking = whole.find((name) => (options[name] ?? count) < count);
   if (lacking)
     throw usage(`--${lacking} ${options[lacking]} can't be shared by ${count} agents`, protocol.name);
-  return Array.from({ length: count }, (_, index) => {
+  return protocol.share(content, count).map((share, index) => {
     const split = whole.map((name) => [name, options[name]] as const);
     const own = split.flatMap(([name, total]) =>
       total === undefined ? [] : [[name, shares(total, count)[index]] as const],
     );
     const rate = options.rate === undefined ? {} : { rate: options.rate / count };
-    return protocol.partOf({ ...forAgents(given), ...Object.fromEntries(own), ...rate, part: index }, index);
+    const all = { ...forAgents(given, protocol), ...Object.fromEntries(own), ...rate, part: index };
+    return { given: protocol.partOf(all, index), content: share };
   });
 }

@@ -9,6 +9,8 @@ export type AgentPlace = {
   name: string;
   on?: (command: string[]) => string[];
   env?: Record<string, string>;
+  /** More of its command line. */
+  options?: string[];
 };
 
 /** Agents that wait for work. */
@@ -48,11 +50,15 @@ export async function startAgents(
   };
 }
 
+/** They are ours, and as we are: a change of the user would also free them of ending with us. */
+const asWhom = process.getuid?.() === 0 ? ['--user', 'root'] : [];
+
 /** Each part replaces itself by the next: the process that is started is the agent's. */
-function commandOf({ name, on = (command) => command, env = {} }: AgentPlace, url: string, session: string) {
+function commandOf(place: AgentPlace, url: string, session: string) {
+  const { name, on = (command) => command, env = {}, options = [] } = place;
   const agent = [process.execPath, join(root, 'dist/src/cli.js'), 'agent', '--nats', url, '--name', name];
   const settings = Object.entries(env).map(([key, value]) => `${key}=${value}`);
-  return ['env', ...settings, ...on([...agent, '--session', session])];
+  return ['env', ...settings, ...on([...agent, '--session', session, ...asWhom, ...options])];
 }
 
 async function untilWaiting(child: Child, name: string): Promise<void> {

@@ -30,7 +30,7 @@ export async function startLoaders(topology: Topology, signal: AbortSignal): Pro
 async function startTeam({ record, onClients }: Topology, signal: AbortSignal): Promise<Loaders> {
   const [first] = onClients;
   const nats = await startNats({ on: first, address: record.clients[0]?.address ?? '' }, signal);
-  const start = () => startAll(onClients, nats, signal);
+  const start = () => startAll({ record, onClients }, nats, signal);
   const state = { agents: await start().catch((error) => nats.stop().then(() => Promise.reject(error))) };
   return {
     async command(generator) {
@@ -38,7 +38,7 @@ async function startTeam({ record, onClients }: Topology, signal: AbortSignal): 
         await state.agents.stop();
         state.agents = await start();
       }
-      const conducted = ['--agents', String(onClients.length), '--nats', nats.url];
+      const conducted = ['--agents', String(onClients.length), '--nats', nats.url, '--insecure'];
       const patience = ['--agents-within', String(agentsWithinS), '--clock-bound', String(clockBoundMs)];
       return first([...generator, ...conducted, ...patience]);
     },
@@ -51,10 +51,11 @@ async function startTeam({ record, onClients }: Topology, signal: AbortSignal): 
 }
 
 function startAll(
-  onClients: Topology['onClients'],
+  { record, onClients }: Pick<Topology, 'record' | 'onClients'>,
   { url }: NatsServer,
   signal: AbortSignal,
 ): Promise<Agents> {
-  const places = onClients.map((on, i) => ({ name: `client${i + 1}`, on }));
+  const options = ['--allow', record.server.address, '--insecure'];
+  const places = onClients.map((on, i) => ({ name: `client${i + 1}`, on, options }));
   return startAgents(places, url, 'default', signal);
 }

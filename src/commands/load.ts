@@ -33,6 +33,7 @@ function addCommonOptions(command: Command): Command {
     .option('--agents <n>', 'have so many agents load, which share concurrency, rate and requests; or all')
     .option('--nats <url>', 'NATS server where they wait, like nats://HOST:4222; see megapipe agent')
     .option('--session <name>', 'only agents of this session')
+    .option('--insecure', 'meet them at a NATS server beyond loopback that has neither password nor TLS')
     .option('--agents-within <s>', 'how long to look for agents (default: 5)')
     .option('--silence <s>', 'give an agent up that is not heard for so long (default: 15)')
     .option('--clock-bound <ms>', "how uncertain an agent's clock may be (default: 50)");
@@ -44,7 +45,7 @@ async function run<Result extends CommonResult & Counted>(
   given: Given,
 ): Promise<void> {
   if (isConducted(given, protocol.name)) await conduct(protocol, given);
-  else await printLoad(await protocol.load(given));
+  else await printLoad(await protocol.load(given, protocol.content(given)));
 }
 
 function addMemcached(load: Command) {

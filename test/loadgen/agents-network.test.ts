@@ -54,7 +54,8 @@ async function startServer(): Promise<{ address: string; stats(): Promise<Stats>
 async function team(): Promise<{ nats: NatsServer; agents: Agents }> {
   const [first] = topology.onClients;
   const nats = await natsForTest({ on: first, address: topology.record.clients[0]?.address ?? '' });
-  const places = topology.onClients.map((on, i) => ({ name: `host${i + 1}`, on }));
+  const options = ['--allow', topology.record.server.address, '--insecure'];
+  const places = topology.onClients.map((on, i) => ({ name: `host${i + 1}`, on, options }));
   return { nats, agents: await agentsForTest(nats.url, places) };
 }
 
@@ -70,7 +71,18 @@ describe('three agents on three hosts', () => {
     const args = ['--server', server.address, ...small, '--duration', '2.5', '--warmup', '0.3'];
     const { stdout, stderr, exitCode } = await conduct(
       'memcached',
-      [...args, '--agents', '3', '--nats', nats.url, '--json', '--events', '--requests-per-connection', '8'],
+      [
+        ...args,
+        '--agents',
+        '3',
+        '--nats',
+        nats.url,
+        '--insecure',
+        '--json',
+        '--events',
+        '--requests-per-connection',
+        '8',
+      ],
       topology.onClients[0],
     );
     expect(exitCode, stderr).toBe(0);
@@ -132,7 +144,7 @@ describe('three agents on three hosts', () => {
     ];
     const running = conduct(
       'memcached',
-      [...args, '--agents', '3', '--nats', nats.url],
+      [...args, '--agents', '3', '--nats', nats.url, '--insecure'],
       topology.onClients[0],
     );
     await untilSays(running, '"measuring"');

@@ -140,7 +140,7 @@ describe('a trace of connections', () => {
 test('the manual’s example is one', () => {
   const manual = readFileSync(join(root, 'loadgen/README.md'), 'utf8');
   const example = /```\n(connection,[\s\S]*?)```/.exec(manual)?.[1] ?? '';
-  const read = readTrace(trace(example), { method: 'GET', path: '/', expect: {} });
+  const read = readTrace(readFileSync(trace(example)), { method: 'GET', path: '/', expect: {} });
   expect(read).toEqual({
     connections: [
       [

@@ -1,9 +1,13 @@
 import { join } from 'node:path';
 import { type ExecaError, execa } from 'execa';
-import { onTestFinished } from 'vitest';
+import { onTestFinished, vi } from 'vitest';
+import { runAgent } from '../../loadgen/agents/agent.js';
+import { agentOptions } from '../../loadgen/agents/options.js';
+import type { Given } from '../../loadgen/result.js';
 import { type AgentPlace, type Agents, startAgents } from '../../src/agents/agents.js';
 import { type NatsPlace, type NatsServer, startNats } from '../../src/agents/nats.js';
 import { root } from '../../src/paths.js';
+import { until } from '../waiting.js';
 
 export type { ExecaError };
 
@@ -27,6 +31,22 @@ export async function agentsForTest(
   const agents = await startAgents(all, url, session, never);
   onTestFinished(() => agents.stop());
   return agents;
+}
+
+/** An agent in this process, with what else its command line says. */
+export async function agentHere(url: string, options: Given = {}): Promise<void> {
+  const stop = new AbortController();
+  const said = vi.spyOn(console, 'error').mockImplementation(() => {});
+  const isRoot = process.getuid?.() === 0;
+  const all = agentOptions({ nats: url, ...(isRoot ? { user: 'root' } : {}), ...options });
+  const running = runAgent(all, stop.signal);
+  onTestFinished(async () => {
+    stop.abort();
+    await running;
+    said.mockRestore();
+  });
+  const isThere = () => said.mock.calls.some(([text]) => String(text).includes('waits for work at'));
+  await Promise.race([running, until('it waits for work', isThere)]);
 }
 
 /** On a busy machine: nothing here is about how quickly somebody answers. */
