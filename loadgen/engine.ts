@@ -36,7 +36,7 @@ export type Plan = {
   starts?: Uint32Array;
   /** With starts: each connection is made once; `requests` is the sum of all limits. */
   once?: boolean;
-  /** Open loop: a thread's times between requests, in turn; empty: closed loop. */
+  /** Open loop: times between requests, one series a thread, one behind the other; empty: closed loop. */
   gapsNs: Float64Array;
   /** One sequence a thread, one behind the other: kind << 30 | item. */
   sequences: Uint32Array;

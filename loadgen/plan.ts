@@ -8,10 +8,11 @@ export const stream = {
   valueSizes: 1,
   pattern: 2,
   ranks: 3,
-  arrivals: 4,
   limits: 5,
   order: 6,
   threads: 16,
+  /** Threads are 1,024 at most. */
+  arrivals: 2048,
 };
 
 /** More than streams have numbers, threads' included. */
@@ -30,13 +31,30 @@ type Shared = Omit<
   'protocol' | 'limits' | 'sequences' | 'keys' | 'keyOffsets' | 'pattern' | 'requestSize' | 'answerSize'
 >;
 
-/** A thread's times between two requests. Threads share the rate evenly. */
+/** Times of a Poisson process before they repeat; of all threads together no more than memory has room for. */
+const longestSeries = 1 << 16;
+const mostGaps = 1 << 22;
+
+/** Exponential times, scaled so that they keep their mean exactly, however often they are repeated. */
+function poissonGaps(random: Random, mean: number, length: number): Float64Array {
+  const gaps = Float64Array.from({ length }, () => -Math.log(1 - random()));
+  const scale = (mean * length) / gaps.reduce((sum, gap) => sum + gap, 0);
+  return gaps.map((gap) => gap * scale);
+}
+
+/** Each thread's times between two requests. Threads share the rate evenly. */
 function makeGaps(options: CommonOptions): Float64Array {
-  if (options.rate === undefined) return new Float64Array(0);
-  const mean = (1e9 * options.threads) / options.rate;
-  if (options.arrival === 'constant') return Float64Array.of(mean);
-  const random = ownRandom(options, stream.arrivals);
-  return Float64Array.from({ length: 1 << 16 }, () => -mean * Math.log(1 - random()));
+  const { threads, rate } = options;
+  if (rate === undefined) return new Float64Array(0);
+  const mean = (1e9 * threads) / rate;
+  if (options.arrival === 'constant') return new Float64Array(threads).fill(mean);
+  const length = Math.min(longestSeries, Math.floor(mostGaps / threads));
+  const gaps = new Float64Array(threads * length);
+  for (let thread = 0; thread < threads; thread++) {
+    const random = ownRandom(options, stream.arrivals + thread);
+    gaps.set(poissonGaps(random, mean, length), thread * length);
+  }
+  return gaps;
 }
 
 /** What a plan has of the options that every load generator has. */

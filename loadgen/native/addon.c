@@ -176,25 +176,25 @@ static int read_items(napi_env env, struct addon_run *a, napi_value o)
 static int read_arrays(napi_env env, struct addon_run *a, napi_value o)
 {
 	struct load_plan *plan = &a->plan;
-	uint32_t cpus, sequences, keys, offsets;
+	uint32_t cpus, sequences, keys, offsets, gaps;
 
 	plan->cpus = array(env, a, o, "cpus", napi_uint32_array, &cpus);
 	plan->limits =
 		array(env, a, o, "limits", napi_uint32_array, &plan->n_limits);
 	plan->starts =
 		array(env, a, o, "starts", napi_uint32_array, &plan->n_starts);
-	plan->gaps_ns =
-		array(env, a, o, "gapsNs", napi_float64_array, &plan->n_gaps);
+	plan->gaps_ns = array(env, a, o, "gapsNs", napi_float64_array, &gaps);
 	plan->sequences =
 		array(env, a, o, "sequences", napi_uint32_array, &sequences);
 	plan->keys = array(env, a, o, "keys", napi_uint8_array, &keys);
 	plan->key_offsets =
 		array(env, a, o, "keyOffsets", napi_uint32_array, &offsets);
 	if (!plan->threads || cpus != plan->threads ||
-	    sequences % plan->threads || offsets < 2 ||
+	    sequences % plan->threads || gaps % plan->threads || offsets < 2 ||
 	    plan->key_offsets[offsets - 1] != keys)
 		return -EINVAL;
 	plan->sequence_len = sequences / plan->threads;
+	plan->n_gaps = gaps / plan->threads;
 	plan->n_items = offsets - 1;
 	return read_items(env, a, o);
 }

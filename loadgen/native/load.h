@@ -98,9 +98,12 @@ struct load_plan {
 	uint32_t n_starts;
 	bool once; /* no connection twice; requests: of all limits */
 
-	/* Open loop: from one request of a thread to its next; none: closed. */
+	/*
+	 * Open loop: from one request of a thread to its next, one series a
+	 * thread, in turn; none: closed.
+	 */
 	const double *gaps_ns;
-	uint32_t n_gaps;
+	uint32_t n_gaps; /* of a thread */
 
 	/* One sequence a thread, walked round and round. */
 	const uint32_t *sequences;

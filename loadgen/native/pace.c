@@ -36,22 +36,22 @@ void pace_begin(struct worker *w)
 			   __ATOMIC_RELAXED);
 }
 
-/* Threads take turns: each begins at its own place in the schedule. */
+/*
+ * Threads take turns: all count from the instant at which they were let go,
+ * whenever each of them got to run, each from its own part of a gap.
+ */
 void pace_start(struct worker *w)
 {
 	const struct load_plan *plan = w->plan;
 
-	w->due_ns = (double)w->now_ns;
-	if (!w->open_loop)
-		return;
-	w->next_gap =
-		(uint32_t)((uint64_t)plan->n_gaps * w->index / plan->threads);
-	w->due_ns += plan->gaps_ns[w->next_gap] * w->index / plan->threads;
+	w->due_ns = (double)(w->run->begin_ns - plan->warmup_ns);
+	if (w->open_loop)
+		w->due_ns += w->gaps_ns[0] * w->index / plan->threads;
 }
 
 static void next_due(struct worker *w)
 {
-	w->due_ns += w->plan->gaps_ns[w->next_gap];
+	w->due_ns += w->gaps_ns[w->next_gap];
 	if (++w->next_gap == w->plan->n_gaps)
 		w->next_gap = 0;
 }

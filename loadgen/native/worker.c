@@ -361,6 +361,7 @@ int worker_init(struct worker *w, struct load_run *run, uint32_t index)
 	w->index = index;
 	w->protocol = run->protocol;
 	w->sequence = plan->sequences + (size_t)index * plan->sequence_len;
+	w->gaps_ns = plan->gaps_ns + (size_t)index * plan->n_gaps;
 	w->open_loop = plan->n_gaps > 0;
 	w->no_delay = plan->pipeline > 1 || plan->request_size > SEGMENT_BYTES;
 	w->next_limit = index % plan->n_limits;

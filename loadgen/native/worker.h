@@ -145,6 +145,7 @@ struct worker {
 
 	/* open loop */
 	double due_ns;
+	const double *gaps_ns;
 	uint32_t next_gap;
 	struct conn **queue; /* a ring of connections that can send */
 	uint32_t queue_head;

@@ -192,4 +192,13 @@ describe('a plan', () => {
     expect(mean(gaps) / 2e6).toBeCloseTo(1, 1);
     expect(standardDeviation(gaps) / 2e6).toBeCloseTo(1, 1);
   });
+
+  test('with poisson arrivals gives each thread a series of its own, of exactly the mean', async () => {
+    for (const seed of ['1', '2', '3']) {
+      const { gapsNs } = makePlan(await memcachedOptions({ ...given, seed, rate: '1000' }));
+      const [first, second] = [gapsNs.slice(0, gapsNs.length / 2), gapsNs.slice(gapsNs.length / 2)];
+      expect(first).not.toEqual(second);
+      for (const series of [first, second]) expect(mean([...series]) / 2e6).toBeCloseTo(1, 9);
+    }
+  });
 });

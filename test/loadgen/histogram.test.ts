@@ -58,6 +58,15 @@ describe('the native histogram', () => {
     expect(hour).toBeLessThan(countsLength);
   });
 
+  test('gives no percentile above the maximum', () => {
+    for (let index = 0; index < countsLength - 1024; index += 977) {
+      const counts = new Float64Array(countsLength);
+      counts[index] = 5;
+      const { p50, p999, max } = latencyUs(histogramOf(counts)) ?? { p50: 0, p999: 0, max: -1 };
+      expect([p50, p999], `index ${index}`).toEqual([max, max]);
+    }
+  });
+
   test('gives percentiles in microseconds, and survives encoding', () => {
     const counts = new Float64Array(countsLength);
     counts[1000] = 99;

@@ -1,6 +1,12 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { execa } from 'execa';
 import { decodeFromCompressedBase64 } from 'hdr-histogram-js';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { root } from '../../src/paths.js';
+import { unpackedRoot } from '../../src/setup-packages.js';
 import { testOnEngines } from './engines.js';
 import { startFake } from './fake-memcached.js';
 import { load } from './loadgen.js';
@@ -16,6 +22,18 @@ function countSlow(encoded: string): number {
 }
 
 describe('an open loop', () => {
+  test('has its threads take turns, whenever each of them got to run', async () => {
+    const scratch = mkdtempSync(join(tmpdir(), 'megapipe-pace-'));
+    onTestFinished(() => rmSync(scratch, { recursive: true, force: true }));
+    const program = join(scratch, 'schedule');
+    const parser = join(unpackedRoot('node-llhttp'), 'usr/share/include/llhttp');
+    const includes = ['-I', join(root, 'loadgen/native'), '-isystem', parser];
+    const sources = ['test/loadgen/pace-schedule.c', 'loadgen/native/pace.c'].map((file) => join(root, file));
+    await execa('cc', ['-std=gnu11', ...includes, '-o', program, ...sources]);
+    const { stdout } = await execa(program);
+    expect(stdout.split('\n')).toEqual(['0 0', '0 100', '0 200', '1 50', '1 150', '1 250']);
+  });
+
   testOnEngines('shows a stall in corrected latency, and not in service latency', async (engine) => {
     let stalled: Promise<void> | undefined;
     const server = await startFake({
