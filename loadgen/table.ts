@@ -66,7 +66,9 @@ function agentRows({ agents = [] }: Result): Row[] {
 function tableOf(result: Result, own: Row[]): string {
   const { requests, clientCpu } = result;
   const cpu = clientCpu.userSeconds + clientCpu.systemSeconds;
-  const table = new Table({ chars: { mid: '', 'left-mid': '', 'mid-mid': '', 'right-mid': '' } });
+  // Only a terminal that shows colours has them, and only where NO_COLOR isn't set.
+  const plain = process.stdout.hasColors?.() ? {} : { style: { head: [], border: [] } };
+  const table = new Table({ chars: { mid: '', 'left-mid': '', 'mid-mid': '', 'right-mid': '' }, ...plain });
   table.push(
     { 'requests/s': [show(result.throughputRps)] },
     ...own,

@@ -65,6 +65,7 @@ describe('the command', () => {
     expect(exitCode).toBe(0);
     expect(stdout).toMatch(/requests\/s/);
     expect(stdout).toMatch(/p99/);
+    expect(stdout).not.toContain('\u001b');
     expect(stdout).toMatch(/errors\s.*\bno\b/);
   });
 
@@ -109,9 +110,13 @@ describe('the command', () => {
   test('keeps one line on a terminal up to date', async () => {
     const command = [process.execPath, join(root, 'dist/src/cli.js'), 'load', 'memcached'];
     const line = [...command, '--server', server.address, ...small, '--duration', '4.2'].join(' ');
-    const { stdout } = await execa('script', ['-qec', line, '/dev/null'], { env: { COLUMNS: '120' } });
+    const { stdout } = await execa('script', ['-qec', line, '/dev/null'], {
+      env: { COLUMNS: '120', NO_COLOR: '1' },
+    });
     expect(stdout).toMatch(/measuring: \d+ requests\/s, p50 \d+ us, p99 \d+ us, 8 connections/);
     expect(stdout).toMatch(/requests\/s/);
+    // The line is written over again and again; nothing is in colours.
+    expect(stdout.split('\u001b[').some((after) => /^[\d;]+m/.test(after))).toBe(false);
   });
 
   test('fails clearly where nothing listens', async () => {
