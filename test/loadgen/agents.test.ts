@@ -250,7 +250,7 @@ describe('the conductor', () => {
     expect(wrong.stderr).toContain('--key-size must lie within 1 and 250 bytes');
     expect(wrong.stderr).toMatch(/megapipe: agent [ab]: --key-size/);
     const nothing = ['--server', '127.0.0.1:1', '--no-prefill', ...small, ...at(nats.url)];
-    const refused = await conduct('memcached', [...nothing, ...short]);
+    const refused = await conduct('memcached', [...nothing, ...endless]);
     expect(refused).toMatchObject({ exitCode: 1, stdout: '' });
     expect(refused.stderr).toContain(
       'no agent measured anything: no connection to the memcached server at 127.0.0.1:1: ECONNREFUSED; is it running, and reachable?',
