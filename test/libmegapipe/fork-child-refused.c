@@ -12,27 +12,62 @@ static struct mp_channel *ch;
 static struct mp_handle *h, *conn;
 static struct mp_event held;
 
+static void check_io(void)
+{
+	char text[8] = "child";
+	struct iovec iov = { text, 5 };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+
+	CHECK_IS(mp_accept(h, 1, false), -EPERM);
+	CHECK_IS(mp_write(h, text, 5), -EPERM);
+	CHECK_IS(mp_write(conn, text, 5), -EPERM);
+	CHECK_IS(mp_send(conn, text, 5, MP_COPY), -EPERM);
+	CHECK_IS(mp_sendv(conn, &iov, 1, MP_PARTIAL), -EPERM);
+	CHECK_IS(mp_sendmsg(conn, &msg), -EPERM);
+	CHECK_IS(mp_recvmsg(conn, &msg), -EPERM);
+	CHECK_IS(mp_read(h, text, sizeof(text)), -EPERM);
+	CHECK_IS(mp_recv(conn), -EPERM);
+	CHECK_IS(mp_poll(h, POLLIN), -EPERM);
+	CHECK_IS(mp_cancel(h, MP_RECV), -EPERM);
+	CHECK_IS(mp_disconnect(conn, SHUT_RDWR), -EPERM);
+	CHECK_IS(mp_close(conn), -EPERM);
+	CHECK_IS(mp_close_within(conn, 0), -EPERM);
+	CHECK_IS(mp_release(ch, &held), -EPERM);
+}
+
+static void check_socket_calls(void)
+{
+	struct sockaddr_storage addr;
+	socklen_t len = sizeof(addr);
+	int value = 0;
+
+	CHECK_IS(mp_setsockopt(conn, SOL_SOCKET, SO_KEEPALIVE, &value, 4),
+		 -EPERM);
+	CHECK_IS(mp_getsockopt(conn, SOL_SOCKET, SO_TYPE, &value, &len),
+		 -EPERM);
+	CHECK_IS(mp_getpeername(conn, (struct sockaddr *)&addr, &len), -EPERM);
+	CHECK_IS(mp_getsockname(conn, (struct sockaddr *)&addr, &len), -EPERM);
+}
+
 static void check_calls(void)
 {
 	struct mp_stats stats = { .size = sizeof(stats) };
 	struct mp_handle *other = NULL;
+	cpu_set_t mask = cpu_mask_of(0);
 	struct mp_event ev;
-	char text[8];
 
-	CHECK_IS(mp_write(h, "child", 5), -EPERM);
-	CHECK_IS(mp_write(conn, "child", 5), -EPERM);
-	CHECK_IS(mp_read(h, text, sizeof(text)), -EPERM);
-	CHECK_IS(mp_recv(conn), -EPERM);
-	CHECK_IS(mp_poll(h, POLLIN), -EPERM);
-	CHECK_IS(mp_close(conn), -EPERM);
+	check_io();
+	check_socket_calls();
 	CHECK_IS(mp_unregister(h), -EPERM);
 	CHECK_IS(mp_lwsocket_to_fd(conn), -EPERM);
 	CHECK_IS(mp_handle_id(conn), -EPERM);
 	CHECK_IS(mp_register(ch, 0, NULL, NULL, &other), -EPERM);
-	CHECK_IS(mp_release(ch, &held), -EPERM);
+	CHECK_IS(mp_set_cpu_mask(h, &mask), -EPERM);
+	CHECK_IS(mp_adopt(ch), -EPERM);
 	CHECK_IS(mp_flush(ch), -EPERM);
 	CHECK_IS(mp_pending(ch), -EPERM);
 	CHECK_IS(mp_dispatch(ch, &ev, -1), -EPERM);
+	CHECK_IS(mp_wait(ch, -1), -EPERM);
 	CHECK_IS(mp_stats(ch, &stats), -EPERM);
 	CHECK(strcmp(mp_engine_name(ch), engine) == 0);
 	mp_destroy(ch);

@@ -4,6 +4,7 @@
  * nothing.
  */
 #include <limits.h>
+#include <poll.h>
 
 #include "check.h"
 
@@ -12,7 +13,7 @@ static struct mp_channel *ch;
 static void check_channel_calls(int fd)
 {
 	struct mp_stats stats = { .size = sizeof(stats) };
-	struct mp_event ev;
+	struct mp_event ev = { .cmd = MP_RECV };
 	struct mp_handle *h;
 
 	mp_destroy(NULL);
@@ -24,6 +25,8 @@ static void check_channel_calls(int fd)
 	CHECK_IS(mp_pending(NULL), -EINVAL);
 	CHECK_IS(mp_stats(NULL, &stats), -EINVAL);
 	CHECK_IS(mp_stats(ch, NULL), -EINVAL);
+	CHECK_IS(mp_release(NULL, &ev), -EINVAL);
+	CHECK_IS(mp_release(ch, NULL), -EINVAL);
 	CHECK_IS(mp_register(NULL, fd, NULL, NULL, &h), -EINVAL);
 	CHECK_IS(mp_register(ch, fd, NULL, NULL, NULL), -EINVAL);
 	CHECK(mp_engine_name(NULL) == NULL);
@@ -35,6 +38,7 @@ static void check_no_handle(void)
 	struct iovec iov = { &addr, 1 };
 	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
 	socklen_t len = sizeof(addr);
+	cpu_set_t mask = cpu_mask_of(0);
 	int value = 0;
 
 	CHECK_IS(mp_unregister(NULL), -EINVAL);
@@ -48,10 +52,14 @@ static void check_no_handle(void)
 	CHECK_IS(mp_write(NULL, &addr, 1), -EINVAL);
 	CHECK_IS(mp_writev(NULL, &iov, 1), -EINVAL);
 	CHECK_IS(mp_pwrite(NULL, &addr, 1, 0), -EINVAL);
+	CHECK_IS(mp_send(NULL, &addr, 1, 0), -EINVAL);
+	CHECK_IS(mp_sendv(NULL, &iov, 1, 0), -EINVAL);
 	CHECK_IS(mp_recvmsg(NULL, &msg), -EINVAL);
 	CHECK_IS(mp_sendmsg(NULL, &msg), -EINVAL);
 	CHECK_IS(mp_disconnect(NULL, SHUT_RDWR), -EINVAL);
 	CHECK_IS(mp_close(NULL), -EINVAL);
+	CHECK_IS(mp_poll(NULL, POLLIN), -EINVAL);
+	CHECK_IS(mp_set_cpu_mask(NULL, &mask), -EINVAL);
 	CHECK_IS(mp_lwsocket_to_fd(NULL), -EINVAL);
 	CHECK_IS(mp_setsockopt(NULL, SOL_SOCKET, SO_KEEPALIVE, &value, 4),
 		 -EINVAL);

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A handle that has left its channel is -EBADF for every call. */
+#include <poll.h>
+
 #include "check.h"
 
 static void check_stale(struct mp_handle *h)
@@ -8,6 +10,7 @@ static void check_stale(struct mp_handle *h)
 	struct iovec iov = { &addr, 1 };
 	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
 	socklen_t len = sizeof(addr);
+	cpu_set_t mask = cpu_mask_of(0);
 	int value = 0;
 
 	CHECK_IS(mp_unregister(h), -EBADF);
@@ -21,10 +24,16 @@ static void check_stale(struct mp_handle *h)
 	CHECK_IS(mp_write(h, &addr, 1), -EBADF);
 	CHECK_IS(mp_writev(h, &iov, 1), -EBADF);
 	CHECK_IS(mp_pwrite(h, &addr, 1, 0), -EBADF);
+	CHECK_IS(mp_send(h, &addr, 1, MP_COPY), -EBADF);
+	CHECK_IS(mp_sendv(h, &iov, 1, MP_PARTIAL), -EBADF);
 	CHECK_IS(mp_recvmsg(h, &msg), -EBADF);
 	CHECK_IS(mp_sendmsg(h, &msg), -EBADF);
 	CHECK_IS(mp_disconnect(h, SHUT_RDWR), -EBADF);
 	CHECK_IS(mp_close(h), -EBADF);
+	CHECK_IS(mp_close_within(h, 0), -EBADF);
+	CHECK_IS(mp_poll(h, POLLIN), -EBADF);
+	CHECK_IS(mp_cancel(h, MP_RECV), -EBADF);
+	CHECK_IS(mp_set_cpu_mask(h, &mask), -EBADF);
 	CHECK_IS(mp_lwsocket_to_fd(h), -EBADF);
 	CHECK_IS(mp_setsockopt(h, SOL_SOCKET, SO_KEEPALIVE, &value, 4), -EBADF);
 	CHECK_IS(mp_getsockopt(h, SOL_SOCKET, SO_TYPE, &value, &len), -EBADF);

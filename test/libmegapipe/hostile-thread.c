@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A thread that doesn't own the channel gets -EPERM from every call, and harms
- * nothing.
+ * A thread that doesn't own the channel gets -EPERM from every call, can't
+ * adopt one that is used, and harms nothing.
  */
 #include <poll.h>
 #include <pthread.h>
@@ -29,11 +29,15 @@ static void check_io(void)
 	CHECK_IS(mp_write(h, &byte, 1), -EPERM);
 	CHECK_IS(mp_writev(h, &iov, 1), -EPERM);
 	CHECK_IS(mp_pwrite(h, &byte, 1, 0), -EPERM);
+	CHECK_IS(mp_send(h, &byte, 1, MP_COPY), -EPERM);
+	CHECK_IS(mp_sendv(h, &iov, 1, MP_PARTIAL), -EPERM);
 	CHECK_IS(mp_recvmsg(h, &msg), -EPERM);
 	CHECK_IS(mp_sendmsg(h, &msg), -EPERM);
 	CHECK_IS(mp_disconnect(h, SHUT_RDWR), -EPERM);
 	CHECK_IS(mp_close(h), -EPERM);
+	CHECK_IS(mp_close_within(h, 0), -EPERM);
 	CHECK_IS(mp_poll(h, POLLIN), -EPERM);
+	CHECK_IS(mp_cancel(h, MP_RECV), -EPERM);
 	CHECK_IS(mp_release(ch, &held), -EPERM);
 }
 
@@ -42,15 +46,19 @@ static void check_rest(void)
 	struct sockaddr_storage addr;
 	socklen_t len = sizeof(addr);
 	struct mp_handle *other = NULL;
+	cpu_set_t mask = cpu_mask_of(0);
 	struct mp_event ev;
 	struct mp_stats stats = { .size = sizeof(stats) };
 	int value = 0;
 
+	CHECK_IS(mp_adopt(ch), -EBUSY);
 	CHECK_IS(mp_dispatch(ch, &ev, 0), -EPERM);
+	CHECK_IS(mp_wait(ch, 0), -EPERM);
 	CHECK_IS(mp_flush(ch), -EPERM);
 	CHECK_IS(mp_pending(ch), -EPERM);
 	CHECK_IS(mp_stats(ch, &stats), -EPERM);
 	CHECK_IS(mp_register(ch, spare, NULL, NULL, &other), -EPERM);
+	CHECK_IS(mp_set_cpu_mask(h, &mask), -EPERM);
 	CHECK_IS(mp_unregister(h), -EPERM);
 	CHECK_IS(mp_handle_id(h), -EPERM);
 	CHECK_IS(mp_lwsocket_to_fd(h), -EPERM);
