@@ -65,7 +65,7 @@ const steps = clientSteps<ClientStep>({
 });
 
 const client: fc.Arbitrary<Client> = fc.record({
-  way: fc.constantFrom('stream', 'stream', 'stream', 'udp'),
+  way: fc.constantFrom('stream', 'stream', 'stream', 'udp', 'binary', 'binary'),
   startMs: fc.constantFrom(0, 0, 0, 300, 900),
   copies: fc.constantFrom(1, 1, 1, 1, 8, 30, 60),
   steps,

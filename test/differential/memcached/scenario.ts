@@ -44,7 +44,8 @@ export type ClientStep =
   | Step;
 
 export type Client = {
-  way: 'stream' | 'udp';
+  /** Text over a stream or UDP, or the binary protocol over a stream. */
+  way: 'stream' | 'udp' | 'binary';
   startMs: number;
   /** So many do the same at the same time, each with keys of its own. */
   copies: number;

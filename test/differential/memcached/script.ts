@@ -1,6 +1,7 @@
 import type { NetConnectOpts } from 'node:net';
 import type { Script, Step } from '../client.js';
 import { content } from '../content.js';
+import { binaryMark, binaryOf, closes } from './binary.js';
 import type { Client, ClientStep, Command } from './scenario.js';
 
 /** A command, as it is sent. */
@@ -32,61 +33,117 @@ function withValue(line: string, size: number): Buffer {
   return Buffer.concat([Buffer.from(`${line}\r\n`), content(size), Buffer.from('\r\n')]);
 }
 
-/** A command whose answer shows that all before it were answered; no value holds that. */
-const mark = { asked: 'mn\r\n', answered: 'MN\r\n' };
+/** Whether it doesn't read all that comes at once. */
+export const isSlow = ({ steps }: Client) =>
+  steps.some((step) => step.do === 'stop reading' || step.do === 'read slowly');
 
-/** Tells whether as many marks have come as were asked for. */
-function markCounter() {
+type Mark = { asked: Buffer; answered: Buffer };
+
+/** A command whose answer shows that all before it were answered; no value holds that. */
+const textMark: Mark = { asked: Buffer.from('mn\r\n'), answered: Buffer.from('MN\r\n') };
+
+/** Tells whether as many marks have come as were asked for, and whether they stand for all that was sent. */
+function markCounter(mark: Mark) {
   let asked = 0;
+  let isLast = true;
   let answered = 0;
   let at = 0;
+  function haveAllCome(got: Buffer): boolean {
+    while (answered < asked) {
+      const found = got.indexOf(mark.answered, at);
+      if (found < 0) {
+        at = Math.max(at, got.length - mark.answered.length);
+        return false;
+      }
+      at = found + mark.answered.length;
+      answered += 1;
+    }
+    return true;
+  }
   return {
+    send: () => {
+      isLast = false;
+    },
     ask: () => {
       asked += 1;
+      isLast = true;
     },
-    haveAllCome(got: Buffer): boolean {
-      while (answered < asked) {
-        const found = got.indexOf(mark.answered, at, 'latin1');
-        if (found < 0) {
-          at = Math.max(at, got.length - mark.answered.length);
-          return false;
-        }
-        at = found + mark.answered.length;
-        answered += 1;
-      }
-      return true;
-    },
+    haveAllCome,
+    isAnswered: (got: Buffer) => isLast && haveAllCome(got),
   };
 }
 
-function stepsOf(client: Client, own: string): Step[] {
-  const marks = markCounter();
+type Marks = ReturnType<typeof markCounter>;
+
+/** All commands that go together, and the first of them that makes the server close the connection. */
+function partsOf({ commands, times }: ClientStep & { do: 'commands' }, client: Client) {
+  const all = Array<Command[]>(times).fill(commands).flat();
+  if (client.way !== 'binary') return { before: all, last: undefined };
+  if (isSlow(client)) return { before: all.filter((command) => !closes(command)), last: undefined };
+  const place = all.findIndex(closes);
+  return place < 0 ? { before: all, last: undefined } : { before: all.slice(0, place), last: all[place] };
+}
+
+function stepsOf(client: Client, own: string, mark: Mark, marks: Marks): Step[] {
+  const encode = client.way === 'binary' ? binaryOf : bytesOf;
+  const awaitAnswers: Step[] = [
+    { do: 'send', data: mark.asked },
+    { do: 'call', run: marks.ask },
+    { do: 'await', isDone: marks.haveAllCome },
+  ];
+  /*
+   * A server drops answers that it hasn't sent when it closes, and resets who has sent more than it has read: stock, too. So all
+   * before was answered, and nothing comes behind.
+   */
+  const close = (command: Command): Step[] => [
+    ...awaitAnswers,
+    { do: 'send', data: encode(command, own) },
+    { do: 'await', isDone: () => false },
+  ];
   const step = (what: ClientStep): Step[] => {
     switch (what.do) {
       case 'commands': {
-        const once = Buffer.concat(what.commands.map((command) => bytesOf(command, own)));
-        return [{ do: 'send', data: Buffer.concat(Array<Buffer>(what.times).fill(once)) }];
+        const { before, last } = partsOf(what, client);
+        return [
+          { do: 'send', data: Buffer.concat(before.map((command) => encode(command, own))) },
+          { do: 'call', run: marks.send },
+          ...(last ? close(last) : []),
+        ];
       }
       case 'begin command': {
-        const bytes = bytesOf(what.command, own);
-        return [{ do: 'send', data: bytes.subarray(0, Math.floor(bytes.length * what.portion)) }];
+        const bytes = encode(what.command, own);
+        return [
+          { do: 'send', data: bytes.subarray(0, Math.floor(bytes.length * what.portion)) },
+          { do: 'call', run: marks.send },
+        ];
       }
       case 'await answers':
-        return [
-          { do: 'send', data: Buffer.from(mark.asked) },
-          { do: 'call', run: marks.ask },
-          { do: 'await', isDone: marks.haveAllCome },
-        ];
+        return awaitAnswers;
       case 'await bytes':
         return [{ do: 'await', isDone: (got) => got.length >= what.count }];
       default:
         return [what];
     }
   };
-  return client.steps.flatMap(step);
+  // The first byte of all decides the protocol.
+  const hello: Step[] = client.way === 'binary' ? [{ do: 'send', data: binaryOf(hail, own) }] : [];
+  return [...hello, ...client.steps.flatMap(step)];
 }
 
+const hail: Command = { kind: 'line', line: 'version' };
+
 /** What a client does, in bytes; its keys begin with a text of its own. */
-export function scriptOf(client: Client, to: NetConnectOpts, own: string): Script {
-  return { to, steps: stepsOf(client, own), lingerMs: client.lingerMs };
+export function scriptOf(
+  client: Client,
+  to: NetConnectOpts,
+  own: string,
+): Script & { isAnswered(got: Buffer): boolean } {
+  const mark = client.way === 'binary' ? binaryMark : textMark;
+  const marks = markCounter(mark);
+  return {
+    to,
+    steps: stepsOf(client, own, mark, marks),
+    lingerMs: client.lingerMs,
+    isAnswered: marks.isAnswered,
+  };
 }

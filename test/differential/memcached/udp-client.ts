@@ -6,6 +6,7 @@ import { bytesOf } from './script.js';
 
 /** A datagram gets no answer where a command has none; so long is one waited for. */
 const answerMs = 1_000;
+export const noAnswer = '(no answer)\n';
 /** What a datagram has room for. */
 const mostBytes = 1_300;
 const headerBytes = 8;
@@ -54,7 +55,7 @@ export async function runUdpClient(client: Client, port: number, own: string): P
     socket.send(Buffer.concat([header, bytes]), port, '127.0.0.1');
     const limit = Date.now() + answerMs;
     while (!answers.isWhole() && Date.now() < limit) await pause(5);
-    got.push(answers.isWhole() ? answers.answer() : Buffer.from('(no answer)\n'));
+    got.push(answers.isWhole() ? answers.answer() : Buffer.from(noAnswer));
   }
   socket.close();
   return { got: Buffer.concat(got), end: 'closed', ms: Date.now() - started };
