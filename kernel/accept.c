@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Accepting connections, as file descriptors or lwsockets.
+ * Accepting connections, as file descriptors or lwsockets. What becomes of a
+ * connection is a user's as if accept() had made it; so this does as
+ * do_accept() does. kernel_accept() makes sockets of the kernel's own, which of
+ * some protocols hold no reference to their network namespace.
  */
 #include <linux/file.h>
 #include <net/inet_connection_sock.h>
@@ -8,12 +11,52 @@
 #include <net/tcp.h>
 
 #include "channel.h"
+#include "features.h"
 
-/* Much cheaper than asking; what comes after it wakes us. */
-static bool mp_is_empty(const struct sock *sk)
+/* The protocols whose accept() was read for what it takes, and is tested. */
+static bool mp_knows_protocol(const struct socket *sock)
 {
-	return mp_is_plain_tcp(sk) && sk->sk_state == TCP_LISTEN &&
-	       reqsk_queue_empty(&inet_csk(sk)->icsk_accept_queue);
+	const struct sock *sk = sock->sk;
+
+	switch (READ_ONCE(sk->sk_family)) {
+	case AF_INET:
+	case AF_INET6:
+		return sock->type == SOCK_STREAM &&
+		       (sk->sk_protocol == IPPROTO_TCP ||
+			sk->sk_protocol == IPPROTO_MPTCP);
+	case AF_UNIX:
+	case AF_VSOCK:
+		return sock->type == SOCK_STREAM ||
+		       sock->type == SOCK_SEQPACKET;
+	default:
+		return false;
+	}
+}
+
+/*
+ * -EAGAIN: nothing is there to accept, or why it can't be; 0: it must be tried.
+ * Much cheaper than that; what comes after it wakes us.
+ */
+static noinline int mp_ask_other(struct mp_handle *h)
+{
+	if (!mp_knows_protocol(h->sock))
+		return -EOPNOTSUPP;
+	if (h->sock->sk->sk_state == TCP_LISTEN &&
+	    !(mp_poll(h) & (EPOLLIN | EPOLLERR | EPOLLHUP)))
+		return -EAGAIN;
+	return 0;
+}
+
+static int mp_ask_listener(struct mp_handle *h)
+{
+	const struct sock *sk = h->sock->sk;
+
+	if (!mp_is_plain_tcp(sk))
+		return mp_ask_other(h);
+	if (sk->sk_state == TCP_LISTEN &&
+	    reqsk_queue_empty(&inet_csk(sk)->icsk_accept_queue))
+		return -EAGAIN;
+	return 0;
 }
 
 static void mp_tell_peer(const struct sock *sk, struct megapipe_completion *c)
@@ -47,26 +90,61 @@ static s64 mp_accept_lwsocket(struct mp_handle *h,
 	return new->number;
 }
 
+/* A file for a connection of the other socket's kind, which it hasn't yet. */
+struct file *mp_file_like(const struct socket *other)
+{
+	struct socket *sock = sock_alloc();
+
+	if (!sock)
+		return ERR_PTR(-ENFILE);
+	sock->type = other->type;
+	sock->ops = READ_ONCE(other->ops);
+	__module_get(sock->ops->owner);
+	return sock_alloc_file(sock, 0, other->sk->sk_prot_creator->name);
+}
+
+static int mp_accept_to(struct socket *listener, struct socket *new)
+{
+#ifdef HAVE_PROTO_ACCEPT_ARG
+	struct proto_accept_arg arg = { .flags = O_NONBLOCK };
+
+	return READ_ONCE(listener->ops)->accept(listener, new, &arg);
+#else
+	return READ_ONCE(listener->ops)
+		->accept(listener, new, O_NONBLOCK, false);
+#endif
+}
+
+/* The file comes first: for want of it no connection is lost. */
+struct file *mp_accept_file(struct socket *listener)
+{
+	struct file *file = mp_file_like(listener);
+	int ret;
+
+	if (IS_ERR(file))
+		return file;
+	ret = mp_accept_to(listener, sock_from_file(file));
+	if (!ret)
+		return file;
+	fput(file);
+	return ERR_PTR(ret);
+}
+
 static s64 mp_accept_fd(struct mp_handle *h, struct megapipe_completion *peer)
 {
-	struct socket *new;
 	struct file *file;
-	int fd, ret;
+	int fd;
 
 	fd = get_unused_fd_flags(O_CLOEXEC);
 	if (fd < 0)
 		return fd;
-	ret = kernel_accept(h->sock, &new, O_NONBLOCK);
-	if (!ret) {
-		file = sock_alloc_file(new, 0, NULL);
-		ret = PTR_ERR_OR_ZERO(file);
-	}
-	if (ret) {
+	file = mp_accept_file(h->sock);
+	if (IS_ERR(file)) {
 		put_unused_fd(fd);
-		return ret;
+		return PTR_ERR(file);
 	}
 	if (peer)
-		mp_tell_peer(new->sk, peer);
+		mp_tell_peer(sock_from_file(file)->sk, peer);
 	/* from here on another thread may close it */
 	fd_install(fd, file);
 	return fd;
@@ -76,9 +154,10 @@ static s64 mp_accept_fd(struct mp_handle *h, struct megapipe_completion *peer)
 s64 mp_try_accept(struct mp_handle *h, struct megapipe_completion *peer)
 {
 	const struct mp_lane *lane = &h->lanes[MP_READING];
+	int ret = mp_ask_listener(h);
 
-	if (mp_is_empty(h->sock->sk))
-		return -EAGAIN;
+	if (ret)
+		return ret;
 	if (!(lane->flags & MEGAPIPE_F_PEER))
 		peer = NULL;
 	return lane->flags & MEGAPIPE_F_LWSOCKET ? mp_accept_lwsocket(h, peer) :

@@ -96,8 +96,10 @@ struct mp_handle {
 	bool is_closed; /* the file is let go of, with this result: */
 	int close_result;
 	bool is_dead; /* ended, but still on the ready list */
-	int fd;	      /* to be closed with the handle, or -1 */
-	int error;    /* of the socket, for whoever didn't get it */
+	/* an lwsocket that the process has a descriptor of */
+	bool has_descriptor;
+	int fd;	   /* to be closed with the handle, or -1 */
+	int error; /* of the socket, for whoever didn't get it */
 	struct mp_lane lanes[MP_LANES];
 	struct mp_wait waits[MP_WAITS];
 };
@@ -225,10 +227,12 @@ ssize_t mp_try_recvmsg(struct mp_handle *h, struct mp_lane *lane);
 ssize_t mp_try_sendmsg(struct mp_handle *h, struct mp_lane *lane);
 
 /* accept.c */
+struct file *mp_file_like(const struct socket *other);
+struct file *mp_accept_file(struct socket *listener);
 s64 mp_try_accept(struct mp_handle *h, struct megapipe_completion *peer);
 
 /* lwsocket.c */
-extern bool mp_lwsocket_inode;
+extern bool mp_lwsocket_file;
 struct mp_handle *mp_lwsocket_accept(struct mp_handle *listener);
 void mp_lwsocket_close(struct mp_handle *h);
 void mp_lwsocket_put(struct mp_channel *ch, struct mp_handle *h);

@@ -21,7 +21,7 @@ static int mp_ioctl_info(void __user *arg)
 		.features = mp_socket_features(),
 	};
 
-	if (!mp_lwsocket_inode)
+	if (!mp_lwsocket_file)
 		info.features |= MEGAPIPE_FEATURE_LWSOCKET;
 	return MP_COPY_OUT(arg, info);
 }

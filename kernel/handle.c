@@ -102,6 +102,7 @@ void mp_handle_init(struct mp_handle *h, struct mp_channel *ch)
 	h->is_closing = false;
 	h->is_closed = false;
 	h->is_dead = false;
+	h->has_descriptor = false;
 	h->fd = -1;
 	h->error = 0;
 	memset(h->lanes, 0, sizeof(h->lanes));

@@ -11,9 +11,9 @@
  * it stays there. A late wake-up finds no channel, or the next connection,
  * which then looks for nothing once.
  *
- * What isn't plain TCP (UNIX sockets, MPTCP, with a ULP) gets a socket from
- * kernel_accept(), with an inode but without a file: also all others, with the
- * module's parameter lwsocket_inode.
+ * What isn't plain TCP (UNIX sockets, MPTCP, with a ULP) has a file like any
+ * accepted connection, but no descriptor. So have all, with the module's
+ * parameter lwsocket_file.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -37,7 +37,7 @@ struct mp_lwsocket {
 	struct socket_alloc alloc;
 };
 
-bool mp_lwsocket_inode;
+bool mp_lwsocket_file;
 
 static struct kmem_cache *mp_lwsocket_cache;
 
@@ -117,9 +117,9 @@ static void mp_stop_hearing(struct mp_handle *h)
 
 /* ------------------------------------------------------------ accepting */
 
-static bool mp_can_do_without_inode(const struct sock *sk)
+static bool mp_can_do_without_file(const struct sock *sk)
 {
-	return !READ_ONCE(mp_lwsocket_inode) && mp_is_plain_tcp(sk) &&
+	return !READ_ONCE(mp_lwsocket_file) && mp_is_plain_tcp(sk) &&
 	       sk->sk_protocol == IPPROTO_TCP && !inet_csk(sk)->icsk_ulp_ops;
 }
 
@@ -149,7 +149,7 @@ static void mp_graft(struct sock *sk, struct mp_handle *h,
 	inode->i_uid = current_fsuid();
 	inode->i_ino = get_next_ino();
 	sock->type = listener->type;
-	sock->flags = 0;
+	sock->flags = listener->flags & BIT(SOCK_SUPPORT_ZC);
 	sock->file = NULL;
 	sock->ops = READ_ONCE(listener->ops);
 	sock->wq.flags = 0;
@@ -168,7 +168,7 @@ static void mp_graft(struct sock *sk, struct mp_handle *h,
 /*
  * Newer kernels charge a connection to its memory cgroup when its struct socket
  * is made, and not when the protocol accepts it. There is no asking which, but
- * it shows, where both are in the same cgroup: then go on with inodes.
+ * it shows, where both are in the same cgroup: then go on with files.
  */
 static void mp_check_charge(const struct sock *sk, const struct sock *listener)
 {
@@ -177,8 +177,8 @@ static void mp_check_charge(const struct sock *sk, const struct sock *listener)
 		return;
 	rcu_read_lock();
 	if (mem_cgroup_from_task(current) == listener->sk_memcg) {
-		pr_notice("memory isn't charged: now with inodes\n");
-		WRITE_ONCE(mp_lwsocket_inode, true);
+		pr_notice("memory isn't charged: now with files\n");
+		WRITE_ONCE(mp_lwsocket_file, true);
 	}
 	rcu_read_unlock();
 #endif
@@ -197,13 +197,22 @@ static int mp_accept_bare(struct mp_handle *h, const struct socket *listener)
 	return 0;
 }
 
-static int mp_accept_with_inode(struct mp_handle *h, struct socket *listener)
+static void mp_have_file(struct mp_handle *h, struct file *file)
 {
-	int ret = kernel_accept(listener, &h->sock, O_NONBLOCK);
+	h->file = file;
+	h->sock = sock_from_file(file);
+	mp_wait_add(&h->waits[1], &h->sock->wq.wait);
+	h->is_attached = true;
+}
 
-	if (!ret)
-		mp_wait_add(&h->waits[1], &h->sock->wq.wait);
-	return ret;
+static int mp_accept_with_file(struct mp_handle *h, struct socket *listener)
+{
+	struct file *file = mp_accept_file(listener);
+
+	if (IS_ERR(file))
+		return PTR_ERR(file);
+	mp_have_file(h, file);
+	return 0;
 }
 
 struct mp_handle *mp_lwsocket_accept(struct mp_handle *listener)
@@ -218,9 +227,9 @@ struct mp_handle *mp_lwsocket_accept(struct mp_handle *listener)
 	ret = mp_table_add(&ch->lwsockets, h);
 	if (ret)
 		goto err_number;
-	ret = mp_can_do_without_inode(listener->sock->sk) ?
+	ret = mp_can_do_without_file(listener->sock->sk) ?
 		      mp_accept_bare(h, listener->sock) :
-		      mp_accept_with_inode(h, listener->sock);
+		      mp_accept_with_file(h, listener->sock);
 	if (ret)
 		goto err_accept;
 	if (h->sock->type != SOCK_STREAM)
@@ -238,7 +247,8 @@ err_number:
 
 /* --------------------------------------------------------------- closing */
 
-/* Nobody is there to wait: it lingers behind our back, as without the option.
+/*
+ * Nobody is there to wait: it lingers behind our back, as without the option.
  */
 static void mp_dont_linger(struct sock *sk)
 {
@@ -258,90 +268,61 @@ static void mp_release_bare(struct socket *sock)
 	module_put(owner);
 }
 
-static void mp_release_with_inode(struct socket *sock)
-{
-	mp_dont_linger(sock->sk);
-	sock_release(sock);
-}
-
 void mp_lwsocket_close(struct mp_handle *h)
 {
 	mp_stop_hearing(h);
-	if (h->file)
-		fput(h->file);
-	else if (h->sock == mp_own_socket(h))
+	if (!h->file) {
 		mp_release_bare(h->sock);
-	else if (h->sock)
-		mp_release_with_inode(h->sock);
+		return;
+	}
+	/* with a descriptor, how it ends is the process's choice */
+	if (!h->has_descriptor)
+		mp_dont_linger(h->sock->sk);
+	fput(h->file);
 }
 
 /* ------------------------------------------------------------- falling back */
 
-/* A socket with an inode, that an own one's connection can move to. */
-static struct socket *mp_socket_like(const struct socket *own)
+/* Nothing of this can fail. The handle stays, and has the file, too. */
+static void mp_move(struct mp_handle *h, struct file *file)
 {
-	struct socket *sock = sock_alloc();
-
-	if (!sock)
-		return NULL;
-	sock->type = own->type;
-	sock->ops = own->ops;
-	__module_get(sock->ops->owner);
-	return sock;
-}
-
-/* The file gets the connection; the handle stays, and has the file, too. */
-static void mp_move(struct mp_handle *h, struct socket *to)
-{
-	struct socket *own = mp_own_socket(h);
+	struct socket *to = sock_from_file(file);
+	struct socket *own = h->sock;
 	struct sock *sk = own->sk;
 
+	mp_have_file(h, file);
 	lock_sock(sk);
 	sock_graft(sk, to);
 	to->state = own->state;
+	to->flags = own->flags;
 	release_sock(sk);
 	own->sk = NULL;
 	module_put(own->ops->owner);
-	h->sock = to;
+	/* what it had told before, it may not tell again */
+	atomic_or(~0, &h->seen);
+	mp_todo(h);
 }
 
 int mp_lwsocket_fd(struct mp_handle *h)
 {
-	bool is_own = h->sock == mp_own_socket(h);
-	struct socket *sock = h->sock;
 	struct file *file;
 	int fd;
 
-	if (h->is_closing || !sock)
+	if (h->is_closing)
 		return -EBADF;
 	fd = get_unused_fd_flags(O_CLOEXEC);
 	if (fd < 0)
 		return fd;
-	if (h->file) {
-		fd_install(fd, get_file(h->file));
-		return fd;
+	if (!h->file) {
+		file = mp_file_like(h->sock);
+		if (IS_ERR(file)) {
+			put_unused_fd(fd);
+			return PTR_ERR(file);
+		}
+		mp_move(h, file);
 	}
-	if (is_own)
-		sock = mp_socket_like(sock);
-	else
-		mp_detach(h);
-	file = sock ? sock_alloc_file(sock, 0, NULL) : ERR_PTR(-ENFILE);
-	if (IS_ERR(file)) {
-		put_unused_fd(fd);
-		/* it has released the socket */
-		if (!is_own)
-			h->sock = NULL;
-		return PTR_ERR(file);
-	}
-	mp_wait_add(&h->waits[1], &sock->wq.wait);
-	if (is_own)
-		mp_move(h, sock);
-	h->file = get_file(file);
-	h->is_attached = true;
-	fd_install(fd, file);
-	/* what it had told before, it may not tell again */
-	atomic_or(~0, &h->seen);
-	mp_todo(h);
+	h->has_descriptor = true;
+	fd_install(fd, get_file(h->file));
 	return fd;
 }
 

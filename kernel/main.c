@@ -8,9 +8,9 @@
 
 #include "channel.h"
 
-module_param_named(lwsocket_inode, mp_lwsocket_inode, bool, 0444);
-MODULE_PARM_DESC(lwsocket_inode,
-		 "give every lwsocket an inode, as kernel_accept() does");
+module_param_named(lwsocket_file, mp_lwsocket_file, bool, 0444);
+MODULE_PARM_DESC(lwsocket_file,
+		 "give every lwsocket a file, for rules that look for it");
 
 static struct miscdevice mp_device = {
 	.minor = MISC_DYNAMIC_MINOR,

@@ -110,8 +110,6 @@ static s64 mp_try_connect(struct mp_handle *h)
 
 static s64 mp_try(struct mp_handle *h, struct mp_lane *lane)
 {
-	if (!h->sock && !h->file)
-		return -ENOTCONN;
 	/* with retpolines, a switch is a chain of comparisons: these first */
 	if (lane->op == MEGAPIPE_OP_RECV)
 		return mp_try_recv(h, lane);
@@ -265,7 +263,8 @@ static bool mp_look_at_lane(struct mp_handle *h, int nr, __poll_t events)
 		return true;
 	if (state == MP_DONE)
 		return mp_tell_done(h, nr);
-	if (lane->canceled && !mp_is_untried_write(h, nr))
+	/* without its file, a handle has nothing to try on */
+	if (h->is_closed || (lane->canceled && !mp_is_untried_write(h, nr)))
 		return mp_cancel_lane(h, nr);
 	if (state == MP_WAITING && !(events & mp_lane_events(h, nr)))
 		return true;

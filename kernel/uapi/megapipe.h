@@ -57,7 +57,7 @@
 #define MEGAPIPE_DEVICE "/dev/megapipe"
 
 /* Changes with every change that an older program could notice. */
-#define MEGAPIPE_ABI_VERSION 2
+#define MEGAPIPE_ABI_VERSION 3
 
 /* ------------------------------------------------------------ handles */
 
@@ -91,6 +91,7 @@ enum megapipe_op {
 	 * handle. The last one, or an error, lacks MEGAPIPE_C_MORE.
 	 *   -EAGAIN  with MEGAPIPE_F_NOWAIT: there is none (any more)
 	 *   -ENFILE  all lwsockets are in use
+	 *   -EOPNOTSUPP  the socket is none of TCP, MPTCP, UNIX and vsock
 	 */
 	MEGAPIPE_OP_ACCEPT = 1,
 	/*
@@ -278,7 +279,8 @@ struct megapipe_run {
 /*
  * Give an lwsocket a file descriptor (close-on-exec), which is returned. From
  * then on it is an ordinary socket that the handle and the descriptor share:
- * closing the handle leaves the descriptor.
+ * closing the handle leaves the descriptor. Where that fails, for want of
+ * descriptors, files or memory, it is what it was.
  */
 struct megapipe_fd {
 	__u32 handle;
@@ -308,7 +310,7 @@ struct megapipe_socket {
 };
 
 /* Can be asked of any open file of the device. */
-#define MEGAPIPE_FEATURE_LWSOCKET (1U << 0)   /* without an inode */
+#define MEGAPIPE_FEATURE_LWSOCKET (1U << 0)   /* without file and inode */
 #define MEGAPIPE_FEATURE_GETSOCKOPT (1U << 1) /* all levels, without an fd */
 
 struct megapipe_info {

@@ -56,8 +56,8 @@ const aboutEnds = matching(
 
 const needsRoot = (name: string) => readFileSync(join(sources, `${name}.c`), 'utf8').includes('need_root();');
 
-/** Where lwsockets have inodes, these are counted in vain. */
-const needsNoInode = (name: string) => name === 'lwsocket-costs-no-file';
+/** Where lwsockets have files, these are counted in vain. */
+const needsNoFile = (name: string) => name === 'lwsocket-costs-no-file';
 
 /** Far from each other: a run goes through some of those that follow. For longer: see fuzz.c. */
 const seeds = debugKernel ? [1000, 2000, 3000] : [1000, 2000];
@@ -168,13 +168,13 @@ for (const kernel of debugKernel ? [debugKernel] : kernelNames) {
   ];
   describeRun(`the module on Linux ${kernel}`, everything, { kernel });
 
-  // With a file's inode a lwsocket is what the kernel itself would make: the same on all.
-  const withInodes = aboutSockets.filter((name) => !needsNoInode(name));
+  // With a file a lwsocket is what the kernel itself would make: the same on all.
+  const withFiles = aboutSockets.filter((name) => !needsNoFile(name));
   if (kernel === (debugKernel ?? thorough))
     describeRun(
-      `the module on Linux ${kernel}, lwsockets with an inode`,
-      () => [...withInodes.map(asRoot), atRandom(4000)],
-      { kernel, moduleParameters: ['lwsocket_inode=1'] },
+      `the module on Linux ${kernel}, lwsockets with a file`,
+      () => [...withFiles.map(asRoot), atRandom(4000)],
+      { kernel, moduleParameters: ['lwsocket_file=1'] },
     );
 
   // AppArmor is Debian's own choice: so it was there till here.

@@ -96,7 +96,7 @@ void test(void)
 
 	need_root();
 	if (!(features() & MEGAPIPE_FEATURE_LWSOCKET))
-		skip("lwsockets have an inode here");
+		skip("lwsockets have a file here");
 	listener = listen_deep();
 	ch = make_channel_of(COUNT);
 	CHECK(limit_fds(AS_FILES + COUNT + 200));
