@@ -4,6 +4,7 @@
  */
 #include <linux/fdtable.h>
 #include <linux/file.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/stat.h>
 
@@ -29,14 +30,21 @@ void mp_table_free(struct mp_table *table)
 	table->free = 0;
 }
 
+/*
+ * What a channel keeps counts as if it were open: not more than the process may
+ * have of it, as with io_uring's registered files.
+ */
 static int mp_table_grow(struct mp_table *table)
 {
 	u32 size = table->size ? 2 * table->size : MP_PLACES_FIRST;
 	struct mp_place *places;
 
-	size = min(size, table->max);
-	if (size == table->size)
+	if (table->size >= table->max)
 		return -ENFILE;
+	size = min3((unsigned long)size, (unsigned long)table->max,
+		    rlimit(RLIMIT_NOFILE));
+	if (size <= table->size)
+		return -EMFILE;
 	places = kvcalloc(size, sizeof(*places), GFP_KERNEL_ACCOUNT);
 	if (!places)
 		return -ENOMEM;

@@ -90,7 +90,9 @@ enum megapipe_op {
 	 * each; result: a file descriptor (close-on-exec), or an lwsocket's
 	 * handle. The last one, or an error, lacks MEGAPIPE_C_MORE.
 	 *   -EAGAIN  with MEGAPIPE_F_NOWAIT: there is none (any more)
-	 *   -ENFILE  all lwsockets are in use
+	 *   -EMFILE  no descriptor is left (RLIMIT_NOFILE), or as many
+	 * lwsockets are open in the channel -ENFILE  all lwsockets are in use
+	 *   -EPERM   the module's parameter no_lwsockets forbids them
 	 *   -EOPNOTSUPP  the socket is none of TCP, MPTCP, UNIX and vsock
 	 */
 	MEGAPIPE_OP_ACCEPT = 1,
@@ -239,6 +241,7 @@ struct megapipe_buffers {
  * non-blocking. The same file may have several handles.
  *   -ELOOP   a channel can't be registered
  *   -EPERM   a directory, or a file that can neither be polled nor read
+ *   -EMFILE  as many are registered as the process may have open
  *   -ENFILE  MEGAPIPE_FILES_MAX are registered
  */
 struct megapipe_register {
