@@ -117,7 +117,8 @@ struct mp_table {
 	struct mp_place *places;
 	u32 size;
 	u32 max;
-	u32 free; /* head of the list of free places, or size */
+	u32 free; /* the first of the list of free places, or size */
+	u32 last_free;
 	u32 used;
 	u32 bits; /* of all numbers */
 };

@@ -10,7 +10,7 @@
 
 #include "channel.h"
 
-#define MP_PLACES_FIRST 64
+#define MP_PLACES_FIRST 512
 
 static struct kmem_cache *mp_handle_cache;
 
@@ -56,6 +56,7 @@ static int mp_table_grow(struct mp_table *table)
 	table->places = places;
 	table->free = table->size;
 	table->size = size;
+	table->last_free = size - 1;
 	return 0;
 }
 
@@ -87,8 +88,13 @@ void mp_table_remove(struct mp_table *table, struct mp_handle *h)
 
 	place->handle = NULL;
 	place->generation++;
-	place->next_free = table->free;
-	table->free = at;
+	/* behind all others: its numbers are to come back late */
+	place->next_free = table->size;
+	if (table->free == table->size)
+		table->free = at;
+	else
+		table->places[table->last_free].next_free = at;
+	table->last_free = at;
 	table->used--;
 }
 

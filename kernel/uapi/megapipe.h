@@ -28,7 +28,9 @@
  *   on, the handle. An lwsocket gets its handle when it is accepted, and has it
  *   as its cookie until MEGAPIPE_OP_COOKIE gives it another. A handle means
  *   something in its own channel alone, and nothing after its end: each use of
- *   a place has another number (modulo MEGAPIPE_GENERATIONS).
+ *   a place has another number (modulo MEGAPIPE_GENERATIONS), and free places
+ *   are used in turn. So a number comes back at the earliest after
+ *   MEGAPIPE_GENERATIONS times as many handles as there are free places.
  *
  *   A handle does one operation of each kind at a time: one that reads
  *   (ACCEPT, READ, RECV, RECVMSG), one that writes (CONNECT, WRITE, SENDMSG,
