@@ -208,20 +208,26 @@ void mp_handle_free(struct mp_channel *ch, struct mp_handle *h)
 		kmem_cache_free(mp_handle_cache, h);
 }
 
-/* The descriptor, if it is still that of our file. */
+/*
+ * The descriptor, if it is still that of our file: another thread may have
+ * closed or replaced it, and may do so now.
+ */
 static int mp_close_fd(const struct mp_handle *h)
 {
-	struct file *file;
+	struct files_struct *files = current->files;
+	bool is_ours;
 
 	if (h->fd < 0)
 		return 0;
-	file = fget(h->fd);
-	if (!file)
+	spin_lock(&files->file_lock);
+	is_ours = files_lookup_fd_locked(files, h->fd) == h->file;
+	if (is_ours)
+		rcu_assign_pointer(files_fdtable(files)->fd[h->fd], NULL);
+	spin_unlock(&files->file_lock);
+	if (!is_ours)
 		return -EBADF;
-	fput(file);
-	if (file != h->file)
-		return -EBADF;
-	return close_fd(h->fd);
+	put_unused_fd(h->fd);
+	return filp_close(h->file, files);
 }
 
 /* The file is the process's again, or gone; the number isn't free yet. */
