@@ -20,6 +20,7 @@
 #include <linux/file.h>
 #include <linux/module.h>
 #include <linux/slab.h>
+#include <linux/version.h>
 #include <net/inet_connection_sock.h>
 #include <net/tcp.h>
 
@@ -28,6 +29,12 @@
 #ifdef HAVE_NET_RPS_H
 #include <net/rps.h>
 #endif
+
+/*
+ * From here on, __inet_accept() charges a connection to its memory cgroup, and
+ * not the protocol's accept(). That shows in no header.
+ */
+#define MP_CHARGES_LATER KERNEL_VERSION(6, 18, 0)
 
 /* Kept by a channel for its next connections. */
 #define MP_SPARES_MAX 128
@@ -166,18 +173,20 @@ static void mp_graft(struct sock *sk, struct mp_handle *h,
 }
 
 /*
- * Newer kernels charge a connection to its memory cgroup when its struct socket
- * is made, and not when the protocol accepts it. There is no asking which, but
- * it shows, where both are in the same cgroup: then go on with files.
+ * Older kernels may get this change, too. Then it shows at the first connection
+ * that would be charged if they hadn't.
  */
-static void mp_check_charge(const struct sock *sk, const struct sock *listener)
+static void mp_check_charge(const struct sock *sk)
 {
 #ifdef CONFIG_MEMCG
-	if (!mem_cgroup_sockets_enabled || sk->sk_memcg || !listener->sk_memcg)
+	if (!mem_cgroup_sockets_enabled || sk->sk_memcg ||
+	    !cgroup_subsys_on_dfl(memory_cgrp_subsys))
 		return;
 	rcu_read_lock();
-	if (mem_cgroup_from_task(current) == listener->sk_memcg) {
-		pr_notice("memory isn't charged: now with files\n");
+	/* what the root group has isn't charged */
+	if (mem_cgroup_from_task(current)->css.parent) {
+		pr_notice(
+			"lwsockets have files from now on: else this kernel charges their memory to nobody\n");
 		WRITE_ONCE(mp_lwsocket_file, true);
 	}
 	rcu_read_unlock();
@@ -192,7 +201,7 @@ static int mp_accept_bare(struct mp_handle *h, const struct socket *listener)
 	sk = mp_accept_sock(listener->sk, &err);
 	if (!sk)
 		return err;
-	mp_check_charge(sk, listener->sk);
+	mp_check_charge(sk);
 	mp_graft(sk, h, listener);
 	return 0;
 }
@@ -333,6 +342,12 @@ int mp_lwsockets_init(void)
 	slab_flags_t flags = SLAB_ACCOUNT | SLAB_TYPESAFE_BY_RCU |
 			     SLAB_HWCACHE_ALIGN;
 
+#if LINUX_VERSION_CODE >= MP_CHARGES_LATER && defined(CONFIG_MEMCG)
+	if (!mp_lwsocket_file)
+		pr_notice(
+			"lwsockets have files: else this kernel would charge their memory to nobody\n");
+	mp_lwsocket_file = true;
+#endif
 	mp_lwsocket_cache = kmem_cache_create("megapipe_lwsocket",
 					      sizeof(struct mp_lwsocket), 0,
 					      flags, mp_construct);
