@@ -287,6 +287,22 @@ static inline struct megapipe_completion *mp_completion(struct mp_handle *h,
 	return c;
 }
 
+/* Nobody else can start a system call again. */
+static inline ssize_t mp_no_restart(ssize_t ret)
+{
+	if (likely(ret >= 0))
+		return ret;
+	switch (ret) {
+	case -ERESTARTSYS:
+	case -ERESTARTNOINTR:
+	case -ERESTARTNOHAND:
+	case -ERESTART_RESTARTBLOCK:
+		return -EINTR;
+	default:
+		return ret;
+	}
+}
+
 /* No MPTCP, no TLS in the kernel, no sockmap: as tcp.c has it. */
 static inline bool mp_is_plain_tcp(const struct sock *sk)
 {

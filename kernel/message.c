@@ -129,7 +129,7 @@ ssize_t mp_try_sendmsg(struct mp_handle *h, struct mp_lane *lane)
 		ret = mp_import_control(&m, &control);
 	if (!ret) {
 		m.msg.msg_flags = lane->arg | MSG_DONTWAIT | MSG_NOSIGNAL;
-		ret = sock_sendmsg(h->sock, &m.msg);
+		ret = mp_no_restart(sock_sendmsg(h->sock, &m.msg));
 	}
 	kfree(control);
 	kfree(m.heap);
@@ -187,7 +187,7 @@ ssize_t mp_try_recvmsg(struct mp_handle *h, struct mp_lane *lane)
 	if (in_compat_syscall())
 		m.msg.msg_flags = MSG_CMSG_COMPAT;
 	m.msg.msg_flags |= flags & (MSG_CMSG_CLOEXEC | MSG_CMSG_COMPAT);
-	ret = sock_recvmsg(h->sock, &m.msg, flags);
+	ret = mp_no_restart(sock_recvmsg(h->sock, &m.msg, flags));
 	kfree(m.heap);
 	if (ret >= 0 &&
 	    (mp_export_name(&m) || mp_export_header(&m, lane->addr)))

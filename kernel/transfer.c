@@ -73,39 +73,35 @@ static struct iovec mp_part(const struct mp_memory *m, size_t done)
 
 	for (unsigned int i = 0; i < m->count; i++, part++) {
 		if (done < part->iov_len)
-			return (struct iovec){ part->iov_base + done,
-					       part->iov_len - done };
+			return (struct iovec){
+				part->iov_base + done,
+				min(part->iov_len - done,
+				    iov_iter_count(&m->iter)),
+			};
 		done -= part->iov_len;
 	}
 	return (struct iovec){};
 }
 
-/* Nobody else can start a system call again. */
-static ssize_t mp_no_restart(ssize_t ret)
-{
-	if (likely(ret >= 0))
-		return ret;
-	switch (ret) {
-	case -ERESTARTSYS:
-	case -ERESTARTNOINTR:
-	case -ERESTARTNOHAND:
-	case -ERESTART_RESTARTBLOCK:
-		return -EINTR;
-	default:
-		return ret;
-	}
-}
-
-/* Older files know one buffer only: they get the first part that is left. */
+/*
+ * Older files know one buffer only: they get the first part that is left. What
+ * vfs_read() and vfs_write() check is checked here.
+ */
 static ssize_t mp_read_old_file(struct file *file, const struct mp_memory *m)
 {
 	struct iovec part = mp_part(m, 0);
 	loff_t pos = 0;
+	int ret;
 
 	if (!(file->f_mode & FMODE_READ))
 		return -EBADF;
 	if (!file->f_op->read)
 		return -EINVAL;
+	if (!access_ok(part.iov_base, part.iov_len))
+		return -EFAULT;
+	ret = rw_verify_area(READ, file, &pos, part.iov_len);
+	if (ret)
+		return ret;
 	return file->f_op->read(file, part.iov_base, part.iov_len, &pos);
 }
 
@@ -114,11 +110,17 @@ static ssize_t mp_write_old_file(struct file *file, const struct mp_memory *m,
 {
 	struct iovec part = mp_part(m, done);
 	loff_t pos = 0;
+	int ret;
 
 	if (!(file->f_mode & FMODE_WRITE))
 		return -EBADF;
 	if (!file->f_op->write)
 		return -EINVAL;
+	if (!access_ok(part.iov_base, part.iov_len))
+		return -EFAULT;
+	ret = rw_verify_area(WRITE, file, &pos, part.iov_len);
+	if (ret)
+		return ret;
 	return file->f_op->write(file, part.iov_base, part.iov_len, &pos);
 }
 
