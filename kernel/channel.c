@@ -282,7 +282,8 @@ static int mp_sleep_and_look(struct mp_channel *ch, unsigned int many,
 	int ret = mp_sleep(ch, many, deadline);
 
 	mp_look_at_all(ch);
-	return ret;
+	/* handles may be ready all the time, and nothing comes of it */
+	return !ret && signal_pending(current) ? -EINTR : ret;
 }
 
 /* Moderation: some more completions are worth a short wait. */

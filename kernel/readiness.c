@@ -106,9 +106,13 @@ int mp_attach(struct mp_handle *h, __poll_t *events)
 
 	init_poll_funcptr(&t.table, mp_add_to_queue);
 	*events = vfs_poll(h->file, &t.table);
-	h->is_attached = true;
 	/* A file with more queues could be ready and we don't hear of it. */
-	return t.nqueues > MP_WAITS ? -EOPNOTSUPP : 0;
+	if (t.nqueues > MP_WAITS) {
+		mp_detach(h);
+		return -EOPNOTSUPP;
+	}
+	h->is_attached = true;
+	return 0;
 }
 
 /* No wake-up gets to the handle after this. */
