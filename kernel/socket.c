@@ -83,8 +83,9 @@ int mp_socket_call(struct mp_channel *ch, struct megapipe_socket __user *arg)
 	h = mp_lookup(ch, call.handle);
 	if (!h || h->is_closing)
 		return -EBADF;
-	if (!h->sock)
-		return -ENOTSOCK;
+	/* a descriptor's calls are those that security modules watch */
+	if (call.handle & MEGAPIPE_HANDLE_FILE)
+		return -EINVAL;
 	switch (call.call) {
 	case MEGAPIPE_SETSOCKOPT:
 		return mp_set(h->sock, &call);

@@ -293,8 +293,8 @@ struct megapipe_fd {
 };
 
 /*
- * setsockopt(), getsockopt(), getsockname() and getpeername() of a handle.
- * len is in and out, as there.
+ * setsockopt(), getsockopt(), getsockname() and getpeername() of an lwsocket.
+ * len is in and out, as there. A file's are done by its descriptor (-EINVAL).
  *   -ENOSYS  this kernel tells it by a file descriptor only
  */
 enum megapipe_socket_call {
