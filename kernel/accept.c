@@ -6,12 +6,19 @@
  * some protocols hold no reference to their network namespace.
  */
 #include <linux/file.h>
+#include <linux/module.h>
 #include <net/inet_connection_sock.h>
 #include <net/ipv6.h>
 #include <net/tcp.h>
 
 #include "channel.h"
 #include "features.h"
+
+static bool mp_no_lwsockets;
+module_param_named(no_lwsockets, mp_no_lwsockets, bool, 0644);
+MODULE_PARM_DESC(
+	no_lwsockets,
+	"accept nothing as an lwsocket, which packet rules may not see");
 
 /* The protocols whose accept() was read for what it takes, and is tested. */
 static bool mp_knows_protocol(const struct socket *sock)
@@ -81,8 +88,11 @@ static void mp_tell_peer(const struct sock *sk, struct megapipe_completion *c)
 static s64 mp_accept_lwsocket(struct mp_handle *h,
 			      struct megapipe_completion *peer)
 {
-	struct mp_handle *new = mp_lwsocket_accept(h);
+	struct mp_handle *new;
 
+	if (READ_ONCE(mp_no_lwsockets))
+		return -EOPNOTSUPP;
+	new = mp_lwsocket_accept(h);
 	if (IS_ERR(new))
 		return PTR_ERR(new);
 	if (peer)

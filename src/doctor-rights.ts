@@ -1,4 +1,5 @@
 import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Finding } from './doctor.js';
 import { whyNoNamespaces } from './topology-netns.js';
 
@@ -9,7 +10,37 @@ const capabilities = { CAP_NET_ADMIN: 12, CAP_SYS_ADMIN: 21, CAP_SYS_NICE: 23 };
 
 /** What this process may do, and whether hosts can be made of network namespaces. */
 export async function rightsFindings(): Promise<Finding[]> {
-  return [userFinding(), await namespaceFinding(), rpsFinding()];
+  return [userFinding(), await namespaceFinding(), rpsFinding(), ...packetRuleFindings()];
+}
+
+/** Modules of packet rules and classes that go by the file of a socket, or by whose descriptor it is. */
+const goByFile = ['xt_owner', 'cls_cgroup'];
+const goByDescriptor = ['cls_cgroup'];
+
+/** Whether packet rules see lwsockets; nothing where our module isn't loaded. */
+export function packetRuleFindings(modules = '/sys/module'): Finding[] {
+  const parameter = (name: string) => {
+    const file = join(modules, 'megapipe/parameters', name);
+    return existsSync(file) && readFileSync(file, 'utf8').startsWith('Y');
+  };
+  if (!existsSync(join(modules, 'megapipe'))) return [];
+  const base = { area, name: 'packet rules' } as const;
+  if (parameter('no_lwsockets')) return [{ ...base, state: 'yes', detail: 'lwsockets are refused' }];
+  const blind = parameter('lwsocket_file') ? goByDescriptor : goByFile;
+  const loaded = blind.filter((name) => existsSync(join(modules, name)));
+  if (loaded.length === 0) {
+    const detail = `${blind.join(' and ')}, which would not see lwsockets, are not loaded`;
+    return [{ ...base, state: 'yes', detail }];
+  }
+  return [
+    {
+      ...base,
+      state: 'limited',
+      detail: `loaded, and blind to lwsockets: ${loaded.join(', ')}`,
+      cost: 'rules by owner or class let lwsockets pass, or stop them, as nobody’s',
+      remedy: 'load megapipe with no_lwsockets=1, or for xt_owner and skuid with lwsocket_file=1',
+    },
+  ];
 }
 
 function userFinding(): Finding {

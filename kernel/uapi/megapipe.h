@@ -94,8 +94,8 @@ enum megapipe_op {
 	 *   -EAGAIN  with MEGAPIPE_F_NOWAIT: there is none (any more)
 	 *   -EMFILE  no descriptor is left (RLIMIT_NOFILE), or as many
 	 * lwsockets are open in the channel -ENFILE  all lwsockets are in use
-	 *   -EPERM   the module's parameter no_lwsockets forbids them
-	 *   -EOPNOTSUPP  the socket is none of TCP, MPTCP, UNIX and vsock
+	 *   -EOPNOTSUPP  the socket is none of TCP, MPTCP, UNIX and vsock; or
+	 *            an lwsocket, where the module's no_lwsockets forbids them
 	 */
 	MEGAPIPE_OP_ACCEPT = 1,
 	/*

@@ -1,8 +1,10 @@
-import { existsSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { expect, test } from 'vitest';
 import type { Diagnosis, Finding } from '../../src/doctor.js';
+import { packetRuleFindings } from '../../src/doctor-rights.js';
 import { root } from '../../src/paths.js';
 import { megapipe } from '../megapipe.js';
 import { nobody, whyNotAsNobody } from '../nobody.js';
@@ -41,6 +43,29 @@ test('the text tells all that the JSON does', async () => {
   for (const { name, detail } of findings) {
     expect(stdout).toContain(name);
     expect(stdout).toContain(detail);
+  }
+});
+
+test('packet rules that cannot see lwsockets are told, where the module and such rules are loaded', () => {
+  const modules = mkdtempSync(join(tmpdir(), 'megapipe-modules-'));
+  const load = (name: string, parameters: Record<string, string> = {}) => {
+    mkdirSync(join(modules, name, 'parameters'), { recursive: true });
+    for (const [parameter, value] of Object.entries(parameters))
+      writeFileSync(join(modules, name, 'parameters', parameter), `${value}\n`);
+  };
+  try {
+    expect(packetRuleFindings(modules)).toEqual([]);
+    load('megapipe', { lwsocket_file: 'N', no_lwsockets: 'N' });
+    expect(packetRuleFindings(modules)[0]?.state).toBe('yes');
+    load('xt_owner');
+    const [finding] = packetRuleFindings(modules);
+    expect(finding?.state).toBe('limited');
+    expect(finding?.detail).toContain('xt_owner');
+    expect(finding?.cost).toBeTruthy();
+    load('megapipe', { no_lwsockets: 'Y' });
+    expect(packetRuleFindings(modules)[0]?.state).toBe('yes');
+  } finally {
+    rmSync(modules, { recursive: true });
   }
 });
 
