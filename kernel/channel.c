@@ -53,7 +53,8 @@ struct mp_channel *mp_channel_new(u32 max_lwsockets)
 	ret = mmu_notifier_register(&ch->process, ch->mm);
 	if (ret) {
 		kfree(ch);
-		return ERR_PTR(ret);
+		/* a signal that is pending: after it, the call starts again */
+		return ERR_PTR(ret == -EINTR ? -ERESTARTNOINTR : ret);
 	}
 	return ch;
 }
