@@ -2,8 +2,9 @@ import { constants } from 'node:os';
 import { UserError } from '../src/errors.js';
 import type { Plan } from './engine.js';
 import type { CommonOptions } from './options.js';
+import { openOutputFiles } from './output-files.js';
 import { type Progress, startProgress } from './progress.js';
-import { type CommonResult, errnoName, type Given } from './result.js';
+import { type CommonResult, type Counted, errnoName, type Given } from './result.js';
 import { type Interval, type Observer, type Outcome, runPlan } from './run.js';
 import { errorsText, portAdvice } from './table.js';
 
@@ -122,12 +123,14 @@ export async function withProgress<Result>(
 }
 
 /** Load, show progress, print the result; Ctrl-C ends early. */
-export async function printLoad<Result extends CommonResult>(load: Load<Result>): Promise<void> {
+export async function printLoad<Result extends CommonResult & Counted>(load: Load<Result>): Promise<void> {
   const { given } = load;
+  const files = openOutputFiles(given);
   const notice: LoadObserver['notice'] = (name, at) => {
     if (given.events && name === 'begun') event('measuring', at);
     if (given.events && name === 'ended') event('measured', at);
   };
   const result = await withProgress(given, (signal, progress) => measure(load, { signal, progress, notice }));
+  files.write(result);
   console.log(given.json ? JSON.stringify(result) : load.table(result));
 }

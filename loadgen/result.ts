@@ -118,7 +118,11 @@ const agent = z.object({
 });
 
 /** What every result counts, whatever it calls the rest. */
-export type Counted = { requests: { total: number }; errors: Record<string, number> };
+export type Counted = {
+  requests: { total: number };
+  errors: Record<string, number>;
+  histogram: { service: string; corrected: string };
+};
 
 /** One of several machines that loaded together. */
 export type AgentPart = z.infer<typeof agent>;

@@ -2,6 +2,7 @@ import { UserError } from '../../src/errors.js';
 import { isEncodedHistogram } from '../latency.js';
 import { withProgress } from '../load.js';
 import type { Together } from '../merge.js';
+import { openOutputFiles } from '../output-files.js';
 import type { Progress } from '../progress.js';
 import type { Content, Protocol } from '../protocol.js';
 import type { AgentPart, CommonResult, Counted, Given } from '../result.js';
@@ -26,12 +27,14 @@ export async function conduct<Result extends AnyResult>(
 ): Promise<void> {
   const options = conductorOptions(given, protocol.name);
   const content = protocol.content(given);
+  const files = openOutputFiles(given);
   checkSecrecy(options.nats, options.insecure);
   const nats = await connectTo(options.nats, reconnects);
   try {
     const result = await withProgress(given, (signal, progress) =>
       carryOut({ protocol, given, content, options, nats, signal, progress }),
     );
+    files.write(result);
     console.log(given.json ? JSON.stringify(result) : protocol.table(result));
     complain(result.agents ?? []);
   } finally {

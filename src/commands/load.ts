@@ -29,6 +29,8 @@ function addCommonOptions(command: Command): Command {
     .option('--seed <n>', 'of everything random', '1')
     .option('--no-verify', "don't compare what comes back")
     .option('--json', 'print the result as one JSON object')
+    .option('--hgrm <file>', 'write the distribution of latencies, as HdrHistogram prints and plots it')
+    .option('--csv <file>', 'write the series, a line an interval')
     .addOption(new Option('--events', 'write {"event":"measuring"} and {"event":"measured"} lines to stderr'))
     .option('--agents <n>', 'have so many agents load, which share concurrency, rate and requests; or all')
     .option('--nats <url>', 'NATS server where they wait, like nats://HOST:4222; see megapipe agent')
