@@ -55,8 +55,8 @@
  *
  * fork()
  *
- *   The child has none of the threads, no channel, and so no job: all are
- *   freed. Duplicates and eventfds are marked as the library's (fork.c), and
+ *   The child has none of the threads, no channel, and so no job, but for their
+ *   memory. Duplicates and eventfds are marked as the library's (fork.c), and
  *   closed. But a descriptor that a thread of the pool is about to close at
  *   this moment may stay in the child.
  */
@@ -623,20 +623,13 @@ void mp__disk_cancel(struct mp__op *op)
 
 /* ----------------------------------------------------------------- fork */
 
-static void free_all(struct mp__disk_jobs *jobs)
-{
-	struct mp__disk_job *job;
-
-	while ((job = TAILQ_FIRST(jobs))) {
-		TAILQ_REMOVE(jobs, job, link);
-		job_free(job);
-	}
-}
-
+/* Whoever frees memory in a child may wait for a thread that isn't there. */
 static void be_new(void)
 {
-	free_all(&queue);
-	free_all(&running);
+	static struct mp__disk_jobs parents = TAILQ_HEAD_INITIALIZER(parents);
+
+	TAILQ_CONCAT(&parents, &queue, link);
+	TAILQ_CONCAT(&parents, &running, link);
 	nqueued = 0;
 	nthreads = 0;
 	nidle = 0;

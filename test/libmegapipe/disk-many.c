@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Many reads and writes of disk files at a time, from several channels: each
- * gets its own bytes, in order where they are of one lane. A child made
- * meanwhile has nothing of it.
+ * gets its own bytes, in order where they are of one lane. Children that are
+ * made meanwhile don't matter, and one made later can do the same.
  */
 #include <fcntl.h>
 #include <pthread.h>
@@ -14,6 +14,7 @@
 #define HANDLES 8
 #define ROUNDS 20
 #define SIZE 3000
+#define CHILDREN 20
 
 struct slot {
 	struct mp_handle *h;
@@ -86,6 +87,19 @@ static void *run(void *arg)
 	return NULL;
 }
 
+static void *fork_children(void *arg)
+{
+	for (int i = 0; i < CHILDREN; i++) {
+		pid_t child = SYS(fork());
+
+		if (child == 0)
+			_exit(0);
+		child_passes(child);
+	}
+	return arg;
+}
+
+/* While there are threads in the pool, of which it has none. */
 static void check_child(void)
 {
 	pid_t child = SYS(fork());
@@ -99,13 +113,14 @@ static void check_child(void)
 
 void test(void)
 {
-	pthread_t threads[CHANNELS];
+	pthread_t threads[CHANNELS], forker;
 
 	scratch_directory();
+	CHECK_IS(pthread_create(&forker, NULL, fork_children, NULL), 0);
 	for (int i = 0; i < CHANNELS; i++)
 		CHECK_IS(pthread_create(&threads[i], NULL, run, NULL), 0);
-	for (int i = 0; i < 3; i++)
-		check_child();
 	for (int i = 0; i < CHANNELS; i++)
 		pthread_join(threads[i], NULL);
+	pthread_join(forker, NULL);
+	check_child();
 }
