@@ -3,10 +3,9 @@
  * What the files of the module know of each other.
  *
  * A channel's thread does everything in its own ioctls: it looks up handles,
- * tries operations, stores completions. Others touch a handle in two ways
- * only: wake-ups (readiness.c) note which events they saw and put the handle
- * on the channel's ready list, and a worker (disk.c) stores the result of what
- * might have blocked. So there is no lock but those of the wait queues.
+ * tries operations, stores completions. Others touch a handle in one way only:
+ * wake-ups (readiness.c) note which events they saw and put the handle on the
+ * channel's ready list. So there is no lock but those of the wait queues.
  */
 #ifndef _MEGAPIPE_CHANNEL_H
 #define _MEGAPIPE_CHANNEL_H
@@ -37,7 +36,6 @@
 #define MP_WAITS 2
 
 struct mp_channel;
-struct mp_disk;
 
 /* ------------------------------------------------------------- handles */
 
@@ -47,7 +45,6 @@ enum mp_lane_state {
 	MP_IDLE,
 	MP_NEW,	    /* to be tried */
 	MP_WAITING, /* was tried, and would have blocked */
-	MP_WORKING, /* a worker does it */
 	MP_DONE,    /* has its result, for which there was no room yet */
 };
 
@@ -62,7 +59,6 @@ struct mp_lane {
 	u64 addr;
 	s64 done; /* bytes so far; MP_DONE: the result */
 	u32 info; /* MP_DONE: the buffer */
-	struct mp_disk *disk;
 };
 
 struct mp_wait {
@@ -218,9 +214,6 @@ void mp_ready(struct mp_handle *h);
 ssize_t mp_try_read(struct mp_handle *h, struct mp_lane *lane);
 ssize_t mp_try_recv(struct mp_handle *h, struct mp_lane *lane);
 ssize_t mp_try_write(struct mp_handle *h, struct mp_lane *lane);
-u64 mp_buffer_addr(const struct mp_channel *ch, u32 buffer);
-int mp_buffer_take(struct mp_channel *ch, u32 *buffer);
-void mp_buffer_give(struct mp_channel *ch, u32 buffer);
 void mp_buffers_settle(struct mp_channel *ch);
 
 /* message.c */
@@ -241,13 +234,6 @@ int mp_lwsocket_fd(struct mp_handle *h);
 void mp_lwsockets_trim(struct mp_channel *ch);
 int mp_lwsockets_init(void);
 void mp_lwsockets_exit(void);
-
-/* disk.c */
-void mp_disk_start(struct mp_handle *h, struct mp_lane *lane);
-void mp_disk_free(struct mp_lane *lane);
-void mp_disk_end(struct mp_handle *h, struct mp_lane *lane);
-int mp_disk_init(void);
-void mp_disk_exit(void);
 
 /* socket.c */
 int mp_socket_call(struct mp_channel *ch, struct megapipe_socket __user *arg);

@@ -25,19 +25,18 @@ struct mp_rule {
 	.no_addr = -1ULL + (uses_addr), .no_len = -1U + (uses_len), \
 	.no_arg = -1U + (uses_arg)
 
-#define MP_TRANSFER_FLAGS (MEGAPIPE_F_VECTOR | MEGAPIPE_F_AT)
 #define MP_ACCEPT_FLAGS \
 	(MEGAPIPE_F_LWSOCKET | MEGAPIPE_F_PEER | MEGAPIPE_F_NOWAIT)
 
 static const struct mp_rule mp_rules[] = {
 	[MEGAPIPE_OP_ACCEPT] = { MP_RULE(MP_READING, MP_ACCEPT_FLAGS, 0, 1, 0),
 				 .needs_socket = true },
-	[MEGAPIPE_OP_READ] = { MP_RULE(MP_READING, MP_TRANSFER_FLAGS, 1, 1,
+	[MEGAPIPE_OP_READ] = { MP_RULE(MP_READING, MEGAPIPE_F_VECTOR, 1, 1,
 				       0) },
 	[MEGAPIPE_OP_RECV] = { MP_RULE(MP_READING, 0, 0, 0, 0) },
 	[MEGAPIPE_OP_RECVMSG] = { MP_RULE(MP_READING, 0, 1, 0, 1),
 				  .needs_socket = true },
-	[MEGAPIPE_OP_WRITE] = { MP_RULE(MP_WRITING, MP_TRANSFER_FLAGS, 1, 1,
+	[MEGAPIPE_OP_WRITE] = { MP_RULE(MP_WRITING, MEGAPIPE_F_VECTOR, 1, 1,
 					0) },
 	[MEGAPIPE_OP_SENDMSG] = { MP_RULE(MP_WRITING, 0, 1, 0, 1),
 				  .needs_socket = true },
@@ -62,15 +61,6 @@ static bool mp_is_well_formed(const struct megapipe_command *cmd,
 		 cmd->reserved);
 }
 
-static int mp_check_at(const struct mp_handle *h,
-		       const struct megapipe_command *cmd)
-{
-	if (h->kind != MEGAPIPE_KIND_DISK || cmd->len ||
-	    cmd->flags & MEGAPIPE_F_VECTOR)
-		return -EINVAL;
-	return 0;
-}
-
 static int mp_check(const struct mp_handle *h,
 		    const struct megapipe_command *cmd)
 {
@@ -81,8 +71,6 @@ static int mp_check(const struct mp_handle *h,
 	case MEGAPIPE_OP_DISCONNECT:
 		return cmd->arg > SHUT_RDWR ? -EINVAL : 0;
 	case MEGAPIPE_OP_POLL:
-		if (h->kind == MEGAPIPE_KIND_DISK)
-			return -EPERM;
 		return !cmd->arg || cmd->arg & ~pollable ? -EINVAL : 0;
 	case MEGAPIPE_OP_CANCEL:
 		return cmd->arg >> MP_LANES ? -EINVAL : 0;
@@ -101,8 +89,6 @@ static int mp_check_for_handle(const struct mp_handle *h,
 		return -EBADF;
 	if (rule->needs_socket && !h->sock)
 		return -ENOTSOCK;
-	if (cmd->flags & MEGAPIPE_F_AT)
-		return mp_check_at(h, cmd);
 	return rule->needs_check ? mp_check(h, cmd) : 0;
 }
 

@@ -132,10 +132,9 @@ static int mp_kind(const struct file *file, const struct socket *sock)
 	if (sock)
 		return sock->type == SOCK_STREAM ? MEGAPIPE_KIND_STREAM :
 						   MEGAPIPE_KIND_MESSAGES;
-	if (S_ISDIR(mode))
+	/* always ready, and they may block all the same */
+	if (S_ISDIR(mode) || S_ISREG(mode) || S_ISBLK(mode))
 		return -EPERM;
-	if (S_ISREG(mode) || S_ISBLK(mode))
-		return MEGAPIPE_KIND_DISK;
 	return file->f_op->poll ? MEGAPIPE_KIND_POLLABLE : -EPERM;
 }
 
@@ -251,9 +250,6 @@ void mp_handle_end(struct mp_handle *h)
 {
 	struct mp_channel *ch = h->ch;
 
-	for (int i = 0; i < MP_LANES; i++)
-		if (h->lanes[i].disk)
-			mp_disk_free(&h->lanes[i]);
 	list_del_init(&h->todo);
 	mp_handle_let_go(h);
 	mp_table_remove(mp_is_lwsocket(h) ? &ch->lwsockets : &ch->files_table,

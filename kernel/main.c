@@ -30,17 +30,12 @@ static int __init mp_init(void)
 	ret = mp_lwsockets_init();
 	if (ret)
 		goto err_lwsockets;
-	ret = mp_disk_init();
-	if (ret)
-		goto err_disk;
 	ret = misc_register(&mp_device);
 	if (ret)
 		goto err_device;
 	return 0;
 
 err_device:
-	mp_disk_exit();
-err_disk:
 	mp_lwsockets_exit();
 err_lwsockets:
 	mp_handles_exit();
@@ -50,7 +45,6 @@ err_lwsockets:
 static void __exit mp_exit(void)
 {
 	misc_deregister(&mp_device);
-	mp_disk_exit();
 	mp_lwsockets_exit();
 	mp_handles_exit();
 }

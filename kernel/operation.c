@@ -47,8 +47,6 @@ static noinline bool mp_tell_done(struct mp_handle *h, int nr)
 
 	if (!mp_has_room(h->ch))
 		return false;
-	if (lane->disk)
-		mp_disk_end(h, lane);
 	mp_tell(h, nr, lane, lane->done);
 	return true;
 }
@@ -237,41 +235,26 @@ static noinline bool mp_cancel_lane(struct mp_handle *h, int nr)
 	return mp_finish(h, nr, &h->lanes[nr], -ECANCELED);
 }
 
-static noinline bool mp_disk_lane(struct mp_handle *h, int nr)
-{
-	struct mp_lane *lane = &h->lanes[nr];
-
-	mp_disk_start(h, lane);
-	return lane->state == MP_WORKING || mp_tell_done(h, nr);
-}
-
 /* A write that comes before its cancel in the order of commands. */
 static bool mp_is_untried_write(const struct mp_handle *h, int nr)
 {
-	return nr == MP_WRITING && h->lanes[nr].state == MP_NEW &&
-	       h->kind != MEGAPIPE_KIND_DISK;
+	return nr == MP_WRITING && h->lanes[nr].state == MP_NEW;
 }
 
 /* False: it isn't over with the lane, for want of room or of time. */
 static bool mp_look_at_lane(struct mp_handle *h, int nr, __poll_t events)
 {
 	struct mp_lane *lane = &h->lanes[nr];
-	/* of a worker, with the result */
-	u8 state = smp_load_acquire(&lane->state);
 
-	if (state == MP_WORKING)
-		return true;
-	if (state == MP_DONE)
+	if (lane->state == MP_DONE)
 		return mp_tell_done(h, nr);
 	/* without its file, a handle has nothing to try on */
 	if (h->is_closed || (lane->canceled && !mp_is_untried_write(h, nr)))
 		return mp_cancel_lane(h, nr);
-	if (state == MP_WAITING && !(events & mp_lane_events(h, nr)))
+	if (lane->state == MP_WAITING && !(events & mp_lane_events(h, nr)))
 		return true;
 	if (lane->op == MEGAPIPE_OP_ACCEPT)
 		return mp_accept_lane(h);
-	if (h->kind == MEGAPIPE_KIND_DISK)
-		return mp_disk_lane(h, nr);
 	if (!mp_try_lane(h, nr))
 		return false;
 	return !lane->canceled || lane->state != MP_WAITING ||
@@ -283,10 +266,6 @@ noinline void mp_close(struct mp_handle *h)
 {
 	struct megapipe_completion *c;
 
-	for (int i = 0; i < MP_LANES; i++)
-		/* the worker is done with the file */
-		if (smp_load_acquire(&h->lanes[i].state) == MP_WORKING)
-			return;
 	mp_handle_let_go(h);
 	if (h->busy || !mp_has_room(h->ch)) {
 		mp_todo(h);
@@ -361,8 +340,7 @@ static void mp_try_new(struct mp_handle *h, int nr)
 {
 	unsigned int events;
 
-	if (h->kind == MEGAPIPE_KIND_DISK ||
-	    h->lanes[nr].op == MEGAPIPE_OP_ACCEPT) {
+	if (h->lanes[nr].op == MEGAPIPE_OP_ACCEPT) {
 		mp_look_at(h);
 	} else if (!mp_try_lane(h, nr)) {
 		mp_todo(h);

@@ -237,7 +237,7 @@ void mp_buffers_settle(struct mp_channel *ch)
 	b->is_known = false;
 }
 
-u64 mp_buffer_addr(const struct mp_channel *ch, u32 buffer)
+static u64 mp_buffer_addr(const struct mp_channel *ch, u32 buffer)
 {
 	return ch->buffers.memory + (u64)buffer * ch->buffers.stride;
 }
@@ -255,22 +255,6 @@ static inline int mp_take(struct mp_buffers *b, u32 *buffer)
 		return -EFAULT;
 	b->nfree--;
 	return 0;
-}
-
-int mp_buffer_take(struct mp_channel *ch, u32 *buffer)
-{
-	return mp_take(&ch->buffers, buffer);
-}
-
-/* One that can't be given back was the process's fault, and is lost. */
-void mp_buffer_give(struct mp_channel *ch, u32 buffer)
-{
-	struct mp_buffers *b = &ch->buffers;
-
-	if ((!b->is_known && mp_count_buffers(b)) || b->nfree == b->count ||
-	    put_user(buffer, &b->free->numbers[b->nfree]))
-		return;
-	b->nfree++;
 }
 
 static noinline ssize_t mp_recv_from_file(struct mp_handle *h, u64 addr,

@@ -332,25 +332,9 @@ static bool is_plain(const struct mp__op *op)
 	return op->iovcnt == 1 && op->iov->iov_len <= INT32_MAX;
 }
 
-/* The place for it is the op's, as long as the module needs it. */
-static void prepare_at(struct megapipe_command *cmd, struct mp__op *op)
-{
-	struct megapipe_at *at = (struct megapipe_at *)&op->addr;
-
-	*at = (struct megapipe_at){
-		.vector = (uintptr_t)op->iov,
-		.count = op->iovcnt,
-		.offset = op->offset,
-	};
-	cmd->flags |= MEGAPIPE_F_AT;
-	cmd->addr = (uintptr_t)at;
-}
-
 static void prepare_transfer(struct megapipe_command *cmd, struct mp__op *op)
 {
-	if (op->offset >= 0) {
-		prepare_at(cmd, op);
-	} else if (is_plain(op)) {
+	if (is_plain(op)) {
 		cmd->addr = (uintptr_t)op->iov->iov_base;
 		cmd->len = op->iov->iov_len;
 	} else {

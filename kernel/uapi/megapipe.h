@@ -80,7 +80,6 @@ enum megapipe_kind {
 	MEGAPIPE_KIND_STREAM = 0,   /* stream socket */
 	MEGAPIPE_KIND_MESSAGES = 1, /* datagram or seqpacket socket */
 	MEGAPIPE_KIND_POLLABLE = 2, /* pipe, FIFO, eventfd, timerfd, ... */
-	MEGAPIPE_KIND_DISK = 3,	    /* regular file or block device */
 };
 
 /* ----------------------------------------------------------- commands */
@@ -100,7 +99,7 @@ enum megapipe_op {
 	MEGAPIPE_OP_ACCEPT = 1,
 	/*
 	 * Read at most len bytes to addr. Result: bytes, 0 at the end. Flags:
-	 * MEGAPIPE_F_VECTOR, _AT.
+	 * MEGAPIPE_F_VECTOR.
 	 */
 	MEGAPIPE_OP_READ = 2,
 	/*
@@ -113,7 +112,7 @@ enum megapipe_op {
 	MEGAPIPE_OP_RECVMSG = 4,
 	/*
 	 * Write len bytes from addr: all of them, or an error; datagrams are
-	 * sent whole. Flags: MEGAPIPE_F_VECTOR, _AT. Sockets raise no SIGPIPE.
+	 * sent whole. Flags: MEGAPIPE_F_VECTOR. Sockets raise no SIGPIPE.
 	 */
 	MEGAPIPE_OP_WRITE = 5,
 	/*
@@ -126,7 +125,7 @@ enum megapipe_op {
 	/*
 	 * Tell once that one of the events in arg holds (one or more of
 	 * POLLIN, POLLOUT, POLLRDHUP; POLLERR and POLLHUP always count).
-	 * Result: those that do. Not of disk files (-EPERM).
+	 * Result: those that do.
 	 */
 	MEGAPIPE_OP_POLL = 8,
 	/*
@@ -155,8 +154,6 @@ enum megapipe_op {
 
 /* addr is an array of len struct iovec, to be kept till the completion. */
 #define MEGAPIPE_F_VECTOR (1 << 0)
-/* addr is a struct megapipe_at, likewise. Disk files only. */
-#define MEGAPIPE_F_AT (1 << 1)
 #define MEGAPIPE_F_LWSOCKET (1 << 2)
 #define MEGAPIPE_F_PEER (1 << 3)
 #define MEGAPIPE_F_NOWAIT (1 << 4)
@@ -175,14 +172,6 @@ struct megapipe_command {
 	__aligned_u64 addr;
 	__u32 len;
 	__u32 arg;
-};
-
-/* Where to read or write in a disk file; offset -1: at its position. */
-struct megapipe_at {
-	__aligned_u64 vector; /* struct iovec * */
-	__u32 count;
-	__u32 reserved;
-	__s64 offset __attribute__((aligned(8)));
 };
 
 /* -------------------------------------------------------- completions */
@@ -209,7 +198,7 @@ struct megapipe_completion {
 /*
  * The free buffers of a channel for MEGAPIPE_OP_RECV, in the process's memory:
  * a stack of their numbers, from which the module takes and to which the
- * thread gives back.
+ * thread gives back. Between ioctls the thread may take some for itself, too.
  */
 struct megapipe_free {
 	__u32 count;
@@ -242,7 +231,8 @@ struct megapipe_buffers {
  * Make a handle of a file descriptor. A file that isn't a socket is made
  * non-blocking. The same file may have several handles.
  *   -ELOOP   a channel can't be registered
- *   -EPERM   a directory, or a file that can neither be polled nor read
+ *   -EPERM   a directory, a disk file (a process's threads do that better), or
+ *            another file that can't be polled
  *   -EMFILE  as many are registered as the process may have open
  *   -ENFILE  MEGAPIPE_FILES_MAX are registered
  */

@@ -6,10 +6,10 @@
 static const uint8_t known[] = {
 	[MEGAPIPE_OP_ACCEPT] = MEGAPIPE_F_LWSOCKET | MEGAPIPE_F_PEER |
 			       MEGAPIPE_F_NOWAIT,
-	[MEGAPIPE_OP_READ] = MEGAPIPE_F_VECTOR | MEGAPIPE_F_AT,
+	[MEGAPIPE_OP_READ] = MEGAPIPE_F_VECTOR,
 	[MEGAPIPE_OP_RECV] = 0,
 	[MEGAPIPE_OP_RECVMSG] = 0,
-	[MEGAPIPE_OP_WRITE] = MEGAPIPE_F_VECTOR | MEGAPIPE_F_AT,
+	[MEGAPIPE_OP_WRITE] = MEGAPIPE_F_VECTOR,
 	[MEGAPIPE_OP_SENDMSG] = 0,
 	[MEGAPIPE_OP_DISCONNECT] = 0,
 	[MEGAPIPE_OP_POLL] = 0,
@@ -66,18 +66,11 @@ static void check_unused(int ch, uint32_t h)
 
 static void check_arguments(int ch, uint32_t h)
 {
-	char text[8];
-
 	REFUSES(ch, -EINVAL, DISCONNECT, h, .arg = 3);
 	REFUSES(ch, -EINVAL, DISCONNECT, h, .arg = -1);
 	REFUSES(ch, -EINVAL, CANCEL, h, .arg = 1u << 3);
 	REFUSES(ch, -EINVAL, CANCEL, h, .arg = -1);
 	REFUSES(ch, -EINVAL, POLL, h, .arg = 1u << 31);
-	/* either of these says what addr is */
-	REFUSES(ch, -EINVAL, READ, h, BYTES(text, sizeof(text)),
-		.flags = MEGAPIPE_F_VECTOR | MEGAPIPE_F_AT);
-	REFUSES(ch, -EINVAL, WRITE, h, BYTES(text, sizeof(text)),
-		.flags = MEGAPIPE_F_VECTOR | MEGAPIPE_F_AT);
 }
 
 void test(void)

@@ -12,7 +12,6 @@
 
 HAS_SIZE(command, 24);
 HAS_SIZE(completion, 40);
-HAS_SIZE(at, 24);
 HAS_SIZE(setup, 16);
 HAS_SIZE(buffers, 32);
 HAS_SIZE(register, 24);
@@ -29,7 +28,6 @@ IS_AT(completion, result, 8);
 IS_AT(completion, port, 18);
 IS_AT(completion, info, 20);
 IS_AT(completion, addr, 24);
-IS_AT(at, offset, 16);
 IS_AT(register, cookie, 8);
 IS_AT(run, timeout_ns, 32);
 IS_AT(free, numbers, 4);

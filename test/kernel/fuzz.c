@@ -222,7 +222,6 @@ enum kind {
 	TIMER,
 	SIGNALS,
 	EPOLL,
-	DISK,
 	KINDS,
 	LWSOCKET = KINDS,
 };
@@ -243,7 +242,6 @@ static int ch;
 static struct thing things[MOST_THINGS];
 static uint32_t last_number;
 static uint32_t stale; /* a handle that was one */
-static char disk_path[300];
 
 static struct thing *free_thing(void)
 {
@@ -349,13 +347,8 @@ static int open_single(enum kind kind)
 		sigemptyset(&set);
 		sigaddset(&set, SIGUSR1);
 		return SYS(signalfd(-1, &set, SFD_CLOEXEC));
-	case EPOLL:
+	default: /* EPOLL */
 		return SYS(epoll_create1(EPOLL_CLOEXEC));
-	default:
-		return SYS(open(disk_path,
-				O_RDWR | O_CREAT | O_CLOEXEC |
-					(one_in(4) ? O_APPEND : 0),
-				0600));
 	}
 }
 
@@ -554,25 +547,11 @@ static void set_message(struct megapipe_command *c)
 	c->arg = one_in(4) ? 1u << below(32) : 0;
 }
 
-static void set_place(struct megapipe_command *c)
-{
-	struct megapipe_at *at = new_place(sizeof(*at));
-
-	at->vector = ADDRESS(any_vector(&at->count));
-	at->reserved = one_in(30);
-	at->offset = one_in(10) ? (int64_t)any_number() << below(32) :
-				  (int64_t)below(1 << 20) - 1;
-	c->addr = ADDRESS(at);
-	c->flags = MEGAPIPE_F_AT;
-}
-
-static void set_memory(struct megapipe_command *c, const struct thing *t)
+static void set_memory(struct megapipe_command *c)
 {
 	uint32_t count;
 
-	if (t && t->kind == DISK && one_in(2)) {
-		set_place(c);
-	} else if (one_in(3)) {
+	if (one_in(3)) {
 		c->addr = one_in(30) ? any_address() :
 				       ADDRESS(any_vector(&count));
 		c->len = one_in(30) ? any_number() : 1 + below(5);
@@ -598,7 +577,7 @@ static void set_members(struct megapipe_command *c, struct thing *t)
 		break;
 	case MEGAPIPE_OP_READ:
 	case MEGAPIPE_OP_WRITE:
-		set_memory(c, t);
+		set_memory(c);
 		break;
 	case MEGAPIPE_OP_RECVMSG:
 	case MEGAPIPE_OP_SENDMSG:
@@ -1128,7 +1107,6 @@ void test(void)
 	seen = mmap(NULL, sizeof(*seen), PROT_READ | PROT_WRITE,
 		    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	CHECK(seen != MAP_FAILED);
-	snprintf(disk_path, sizeof(disk_path), "%s/file", scratch_directory());
 	printf("seed %llu, %ld steps\n", (unsigned long long)seed, steps);
 	fflush(stdout);
 	for (long done = 0; done < steps; done += STEPS_A_PROCESS)

@@ -43,7 +43,7 @@ const matching = (names: RegExp) => behaviours.filter((name) => names.test(name)
 
 /** Those that depend on how wide a process's words are. */
 const aboutShapes = matching(
-  /^(abi|accept|buffers|connect|disk-file|fault|files|lwsocket|messages|recv|register|run|stats)/,
+  /^(abi|accept|buffers|connect|fault|files|lwsocket|messages|recv|register|run|stats)/,
 );
 
 /** Those that depend on what lwsockets are made of, and on who watches sockets. */
@@ -51,7 +51,7 @@ const aboutSockets = matching(/^(accept|close|connect|disconnect|end|lwsocket|na
 
 /** Those in which something ends while something else still uses it. */
 const aboutEnds = matching(
-  /^(channels|close|descriptor|disk-killed|end|lwsocket-to-fd|namespace|poll|process|reset|thread)/,
+  /^(channels|close|descriptor|end|lwsocket-to-fd|namespace|poll|process|reset|thread)/,
 );
 
 const needsRoot = (name: string) => readFileSync(join(sources, `${name}.c`), 'utf8').includes('need_root();');

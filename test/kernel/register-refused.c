@@ -18,8 +18,10 @@ static void refused(int fd, int error)
 void test(void)
 {
 	struct megapipe_register reg = { .fd = 0, .handle = 1 };
+	char path[300];
 	int pair[2];
 
+	snprintf(path, sizeof(path), "%s/file", scratch_directory());
 	ch = new_channel();
 	refused(-1, -EBADF);
 	refused(1000, -EBADF);
@@ -29,6 +31,9 @@ void test(void)
 	refused(SYS(open("/proc/self/exe", O_PATH | O_CLOEXEC)), -EBADF);
 	refused(SYS(open("/", O_RDONLY | O_DIRECTORY)), -EPERM);
 	refused(SYS(open("/dev/null", O_RDWR)), -EPERM);
+	refused(SYS(open("/proc/self/exe", O_RDONLY)), -EPERM);
+	refused(SYS(open("/proc/sys/kernel/hostname", O_RDONLY)), -EPERM);
+	refused(SYS(open(path, O_RDWR | O_CREAT, 0600)), -EPERM);
 	refused(ch, -ELOOP);
 	refused(open_device(), -ELOOP);
 	refused(new_channel(), -ELOOP);
