@@ -6,8 +6,11 @@ import { runStep, type Step } from '../stamp.js';
 import { runTool } from '../tool.js';
 import { type GuestKernel, vmDir } from './kernel.js';
 
-/** What the guest's first process needs before it has a root; some kernels have some of them built in. */
-const drivers = ['virtio_mmio', 'virtio_pci', 'virtio_console', '9p', '9pnet_virtio', 'overlay'];
+/**
+ * What the guest's first process needs before it has a root, and fuse, for tests, since nothing is loaded later. Some
+ * kernels have some of them built in.
+ */
+const drivers = ['virtio_mmio', 'virtio_pci', 'virtio_console', '9p', '9pnet_virtio', 'overlay', 'fuse'];
 
 const initSource = join(root, 'test/vm/init.c');
 
