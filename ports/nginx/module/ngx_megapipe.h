@@ -48,7 +48,7 @@
 #define NGX_MEGAPIPE_OUTPUT_MAX    (256 * 1024)
 #define NGX_MEGAPIPE_OUTPUT_LEAST  (4 * 1024 - 64)
 
-/* output that is written as a whole: socket buffers hold more than that */
+/* output that is written as a whole: sockets hold three times that, as a rule */
 #define NGX_MEGAPIPE_WHOLE         (16 * 1024)
 
 /* what is written to it at once, at most */
@@ -130,6 +130,7 @@ struct ngx_megapipe_listener_s {
     ngx_uint_t                size;
 
     ngx_err_t                 error;
+    size_t                    output_limit; /* of its connections, at first */
     unsigned                  nodelay:1;
     unsigned                  closed:1;
 };

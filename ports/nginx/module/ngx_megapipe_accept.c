@@ -52,6 +52,23 @@ ngx_megapipe_inherit_nodelay(ngx_megapipe_listener_t *l, ngx_listening_t *ls)
 }
 
 
+/* Accepted sockets inherit sndbuf, too, which the kernel doubles. */
+
+static size_t
+ngx_megapipe_output_limit(ngx_listening_t *ls)
+{
+    size_t  room;
+
+    if (ls->sndbuf == -1) {
+        return NGX_MEGAPIPE_OUTPUT_FIRST;
+    }
+
+    room = ngx_max(2 * (size_t) ls->sndbuf, NGX_MEGAPIPE_OUTPUT_LEAST);
+
+    return ngx_min(room, NGX_MEGAPIPE_OUTPUT_FIRST);
+}
+
+
 static ngx_megapipe_listener_t *
 ngx_megapipe_open_listener(ngx_connection_t *c)
 {
@@ -79,6 +96,7 @@ ngx_megapipe_open_listener(ngx_connection_t *c)
     }
 
     ngx_megapipe_inherit_nodelay(l, c->listening);
+    l->output_limit = ngx_megapipe_output_limit(c->listening);
 
     rc = mp_register(ngx_megapipe.channel, l->source.fd, l,
                      ngx_megapipe_cpu_mask(c->listening), &l->source.handle);
@@ -508,6 +526,7 @@ ngx_megapipe_accept(ngx_megapipe_listener_t *l, struct sockaddr *addr,
     }
 
     mc->nodelay = l->nodelay;
+    mc->output_limit = l->output_limit;
     ngx_megapipe.taken++;
     ngx_megapipe_count_accepted();
 

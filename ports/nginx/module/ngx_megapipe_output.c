@@ -203,6 +203,21 @@ ngx_megapipe_write(ngx_megapipe_conn_t *mc, u_char *buf, size_t size)
 }
 
 
+/*
+ * Of a write as a whole nginx doesn't hear until its end, which is as good as
+ * at once where the socket has room for it. Where it hasn't, or nginx waits
+ * with send_timeout, each progress is to be told.
+ */
+
+static ngx_uint_t
+ngx_megapipe_is_told(ngx_megapipe_conn_t *mc, size_t size)
+{
+    return size > NGX_MEGAPIPE_WHOLE
+           || mc->output_limit < NGX_MEGAPIPE_OUTPUT_FIRST
+           || (mc->connection && !mc->connection->write->ready);
+}
+
+
 /* one mp_sendv() of what has collected */
 
 static void
@@ -225,7 +240,7 @@ ngx_megapipe_write_output(ngx_megapipe_conn_t *mc)
         segment = segment->next;
     }
 
-    mc->partial = size > NGX_MEGAPIPE_WHOLE;
+    mc->partial = ngx_megapipe_is_told(mc, size);
 
     rc = mp_sendv(mc->source.handle, iovs, n, mc->partial ? MP_PARTIAL : 0);
 
