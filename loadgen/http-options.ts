@@ -132,6 +132,8 @@ export function httpContent(given: Given): Content {
   const { body, bodyFile, trace } = checkOptions(files, given, command);
   if (body !== undefined && bodyFile !== undefined)
     throw usage('give --body or --body-file, not both', command);
+  if (given.workload !== undefined && trace !== undefined)
+    throw usage('give --workload or --trace, not both', command);
   return {
     ...(body === undefined ? {} : { body: Buffer.from(body) }),
     ...(bodyFile === undefined ? {} : { body: readFile(bodyFile, '--body-file') }),
