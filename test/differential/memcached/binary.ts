@@ -35,7 +35,7 @@ type Request = {
   value?: Buffer;
   opaque?: number;
   /** What the header says, if it isn't so. */
-  says?: { key?: number; extras?: number; body?: number };
+  says?: { body?: number };
 };
 
 function request({ magic = 0x80, opcode, says = {}, opaque = 0, ...parts }: Request): Buffer {
@@ -43,8 +43,8 @@ function request({ magic = 0x80, opcode, says = {}, opaque = 0, ...parts }: Requ
   const header = Buffer.alloc(headerBytes);
   header.writeUInt8(magic, 0);
   header.writeUInt8(opcodes[opcode], 1);
-  header.writeUInt16BE(says.key ?? key.length, 2);
-  header.writeUInt8(says.extras ?? extras.length, 4);
+  header.writeUInt16BE(key.length, 2);
+  header.writeUInt8(extras.length, 4);
   header.writeUInt32BE(says.body ?? extras.length + key.length + value.length, 8);
   header.writeUInt32BE(opaque, 12);
   return Buffer.concat([header, extras, Buffer.from(key), value]);
@@ -56,7 +56,10 @@ const numbers = (...words: number[]) => {
   return bytes;
 };
 
-/** What stands for a line of the text protocol that isn't about a value. */
+/**
+ * What stands for a line of the text protocol that isn't about a value. Stock reads past the body of a command that it doesn't know,
+ * and verbosity is one, into the next command: they have none here.
+ */
 function lineOf(line: Line): Buffer {
   switch (line) {
     case 'version':
@@ -68,7 +71,7 @@ function lineOf(line: Line): Buffer {
     case 'stats conns':
       return request({ opcode: 'stat', key: line.slice('stats '.length) });
     case 'verbosity 0':
-      return request({ opcode: 'verbosity', extras: numbers(0) });
+      return request({ opcode: 'verbosity' });
     case 'flush_all 1000000':
       return request({ opcode: 'flush', extras: numbers(1_000_000) });
     case 'quit':
@@ -76,7 +79,7 @@ function lineOf(line: Line): Buffer {
     case 'lru_crawler mgdump all':
       return request({ opcode: 'quitq' });
     case 'nonsense':
-      return request({ opcode: 'unknown', key: 'k', value: content(100) });
+      return request({ opcode: 'unknown' });
     case '':
       return request({ magic: 0x00, opcode: 'noop' });
     case 'get':
@@ -94,12 +97,7 @@ function lineOf(line: Line): Buffer {
     case 'lru_crawler metadump all':
       return request({ opcode: 'getq', key: 'missing' });
     case 'cache_memlimit 64':
-      return request({
-        opcode: 'set',
-        extras: numbers(0, 0),
-        key: 'k',
-        says: { extras: 200, key: 300, body: 8 },
-      });
+      return request({ opcode: 'set', extras: Buffer.alloc(200), key: 'k'.repeat(300) });
   }
 }
 
