@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { UserError } from '../src/errors.js';
-import { buildDir } from '../src/paths.js';
+import { UserError } from '../src/base/errors.js';
+import { buildDir } from '../src/base/paths.js';
 
 /** What is sent and how; loadgen/native/load.h explains the members. */
 export type Plan = {

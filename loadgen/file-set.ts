@@ -1,7 +1,7 @@
 import { mkdirSync, readFileSync, rmSync, statfsSync, statSync } from 'node:fs';
 import { chmod, open, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { UserError } from '../src/errors.js';
+import { UserError } from '../src/base/errors.js';
 import { contentOf } from './content.js';
 import type { Workload } from './workloads.js';
 

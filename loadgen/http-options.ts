@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
-import { UserError } from '../src/errors.js';
+import { UserError } from '../src/base/errors.js';
 import {
   type Address,
   checkOptions,

@@ -1,4 +1,4 @@
-import { UserError } from '../src/errors.js';
+import { UserError } from '../src/base/errors.js';
 import type { Item } from './http-script.js';
 
 /** A connection's requests, in order. */

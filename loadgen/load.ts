@@ -1,5 +1,5 @@
 import { constants } from 'node:os';
-import { UserError } from '../src/errors.js';
+import { UserError } from '../src/base/errors.js';
 import type { Plan } from './engine.js';
 import type { CommonOptions } from './options.js';
 import { openOutputFiles } from './output-files.js';

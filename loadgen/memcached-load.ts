@@ -1,4 +1,4 @@
-import { UserError } from '../src/errors.js';
+import { UserError } from '../src/base/errors.js';
 import type { Plan } from './engine.js';
 import { carryOut, type Load, type Preparing } from './load.js';
 import { makePlan, makePrefillPlan } from './memcached.js';

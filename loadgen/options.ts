@@ -1,7 +1,7 @@
 import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import { z } from 'zod';
-import { UserError } from '../src/errors.js';
+import { UserError } from '../src/base/errors.js';
 import { allowedCpus, openFilesLimit } from './machine.js';
 import { parseSizes } from './sizes.js';
 

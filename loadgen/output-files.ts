@@ -1,7 +1,7 @@
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { stringify } from 'csv-stringify/sync';
 import { decodeFromCompressedBase64 } from 'hdr-histogram-js';
-import { UserError } from '../src/errors.js';
+import { UserError } from '../src/base/errors.js';
 import type { CommonResult, Counted, Given } from './result.js';
 
 type Result = CommonResult & Counted;

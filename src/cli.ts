@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from 'commander';
+import { UserError } from './base/errors.js';
 import { addAgentCommand } from './commands/agent.js';
 import { addBenchCommand } from './commands/bench.js';
 import { addBuildCommand } from './commands/build.js';
@@ -10,7 +11,6 @@ import { addReportCommand } from './commands/report.js';
 import { addServeCommand } from './commands/serve.js';
 import { addSetupCommand } from './commands/setup.js';
 import { addVmCommand } from './commands/vm.js';
-import { UserError } from './errors.js';
 
 /** The command line's table of contents; each command is a file in commands/. */
 function buildProgram(): Command {

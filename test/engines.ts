@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { execaSync } from 'execa';
-import { buildDir } from '../src/paths.js';
+import { buildDir } from '../src/base/paths.js';
 
 export type Engine = 'kernel' | 'uring' | 'epoll';
 

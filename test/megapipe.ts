@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { execa } from 'execa';
-import { root } from '../src/paths.js';
+import { root } from '../src/base/paths.js';
 
 /** Run the command line as a person does; never throws for its exit status. */
 export function megapipe(args: string[], options: { cwd?: string; env?: Record<string, string> } = {}) {

@@ -1,6 +1,6 @@
 import { statSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { root } from '../src/paths.js';
+import { root } from '../src/base/paths.js';
 
 /** A user without rights. */
 export const nobody = 65_534;

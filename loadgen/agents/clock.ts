@@ -1,4 +1,4 @@
-import { UserError } from '../../src/errors.js';
+import { UserError } from '../../src/base/errors.js';
 
 /** For tests: by how much this process's clock is wrong. */
 const skewMs = Number(process.env.MEGAPIPE_AGENT_SKEW_MS ?? 0);

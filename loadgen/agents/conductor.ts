@@ -1,4 +1,4 @@
-import { UserError } from '../../src/errors.js';
+import { UserError } from '../../src/base/errors.js';
 import { isEncodedHistogram } from '../latency.js';
 import { withProgress } from '../load.js';
 import type { Together } from '../merge.js';

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { UserError } from '../../src/errors.js';
+import { UserError } from '../../src/base/errors.js';
 import { checkClock, checkSteady, readClock } from './clock.js';
 import { discover, interrupted } from './discover.js';
 import { startHeartbeat } from './heartbeat.js';

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { UserError } from '../../src/errors.js';
+import { UserError } from '../../src/base/errors.js';
 import { askAll, type Connection, read } from './nats.js';
 import type { ConductorOptions } from './options.js';
 import { type Hello, hello, protocolVersion, subjects } from './protocol.js';

@@ -1,5 +1,5 @@
 import { BlockList, isIP } from 'node:net';
-import { UserError } from '../../src/errors.js';
+import { UserError } from '../../src/base/errors.js';
 import type { Load } from '../load.js';
 import type { Address } from '../options.js';
 import type { CommonResult } from '../result.js';

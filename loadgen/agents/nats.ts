@@ -1,6 +1,6 @@
 import { connect, createInbox, type Msg, type NatsConnection, RequestError } from '@nats-io/transport-node';
 import type { z } from 'zod';
-import { UserError } from '../../src/errors.js';
+import { UserError } from '../../src/base/errors.js';
 import { type Answer, type Question, type QuestionName, questions, subjects } from './protocol.js';
 
 export type Connection = NatsConnection;

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { UserError } from '../../src/errors.js';
+import { UserError } from '../../src/base/errors.js';
 import { checkOptions, commonOptions, integer, optionName, positive, usage } from '../options.js';
 import type { Given } from '../result.js';
 import { parseAllowed } from './limits.js';

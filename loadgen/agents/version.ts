@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { root } from '../../src/paths.js';
+import { root } from '../../src/base/paths.js';
 
 const manifest = z.object({ version: z.string() });
 

@@ -1,8 +1,8 @@
-import { readLines } from '../port-lines.js';
-import type { MachineRecord } from '../results.js';
-import { describeTopology } from '../topology.js';
-import type { Application, Content } from './application.js';
-import { describeMachine } from './machine.js';
+import { describeMachine } from '../host/machine.js';
+import { describeTopology } from '../host/topology.js';
+import { readLines } from '../port/lines.js';
+import type { MachineRecord } from '../results/schema.js';
+import type { Application, Content } from './application/application.js';
 import type { Plan } from './plan.js';
 
 /** Where and what a run measures, for its record. */

@@ -1,6 +1,6 @@
-import { UserError } from '../errors.js';
-import type { RequestsPerConnection } from '../results.js';
-import type { Cores } from './application.js';
+import { UserError } from '../base/errors.js';
+import type { RequestsPerConnection } from '../results/schema.js';
+import type { Cores } from './application/application.js';
 
 // What the command line gives as lists.
 

@@ -1,6 +1,6 @@
-import { type Agents, startAgents } from '../agents/agents.js';
-import { type NatsServer, startNats } from '../agents/nats.js';
-import type { Topology } from '../topology.js';
+import { type Agents, startAgents } from '../host/agents.js';
+import { type NatsServer, startNats } from '../host/nats-server.js';
+import type { Topology } from '../host/topology.js';
 
 /** Who loads the servers on a topology: a generator where there is one client's host, agents where there are several. */
 export type Loaders = {

@@ -1,4 +1,5 @@
-import { UserError } from '../errors.js';
+import { UserError } from '../base/errors.js';
+import { describeTopology } from '../host/topology.js';
 import {
   type EngineName,
   type Phase,
@@ -7,11 +8,10 @@ import {
   type SampleRecord,
   type TopologyName,
   type Variant,
-} from '../results.js';
-import { describeTopology } from '../topology.js';
-import type { Application, Cores, Grid, PhaseSpec } from './application.js';
+} from '../results/schema.js';
+import type { Application, Cores, Grid, PhaseSpec } from './application/application.js';
+import { fineGrained } from './application/variant.js';
 import type { SampleOrder } from './sample.js';
-import { fineGrained } from './variant.js';
 
 /** A whole run: one phase after another. */
 export type Plan = {

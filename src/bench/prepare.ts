@@ -1,7 +1,7 @@
-import { UserError } from '../errors.js';
-import type { SkipRecord, TopologyName, Variant } from '../results.js';
-import { makeTopology, whyNoTopology } from '../topology.js';
-import type { Application, Content } from './application.js';
+import { UserError } from '../base/errors.js';
+import { makeTopology, whyNoTopology } from '../host/topology.js';
+import type { SkipRecord, TopologyName, Variant } from '../results/schema.js';
+import type { Application, Content } from './application/application.js';
 import type { Plan } from './plan.js';
 import { checkIdentity } from './sample.js';
 import { type ServerContext, startServer } from './server.js';

@@ -1,4 +1,4 @@
-import type { Point, SampleRecord } from '../results.js';
+import type { Point, SampleRecord } from '../results/schema.js';
 import type { Progress } from './run.js';
 
 /** One line on where a run stands: the sample in hand, the last one's throughput, and how long it will go on. */

@@ -1,6 +1,6 @@
-import { appendResult, type Phase, type SampleRecord } from '../results.js';
-import { makeTopology, type Topology } from '../topology.js';
-import type { Application, Content } from './application.js';
+import { makeTopology, type Topology } from '../host/topology.js';
+import { appendResult, type Phase, type SampleRecord } from '../results/schema.js';
+import type { Application, Content } from './application/application.js';
 import { type Loaders, startLoaders } from './loaders.js';
 import { ordersLeft, type Plan } from './plan.js';
 import { type SampleOrder, takeSample } from './sample.js';

@@ -1,11 +1,11 @@
-import type { Channels, Point, SampleRecord, TopologyRecord, Variant } from '../results.js';
-import type { Application, ChannelsKind, Identity, Load } from './application.js';
-import { cpusBetween } from './cpu-time.js';
+import { type Child, startChild } from '../host/child.js';
+import { cpusBetween } from '../host/cpu-time.js';
+import type { Channels, Point, SampleRecord, TopologyRecord, Variant } from '../results/schema.js';
+import type { Application, ChannelsKind, Identity, Load } from './application/application.js';
+import { baseline, fineGrained, megapipe, moderated } from './application/variant.js';
 import type { Loaders } from './loaders.js';
-import { type Child, startChild } from './process.js';
 import { type RunningServer, type ServerContext, startServer } from './server.js';
 import { countSystemCalls, type SystemCallCounter } from './trace.js';
-import { baseline, fineGrained, megapipe, moderated } from './variant.js';
 import { checkProcesses, type Reading, watchWindow } from './window.js';
 
 /** One sample to take: one point of one variant, once. */

@@ -1,15 +1,15 @@
 import { rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Channels, Point, Variant } from '../results.js';
-import type { Topology } from '../topology.js';
-import { pinned } from '../topology.js';
-import type { Application, Ask, Content, Identity, ServerFolders } from './application.js';
-import { dialogue } from './dialogue.js';
-import { makeFolder } from './folders.js';
-import { freePort } from './free-port.js';
-import { type Child, startChild } from './process.js';
-import { killAll, type ProcessId, processTree } from './processes.js';
+import { type Child, startChild } from '../host/child.js';
+import { dialogue } from '../host/dialogue.js';
+import { makeFolder } from '../host/folders.js';
+import { freePort } from '../host/free-port.js';
+import { killAll, type ProcessId, processTree } from '../host/process-tree.js';
+import type { Topology } from '../host/topology.js';
+import { pinned } from '../host/topology.js';
+import type { Channels, Point, Variant } from '../results/schema.js';
+import type { Application, Ask, Content, Identity, ServerFolders } from './application/application.js';
 
 /** A server that answers. */
 export type RunningServer = {

@@ -1,9 +1,9 @@
 import { createInterface } from 'node:readline';
-import type { Channels, CpuUse } from '../results.js';
-import { processCpuUs, readCpus } from './cpu-time.js';
+import type { Child } from '../host/child.js';
+import { processCpuUs, readCpus } from '../host/cpu-time.js';
+import { type ProcessId, processTree } from '../host/process-tree.js';
+import type { Channels, CpuUse } from '../results/schema.js';
 import type { Loaders } from './loaders.js';
-import type { Child } from './process.js';
-import { type ProcessId, processTree } from './processes.js';
 import type { RunningServer } from './server.js';
 import type { SystemCallCounter } from './trace.js';
 

@@ -1,6 +1,10 @@
 import { join, relative } from 'node:path';
 import { Argument, type Command, Option } from 'commander';
 import { Listr, PRESET_TIMER } from 'listr2';
+import { UserError } from '../base/errors.js';
+import { root } from '../base/paths.js';
+import { untilInterrupted } from '../base/signals.js';
+import { parseVariant } from '../bench/application/variant.js';
 import {
   type GuestPlan,
   guestOrders,
@@ -14,10 +18,6 @@ import { type GuestRun, runGuestBench } from '../bench/guest/run.js';
 import { setUpGuestBench } from '../bench/guest/set-up.js';
 import { formatGuest } from '../bench/guest/table.js';
 import { parseLengths } from '../bench/lists.js';
-import { parseVariant } from '../bench/variant.js';
-import { UserError } from '../errors.js';
-import { root } from '../paths.js';
-import { untilInterrupted } from '../signals.js';
 import { type KernelName, kernelNames } from '../vm/kernel.js';
 
 type GuestBenchOptions = {

@@ -1,18 +1,23 @@
 import { existsSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { Command, Option } from 'commander';
-import { type Application, applicationNames, findApplication, type Grid } from '../bench/application.js';
+import { UserError } from '../base/errors.js';
+import { root } from '../base/paths.js';
+import { untilInterrupted } from '../base/signals.js';
+import {
+  type Application,
+  applicationNames,
+  findApplication,
+  type Grid,
+} from '../bench/application/application.js';
+import { allStock, baseline, parseVariant } from '../bench/application/variant.js';
 import { type BenchChoices, type BenchFailure, runBench } from '../bench/bench.js';
 import { parseConnections, parseCores, parseLengths, parseRates, parseSizes } from '../bench/lists.js';
 import { makePlan } from '../bench/plan.js';
 import { checkResumable, readBegun } from '../bench/resume.js';
-import { allStock, baseline, parseVariant } from '../bench/variant.js';
-import { buildApplication } from '../build.js';
-import { UserError } from '../errors.js';
-import { root } from '../paths.js';
-import { type EngineName, engineName, topologyName } from '../results.js';
-import { setUp } from '../setup.js';
-import { untilInterrupted } from '../signals.js';
+import { buildApplication } from '../port/tasks.js';
+import { type EngineName, engineName, topologyName } from '../results/schema.js';
+import { setUp } from '../setup/setup.js';
 import { addBenchGuestCommand } from './bench-guest.js';
 
 type BenchOptions = {

@@ -1,8 +1,8 @@
 import { type Command, Option } from 'commander';
-import { buildApplication } from '../build.js';
-import { UserError } from '../errors.js';
-import { portNames, variants } from '../port.js';
-import { portFileSchema } from '../port-file.js';
+import { UserError } from '../base/errors.js';
+import { portFileSchema } from '../port/file.js';
+import { portNames, variants } from '../port/port.js';
+import { buildApplication } from '../port/tasks.js';
 
 type BuildOptions = {
   source?: string;

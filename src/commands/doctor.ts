@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { diagnose, formatDiagnosis } from '../doctor.js';
+import { diagnose, formatDiagnosis } from '../doctor/doctor.js';
 
 /** `megapipe doctor`: what this machine can do, what is missing, and what that costs. */
 export function addDoctorCommand(program: Command): void {

@@ -8,7 +8,7 @@ import { memcachedProtocol } from '../../loadgen/memcached-load.js';
 import type { Protocol } from '../../loadgen/protocol.js';
 import type { CommonResult, Counted, Given } from '../../loadgen/result.js';
 import { workloadNames } from '../../loadgen/workloads.js';
-import { portProtocol } from '../bench/port-application.js';
+import { portProtocol } from '../bench/application/port/port.js';
 
 /** Options of every load generator. */
 function addCommonOptions(command: Command): Command {

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { UserError } from '../errors.js';
+import { UserError } from '../base/errors.js';
 
 /** `megapipe report`: what `megapipe bench` prints at its end, again and from any results file. */
 export function addReportCommand(program: Command): void {

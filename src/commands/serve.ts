@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander';
-import { type Application, applicationNames, findApplication } from '../bench/application.js';
-import { refuseFineGrained } from '../bench/plan.js';
+import { UserError } from '../base/errors.js';
+import { type Application, applicationNames, findApplication } from '../bench/application/application.js';
 import {
   allStock,
   defaultBatch,
@@ -9,11 +9,11 @@ import {
   megapipe,
   moderated,
   parseVariant,
-} from '../bench/variant.js';
-import { UserError } from '../errors.js';
-import { type EngineName, engineName, type TechniqueName, type Variant } from '../results.js';
-import { serveInForeground } from '../serve.js';
-import { allowedCpus, parseCpuList } from '../topology.js';
+} from '../bench/application/variant.js';
+import { refuseFineGrained } from '../bench/plan.js';
+import { serveInForeground } from '../bench/serve.js';
+import { allowedCpus, parseCpuList } from '../host/topology.js';
+import { type EngineName, engineName, type TechniqueName, type Variant } from '../results/schema.js';
 
 type ServeOptions = {
   variant: string;

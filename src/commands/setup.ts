@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander';
-import type { Purpose } from '../packages.js';
-import { setUp } from '../setup.js';
+import type { Purpose } from '../debian/packages.js';
+import { setUp } from '../setup/setup.js';
 
 const purposes: Purpose[] = ['build', 'bench', 'test', 'lint'];
 

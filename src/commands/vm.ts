@@ -1,9 +1,9 @@
 import { type Command, Option } from 'commander';
-import { withBuildLock } from '../build-lock.js';
-import { moduleStep, moduleTask } from '../build-native.js';
-import { UserError } from '../errors.js';
-import { untilInterrupted } from '../signals.js';
-import { isUpToDate } from '../stamp.js';
+import { withBuildLock } from '../base/build-lock.js';
+import { UserError } from '../base/errors.js';
+import { untilInterrupted } from '../base/signals.js';
+import { isUpToDate } from '../base/stamp.js';
+import { moduleStep, moduleTask } from '../build/native.js';
 import { buildDebugKernel, debugKernelStep } from '../vm/debug-kernel.js';
 import { type GuestOptions, runInGuest } from '../vm/guest.js';
 import { type KernelName, kernelNames } from '../vm/kernel.js';

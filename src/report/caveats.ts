@@ -1,4 +1,4 @@
-import { pointKey, type Results } from '../results.js';
+import { pointKey, type Results } from '../results/schema.js';
 import { describeValues, formatRatio, formatShare, topologyTitle } from './format.js';
 import { coresWords, sameLoad } from './points.js';
 import type { Cell, Limit, Section } from './summary.js';

@@ -1,4 +1,4 @@
-import type { Point } from '../results.js';
+import type { Point } from '../results/schema.js';
 import { describeValues, formatPercent, formatRatio, listOf, topologyTitle } from './format.js';
 import { coresWords, pointWords } from './points.js';
 import type { Estimate } from './statistics.js';

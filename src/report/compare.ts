@@ -1,4 +1,4 @@
-import type { MachineRecord, Point, Results, Variant } from '../results.js';
+import type { MachineRecord, Point, Results, Variant } from '../results/schema.js';
 import type { Estimate } from './statistics.js';
 import { type Cell, type Section, summarize } from './summary.js';
 

@@ -1,5 +1,5 @@
 import { stringify } from 'csv-stringify/sync';
-import type { OkSample, Results, SampleRecord, TopologyRecord } from '../results.js';
+import type { OkSample, Results, SampleRecord, TopologyRecord } from '../results/schema.js';
 import { crossingsPerRequest, metricsOf, systemCallsPerRequest } from './metrics.js';
 
 const columns = [

@@ -1,6 +1,6 @@
 import * as Plot from '@observablehq/plot';
 import { parseHTML } from 'linkedom';
-import type { Point, Variant } from '../results.js';
+import type { Point, Variant } from '../results/schema.js';
 import type { FigureSpec } from './figure-specs.js';
 import { lookOf } from './palette.js';
 import { type Mark, paperMarks } from './paper-marks.js';

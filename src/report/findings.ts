@@ -1,4 +1,4 @@
-import type { Point, Variant } from '../results.js';
+import type { Point, Variant } from '../results/schema.js';
 import { describeValues, formatPercent, formatRatio } from './format.js';
 import { type Estimate, estimate } from './statistics.js';
 import { type Compared, pairedRatios, type Section } from './summary.js';

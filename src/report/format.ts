@@ -1,4 +1,4 @@
-import type { Point, TopologyName } from '../results.js';
+import type { Point, TopologyName } from '../results/schema.js';
 import { type Placing, placeInSentence } from './points.js';
 import type { Estimate } from './statistics.js';
 import type { Section } from './summary.js';

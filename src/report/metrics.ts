@@ -1,4 +1,4 @@
-import type { CpuUse, Measured, OkSample, TopologyRecord } from '../results.js';
+import type { CpuUse, Measured, OkSample, TopologyRecord } from '../results/schema.js';
 
 /** What one sample says, in the units of the report. */
 export type Metrics = {

@@ -1,4 +1,4 @@
-import type { Variant } from '../results.js';
+import type { Variant } from '../results/schema.js';
 import { figureSpecs } from './figure-specs.js';
 import { html, type Markup } from './markup.js';
 import { lookOf } from './palette.js';

@@ -1,4 +1,4 @@
-import type { MachineRecord, Results } from '../results.js';
+import type { MachineRecord, Results } from '../results/schema.js';
 import { html, type Markup } from './markup.js';
 
 /** How it was measured, and on what. */

@@ -1,4 +1,4 @@
-import type { MachineRecord } from '../results.js';
+import type { MachineRecord } from '../results/schema.js';
 import { type Judged, judgeClaims, type Outcome } from './claims.js';
 import { formatPercent, formatRatio, listOf, sectionName, withInterval } from './format.js';
 import { html, type Markup } from './markup.js';

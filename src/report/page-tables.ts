@@ -1,4 +1,4 @@
-import type { FailedSample, Results } from '../results.js';
+import type { FailedSample, Results } from '../results/schema.js';
 import {
   formatCount,
   formatRatio,

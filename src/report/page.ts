@@ -1,4 +1,4 @@
-import type { Host, Results } from '../results.js';
+import type { Host, Results } from '../results/schema.js';
 import { caveats } from './caveats.js';
 import { figureSpecs, usualFigures } from './figure-specs.js';
 import { type Finding, findings } from './findings.js';

@@ -1,4 +1,4 @@
-import type { Variant } from '../results.js';
+import type { Variant } from '../results/schema.js';
 
 /** How a variant is drawn: the same colour in every figure; more techniques, a fuller line. */
 export type Look = { color: string; dash: string; symbol: Shape };

@@ -1,4 +1,4 @@
-import type { Point } from '../results.js';
+import type { Point } from '../results/schema.js';
 import type { FigureName } from './figure-specs.js';
 import { paperTable3 } from './paper.js';
 import type { Section } from './summary.js';

@@ -1,4 +1,4 @@
-import type { Point } from '../results.js';
+import type { Point } from '../results/schema.js';
 
 /** What points may differ in. */
 export type Field = keyof Point;

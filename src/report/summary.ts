@@ -6,7 +6,7 @@ import {
   type SampleRecord,
   type TopologyRecord,
   type Variant,
-} from '../results.js';
+} from '../results/schema.js';
 import {
   crossingsPerRequest,
   type Metrics,

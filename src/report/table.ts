@@ -1,5 +1,5 @@
 import Table from 'cli-table3';
-import type { Results } from '../results.js';
+import type { Results } from '../results/schema.js';
 import { caveats } from './caveats.js';
 import { judgeClaims } from './claims.js';
 import { findings } from './findings.js';

@@ -1,4 +1,10 @@
-import { type EngineName, type Point, pointKey, type TechniqueName, type Variant } from '../results.js';
+import {
+  type EngineName,
+  type Point,
+  pointKey,
+  type TechniqueName,
+  type Variant,
+} from '../results/schema.js';
 import { type Estimate, estimate } from './statistics.js';
 import type { Section } from './summary.js';
 import { isUsual } from './variants.js';

@@ -1,4 +1,4 @@
-import { engineName, type Variant } from '../results.js';
+import { engineName, type Variant } from '../results/schema.js';
 
 /** Of each engine the variant with the most techniques, and of those that wait for a batch as well. */
 export function wholeVariants(variants: Variant[]): Variant[] {

@@ -1,4 +1,4 @@
-import type { Point } from '../results.js';
+import type { Point } from '../results/schema.js';
 import type { FigureName } from './figure-specs.js';
 import { type Axis, type Field, type Placing, varyingFields } from './points.js';
 import type { Compared } from './summary.js';

@@ -1,11 +1,11 @@
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { UserError } from '../errors.js';
-import { root } from '../paths.js';
-import { unpackPackages, withFreshLists } from '../setup-packages.js';
-import { isUpToDate, runStep, type Step } from '../stamp.js';
-import { runTool } from '../tool.js';
+import { UserError } from '../base/errors.js';
+import { root } from '../base/paths.js';
+import { isUpToDate, runStep, type Step } from '../base/stamp.js';
+import { runTool } from '../base/tool.js';
+import { unpackPackages, withFreshLists } from '../debian/install.js';
 import { type GuestKernel, type KernelName, vmDir } from './kernel.js';
 
 /** What the kernel has; its comments say why. */

@@ -1,9 +1,9 @@
 import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { execa } from 'execa';
-import { root } from '../paths.js';
-import { runStep, type Step } from '../stamp.js';
-import { runTool } from '../tool.js';
+import { root } from '../base/paths.js';
+import { runStep, type Step } from '../base/stamp.js';
+import { runTool } from '../base/tool.js';
 import { type GuestKernel, vmDir } from './kernel.js';
 
 /**

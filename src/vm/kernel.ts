@@ -1,11 +1,11 @@
 import { existsSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { execa } from 'execa';
-import { UserError } from '../errors.js';
-import { buildDir } from '../paths.js';
-import { unpackPackages, withFreshLists } from '../setup-packages.js';
-import { runStep, type Step } from '../stamp.js';
-import { runTool } from '../tool.js';
+import { UserError } from '../base/errors.js';
+import { buildDir } from '../base/paths.js';
+import { runStep, type Step } from '../base/stamp.js';
+import { runTool } from '../base/tool.js';
+import { unpackPackages, withFreshLists } from '../debian/install.js';
 
 /** The kernels that guests run: Debian's, by the name of their series. */
 export const kernelNames = ['6.1', '6.12'] as const;

@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
-import { withBuildLock } from '../build-lock.js';
-import { outcomeOf, type Task } from '../progress.js';
-import { isUpToDate } from '../stamp.js';
+import { withBuildLock } from '../base/build-lock.js';
+import { isUpToDate } from '../base/stamp.js';
+import { outcomeOf, type Task } from '../base/tasks.js';
 import { findDebugKernel } from './debug-kernel.js';
 import { buildInitramfs, initramfsStep } from './initramfs.js';
 import {

@@ -2,7 +2,7 @@ import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import { whyNoTracing } from '../../src/bench/trace.js';
-import { whyNoTopology } from '../../src/topology.js';
+import { whyNoTopology } from '../../src/host/topology.js';
 import { megapipe } from '../megapipe.js';
 import { testUnless } from '../skip.js';
 import { until } from '../waiting.js';

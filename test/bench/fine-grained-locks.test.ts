@@ -1,12 +1,12 @@
 import { describe, expect, test } from 'vitest';
-import { findApplication } from '../../src/bench/application.js';
-import { memcachedCommand } from '../../src/bench/memcached.js';
-import { identityIn } from '../../src/bench/memcached-channels.js';
+import { findApplication } from '../../src/bench/application/application.js';
+import { identityIn } from '../../src/bench/application/memcached/channels.js';
+import { memcachedCommand } from '../../src/bench/application/memcached/memcached.js';
+import { baseline, fineGrained, parseVariant, whole } from '../../src/bench/application/variant.js';
 import { makePlan, type PlanChoices } from '../../src/bench/plan.js';
 import { checkIdentity } from '../../src/bench/sample.js';
-import { baseline, fineGrained, parseVariant, whole } from '../../src/bench/variant.js';
 import { lookOf } from '../../src/report/palette.js';
-import { variantSchema } from '../../src/results.js';
+import { variantSchema } from '../../src/results/schema.js';
 import { megapipe } from '../megapipe.js';
 import { choices } from './choices.js';
 

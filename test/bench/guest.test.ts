@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
+import { baseline, whole } from '../../src/bench/application/variant.js';
 import { readCounts } from '../../src/bench/guest/counts.js';
 import { measureAnswers } from '../../src/bench/guest/http-answers.js';
 import { guestOrders, makeGuestPlan } from '../../src/bench/guest/plan.js';
@@ -12,8 +13,7 @@ import { functionAt, profileOf, readSymbols } from '../../src/bench/guest/profil
 import { appendGuestRecord, type GuestRecord, readGuestResults } from '../../src/bench/guest/record.js';
 import { memcachedPrefill, memcachedRequests } from '../../src/bench/guest/script.js';
 import { formatGuest, guestCells } from '../../src/bench/guest/table.js';
-import { describeMachine } from '../../src/bench/machine.js';
-import { baseline, whole } from '../../src/bench/variant.js';
+import { describeMachine } from '../../src/host/machine.js';
 import { megapipe } from '../megapipe.js';
 
 const scratch = mkdtempSync(join(tmpdir(), 'megapipe-test-'));

@@ -1,7 +1,7 @@
 import { rmSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { describe, expect, onTestFinished } from 'vitest';
-import { whyNoTopology } from '../../src/topology.js';
+import { whyNoTopology } from '../../src/host/topology.js';
 import { testUnless } from '../skip.js';
 import { until } from '../waiting.js';
 import { childrenOf, isRunning, namespacesOf, newResults, notBuilt, runOf, start } from './running.js';

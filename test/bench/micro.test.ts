@@ -2,7 +2,7 @@ import { rmSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import { whyNoTracing } from '../../src/bench/trace.js';
-import type { OkSample } from '../../src/results.js';
+import type { OkSample } from '../../src/results/schema.js';
 import { engines } from '../engines.js';
 import { testUnless } from '../skip.js';
 import { newResults, runOf, start } from './running.js';

@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'vitest';
-import { memcachedCommand } from '../../src/bench/memcached.js';
-import { nginxConfig } from '../../src/bench/nginx-config.js';
+import { memcachedCommand } from '../../src/bench/application/memcached/memcached.js';
+import { nginxConfig } from '../../src/bench/application/nginx/config.js';
+import { moderated, parseVariant, whole } from '../../src/bench/application/variant.js';
 import { checkIdentity } from '../../src/bench/sample.js';
-import { moderated, parseVariant, whole } from '../../src/bench/variant.js';
 import { lookOf } from '../../src/report/palette.js';
 import { wholeVariants } from '../../src/report/variants.js';
-import { variantSchema } from '../../src/results.js';
+import { variantSchema } from '../../src/results/schema.js';
 import { megapipe } from '../megapipe.js';
 
 /** Wake-up moderation: channels that wait a little for a batch of completions. */

@@ -3,11 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterEach, describe, expect, test } from 'vitest';
-import { makeFolder } from '../../src/bench/folders.js';
-import { nginxConfig } from '../../src/bench/nginx-config.js';
-import { complaints, identify } from '../../src/bench/nginx-identity.js';
+import { nginxConfig } from '../../src/bench/application/nginx/config.js';
+import { complaints, identify } from '../../src/bench/application/nginx/identity.js';
+import { baseline, megapipe, parseVariant, reuseport, whole } from '../../src/bench/application/variant.js';
 import { checkIdentity } from '../../src/bench/sample.js';
-import { baseline, megapipe, parseVariant, reuseport, whole } from '../../src/bench/variant.js';
+import { makeFolder } from '../../src/host/folders.js';
 
 const place = { address: '127.0.0.1', port: 8080, workers: 2, cpus: [0, 3] };
 const folders = { scratch: '/scratch', content: '/content' };

@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import { findApplication } from '../../src/bench/application.js';
+import { findApplication } from '../../src/bench/application/application.js';
+import { accumulated, baseline, parseVariant, reuseport } from '../../src/bench/application/variant.js';
 import { parseCores, parseLengths, parseRates, parseSizes } from '../../src/bench/lists.js';
 import { makePlan, ordersLeft, ordersOf, type PlanChoices, sampleKey } from '../../src/bench/plan.js';
-import { accumulated, baseline, parseVariant, reuseport } from '../../src/bench/variant.js';
-import { type Phase, pointKey } from '../../src/results.js';
-import { allowedCpus } from '../../src/topology.js';
+import { allowedCpus } from '../../src/host/topology.js';
+import { type Phase, pointKey } from '../../src/results/schema.js';
 import { choices } from './choices.js';
 
 const memcached = findApplication('memcached');

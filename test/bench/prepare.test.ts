@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest';
-import type { Application } from '../../src/bench/application.js';
+import type { Application } from '../../src/bench/application/application.js';
+import { baseline, reuseport, whole } from '../../src/bench/application/variant.js';
 import type { Plan } from '../../src/bench/plan.js';
 import { preparePlan } from '../../src/bench/prepare.js';
-import { killAll, processTree } from '../../src/bench/processes.js';
 import { startServer } from '../../src/bench/server.js';
-import { baseline, reuseport, whole } from '../../src/bench/variant.js';
-import { makeTopology } from '../../src/topology.js';
+import { killAll, processTree } from '../../src/host/process-tree.js';
+import { makeTopology } from '../../src/host/topology.js';
 import { isRunning } from './running.js';
 
 /** A server that says hello on every connection, with a worker process that does nothing; as MegaPipe it refuses. */

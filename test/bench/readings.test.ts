@@ -1,14 +1,14 @@
 import { spawnSync } from 'node:child_process';
 import { describe, expect, test } from 'vitest';
+import { readChannels } from '../../src/bench/application/memcached/channels.js';
 import {
   cpusBetween,
   parseCpus,
   parseProcessCpuUs,
   processCpuUs,
   readCpus,
-} from '../../src/bench/cpu-time.js';
-import { readChannels } from '../../src/bench/memcached-channels.js';
-import { allowedCpus } from '../../src/topology.js';
+} from '../../src/host/cpu-time.js';
+import { allowedCpus } from '../../src/host/topology.js';
 
 describe('CPU time of a process', () => {
   test('is read past a name with brackets and spaces', () => {

@@ -2,9 +2,9 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
-import { root } from '../../src/paths.js';
-import { loadPort, variantDirectory } from '../../src/port.js';
-import { type Results, readResults } from '../../src/results.js';
+import { root } from '../../src/base/paths.js';
+import { loadPort, variantDirectory } from '../../src/port/port.js';
+import { type Results, readResults } from '../../src/results/schema.js';
 
 const bootstrap = join(root, 'src/bootstrap.js');
 

@@ -1,8 +1,8 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { describe, expect } from 'vitest';
-import { freePort } from '../../src/bench/free-port.js';
-import { allowedCpus, parseCpuList } from '../../src/topology.js';
+import { freePort } from '../../src/host/free-port.js';
+import { allowedCpus, parseCpuList } from '../../src/host/topology.js';
 import { testUnless } from '../skip.js';
 import { childrenOf, isRunning, notBuilt, start } from './running.js';
 

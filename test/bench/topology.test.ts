@@ -1,6 +1,6 @@
 import { execa } from 'execa';
 import { afterEach, describe, expect, test } from 'vitest';
-import type { Host, TopologyName } from '../../src/results.js';
+import { cpuMask, removeStaleNamespaces } from '../../src/host/netns.js';
 import {
   allowedCpus,
   dealt,
@@ -9,8 +9,8 @@ import {
   parseCpuList,
   type Topology,
   whyNoTopology,
-} from '../../src/topology.js';
-import { cpuMask, removeStaleNamespaces } from '../../src/topology-netns.js';
+} from '../../src/host/topology.js';
+import type { Host, TopologyName } from '../../src/results/schema.js';
 import { testUnless } from '../skip.js';
 
 const made: Topology[] = [];

@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { expect, onTestFinished, test } from 'vitest';
-import { loadPort, serverBinary, variantDirectory, variants } from '../../src/port.js';
-import { fetchSource } from '../../src/port-source.js';
+import { loadPort, serverBinary, variantDirectory, variants } from '../../src/port/port.js';
+import { fetchSource } from '../../src/port/source.js';
 import { megapipe } from '../megapipe.js';
 
 const port = loadPort('memcached');

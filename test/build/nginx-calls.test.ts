@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { expect, onTestFinished, test } from 'vitest';
-import { loadPort, variantDirectory } from '../../src/port.js';
+import { loadPort, variantDirectory } from '../../src/port/port.js';
 
 const port = loadPort('nginx');
 

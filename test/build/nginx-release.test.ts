@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { expect, onTestFinished, test } from 'vitest';
-import { root } from '../../src/paths.js';
-import { loadPort, serverBinary } from '../../src/port.js';
-import { portForRelease } from '../../src/port-release.js';
+import { root } from '../../src/base/paths.js';
+import { loadPort, serverBinary } from '../../src/port/port.js';
+import { portForRelease } from '../../src/port/release.js';
 import { megapipe } from '../megapipe.js';
 
 test('the module is in a newer Debian release’s nginx too', async () => {

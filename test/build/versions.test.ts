@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { expect, test } from 'vitest';
-import { root } from '../../src/paths.js';
+import { root } from '../../src/base/paths.js';
 import { megapipe } from '../megapipe.js';
 import { makePort, writePortFile } from './fixture.js';
 

@@ -16,7 +16,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa, type Options } from 'execa';
 import { expect, onTestFinished, test } from 'vitest';
-import { root } from '../../src/paths.js';
+import { root } from '../../src/base/paths.js';
 import { nobody, whyNotAsNobody } from '../nobody.js';
 import { testUnless } from '../skip.js';
 

@@ -1,8 +1,8 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { execa } from 'execa';
-import { withBuildLock } from '../../src/build-lock.js';
-import { buildDir, root } from '../../src/paths.js';
+import { withBuildLock } from '../../src/base/build-lock.js';
+import { buildDir, root } from '../../src/base/paths.js';
 
 const sources = join(root, 'test/libmegapipe');
 

@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa, execaSync } from 'execa';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { unpackPackageOf } from '../../src/apt-source.js';
-import { root } from '../../src/paths.js';
+import { root } from '../../src/base/paths.js';
+import { unpackPackageOf } from '../../src/debian/source.js';
 import { testUnless } from '../skip.js';
 import { exitSkipped, make } from './builds.js';
 

@@ -7,8 +7,8 @@ import { buffer } from 'node:stream/consumers';
 import { setTimeout } from 'node:timers/promises';
 import { execa } from 'execa';
 import { afterEach, expect, test } from 'vitest';
-import { freePort } from '../../src/bench/free-port.js';
-import { buildDir } from '../../src/paths.js';
+import { buildDir } from '../../src/base/paths.js';
+import { freePort } from '../../src/host/free-port.js';
 
 const running: { kill(signal: 'SIGKILL'): boolean }[] = [];
 

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { root } from '../../src/paths.js';
+import { root } from '../../src/base/paths.js';
 import { type Build, buildAll, builds, exitSkipped, make, programs } from './builds.js';
 
 const header = join(root, 'libmegapipe/megapipe.h');

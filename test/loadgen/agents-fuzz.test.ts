@@ -7,7 +7,7 @@ import { echoOptions } from '../../loadgen/echo-options.js';
 import { httpOptions } from '../../loadgen/http-options.js';
 import { emptyHistogram, isEncodedHistogram } from '../../loadgen/latency.js';
 import { memcachedOptions } from '../../loadgen/options.js';
-import { UserError } from '../../src/errors.js';
+import { UserError } from '../../src/base/errors.js';
 import { until } from '../waiting.js';
 import { echoGiven, httpGiven, strangerAt } from './stranger.js';
 import { agentHere, natsForTest } from './team.js';

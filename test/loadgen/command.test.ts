@@ -3,7 +3,7 @@ import { execa } from 'execa';
 import { decodeFromCompressedBase64 } from 'hdr-histogram-js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { loadResultSchema } from '../../loadgen/result.js';
-import { root } from '../../src/paths.js';
+import { root } from '../../src/base/paths.js';
 import { until } from '../waiting.js';
 import { load, runLoad } from './loadgen.js';
 import { type StockMemcached, startMemcached } from './stock-memcached.js';

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { getSystemErrorName } from 'node:util';
 import { execa } from 'execa';
-import { buildDir } from '../../src/paths.js';
+import { buildDir } from '../../src/base/paths.js';
 import { testUnless } from '../skip.js';
 
 /** megapipe-probe prints a line an engine: its name, a tab, 0 or -errno. */

@@ -6,7 +6,7 @@ import { execa } from 'execa';
 import { build, decodeFromCompressedBase64, encodeIntoCompressedBase64 } from 'hdr-histogram-js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { histogramOf, latencyUs } from '../../loadgen/latency.js';
-import { root } from '../../src/paths.js';
+import { root } from '../../src/base/paths.js';
 
 const countsLength = 33 * 1024;
 const hourNs = 3_600_000_000_000;

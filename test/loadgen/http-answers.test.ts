@@ -5,9 +5,9 @@ import { crc32 } from 'node:zlib';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import { libmegapipeArchive } from '../../src/build-native.js';
-import { root } from '../../src/paths.js';
-import { unpackedRoot } from '../../src/setup-packages.js';
+import { root } from '../../src/base/paths.js';
+import { libmegapipeArchive } from '../../src/build/native.js';
+import { unpackedRoot } from '../../src/debian/install.js';
 
 const scratch = mkdtempSync(join(tmpdir(), 'megapipe-parse-'));
 const program = join(scratch, 'http-parse');

@@ -3,7 +3,7 @@ import { execa } from 'execa';
 import { decodeFromCompressedBase64 } from 'hdr-histogram-js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { httpResultSchema } from '../../loadgen/http-result.js';
-import { root } from '../../src/paths.js';
+import { root } from '../../src/base/paths.js';
 import { type FakeHttp, startFakeHttp } from './fake-http.js';
 import { loadHttp, runHttpLoad } from './loadgen.js';
 

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { z } from 'zod';
-import { root } from '../../src/paths.js';
+import { root } from '../../src/base/paths.js';
 import { testOnEngines } from './engines.js';
 import { loadHttp } from './loadgen.js';
 import { type StockNginx, startNginx } from './stock-nginx.js';

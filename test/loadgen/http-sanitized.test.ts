@@ -6,7 +6,7 @@ import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect } from 'vitest';
 import { createFileSet } from '../../loadgen/file-set.js';
 import { workload } from '../../loadgen/workloads.js';
-import { buildDir, root } from '../../src/paths.js';
+import { buildDir, root } from '../../src/base/paths.js';
 import { startChoppingProxy } from './chopping-proxy.js';
 import { testOnEngines } from './engines.js';
 import { answerOf, startFakeHttp } from './fake-http.js';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
 import { readTrace } from '../../loadgen/http-trace.js';
-import { root } from '../../src/paths.js';
+import { root } from '../../src/base/paths.js';
 import { testOnEngines } from './engines.js';
 import { type Answer, answerOf, type Received, startFakeHttp } from './fake-http.js';
 import { loadHttp, runHttpLoad } from './loadgen.js';

@@ -3,7 +3,7 @@ import { execa } from 'execa';
 import { type EchoResult, echoResultSchema } from '../../loadgen/echo-result.js';
 import { type HttpResult, httpResultSchema } from '../../loadgen/http-result.js';
 import { type LoadResult, loadResultSchema } from '../../loadgen/result.js';
-import { root } from '../../src/paths.js';
+import { root } from '../../src/base/paths.js';
 
 type Environment = Record<string, string>;
 

@@ -12,7 +12,7 @@ import { median } from 'simple-statistics';
 import { z } from 'zod';
 import { createFileSet } from '../../loadgen/file-set.js';
 import { workload } from '../../loadgen/workloads.js';
-import { root } from '../../src/paths.js';
+import { root } from '../../src/base/paths.js';
 import { loadHttp } from './loadgen.js';
 import { startNginx } from './stock-nginx.js';
 

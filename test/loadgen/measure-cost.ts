@@ -13,7 +13,7 @@ import { median } from 'simple-statistics';
 import { z } from 'zod';
 import { createFileSet } from '../../loadgen/file-set.js';
 import { workload } from '../../loadgen/workloads.js';
-import { buildDir } from '../../src/paths.js';
+import { buildDir } from '../../src/base/paths.js';
 import { load, loadHttp } from './loadgen.js';
 import { startMemcached } from './stock-memcached.js';
 import { startNginx } from './stock-nginx.js';

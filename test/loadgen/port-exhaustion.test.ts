@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 import { describe, expect } from 'vitest';
 import { loadResultSchema } from '../../loadgen/result.js';
-import { root } from '../../src/paths.js';
-import { unpackedRoot } from '../../src/setup-packages.js';
+import { root } from '../../src/base/paths.js';
+import { unpackedRoot } from '../../src/debian/install.js';
 import { testUnless } from '../skip.js';
 
 const port = 5555;

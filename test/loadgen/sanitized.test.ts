@@ -2,7 +2,7 @@ import { realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect } from 'vitest';
-import { buildDir, root } from '../../src/paths.js';
+import { buildDir, root } from '../../src/base/paths.js';
 import { testOnEngines } from './engines.js';
 import { startEcho } from './fake-echo.js';
 import { startFake } from './fake-memcached.js';

@@ -3,7 +3,7 @@ import { createConnection } from 'node:net';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
-import { unpackedRoot } from '../../src/setup-packages.js';
+import { unpackedRoot } from '../../src/debian/install.js';
 import { untilDone } from '../waiting.js';
 
 export type StockMemcached = {

@@ -3,8 +3,8 @@ import { get } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
-import { freePort } from '../../src/bench/free-port.js';
-import { loadPort, serverBinary } from '../../src/port.js';
+import { freePort } from '../../src/host/free-port.js';
+import { loadPort, serverBinary } from '../../src/port/port.js';
 
 export type StockNginx = {
   /** http://127.0.0.1:PORT, without a slash behind. */

@@ -4,9 +4,9 @@ import { onTestFinished, vi } from 'vitest';
 import { runAgent } from '../../loadgen/agents/agent.js';
 import { agentOptions } from '../../loadgen/agents/options.js';
 import type { Given } from '../../loadgen/result.js';
-import { type AgentPlace, type Agents, startAgents } from '../../src/agents/agents.js';
-import { type NatsPlace, type NatsServer, startNats } from '../../src/agents/nats.js';
-import { root } from '../../src/paths.js';
+import { root } from '../../src/base/paths.js';
+import { type AgentPlace, type Agents, startAgents } from '../../src/host/agents.js';
+import { type NatsPlace, type NatsServer, startNats } from '../../src/host/nats-server.js';
 import { until } from '../waiting.js';
 
 export type { ExecaError };

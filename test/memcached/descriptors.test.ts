@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { loadPort } from '../../src/port.js';
+import { loadPort } from '../../src/port/port.js';
 
 /** What isn't memcached's server, isn't used with MegaPipe, or is ours. */
 const others = /^(proxy|proto_proxy|mc_megapipe|testapp|sizes|tls|.*_priv)/;

@@ -1,4 +1,4 @@
-import { loadPortVersion } from '../../src/port-version.js';
+import { loadPortVersion } from '../../src/port/version.js';
 import { testUnless } from '../skip.js';
 import { build, missing, version } from './old-version.js';
 import { describeUpstream, onEngines } from './upstream.js';

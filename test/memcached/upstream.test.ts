@@ -1,4 +1,4 @@
-import { loadPort } from '../../src/port.js';
+import { loadPort } from '../../src/port/port.js';
 import { describeUpstream, onEngines } from './upstream.js';
 
 describeUpstream({ port: loadPort('memcached'), forms: onEngines() });

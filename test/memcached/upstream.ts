@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { type Port, serverBinary, type Variant, variantDirectory } from '../../src/port.js';
-import { unpackedRoot } from '../../src/setup-packages.js';
+import { unpackedRoot } from '../../src/debian/install.js';
+import { type Port, serverBinary, type Variant, variantDirectory } from '../../src/port/port.js';
 import { engines, isOneEngine } from '../engines.js';
 
 /*

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { freePort } from '../../src/bench/free-port.js';
+import { freePort } from '../../src/host/free-port.js';
 import { ask } from './client.js';
 import { describeEngines, type Kind, stock } from './kinds.js';
 import { start } from './server.js';

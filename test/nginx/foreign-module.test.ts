@@ -3,10 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { root } from '../../src/paths.js';
-import { variantDirectory } from '../../src/port.js';
-import { treeDirectory } from '../../src/port-tree.js';
-import { loadPortVersion } from '../../src/port-version.js';
+import { root } from '../../src/base/paths.js';
+import { variantDirectory } from '../../src/port/port.js';
+import { treeDirectory } from '../../src/port/tree.js';
+import { loadPortVersion } from '../../src/port/version.js';
 import { describeKinds, type Kind, stock } from './kinds.js';
 import { start } from './server.js';
 

@@ -1,5 +1,5 @@
 import { describe } from 'vitest';
-import type { Variant } from '../../src/port.js';
+import type { Variant } from '../../src/port/port.js';
 import { type Engine, engines, isOneEngine } from '../engines.js';
 import { testUnless } from '../skip.js';
 

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { loadPortVersion } from '../../src/port-version.js';
+import { loadPortVersion } from '../../src/port/version.js';
 import { engines } from '../engines.js';
 import { megapipe } from '../megapipe.js';
 import { testUnless } from '../skip.js';

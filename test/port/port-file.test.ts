@@ -2,9 +2,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
-import { findApplication } from '../../src/bench/application.js';
-import { UserError } from '../../src/errors.js';
-import { loadPort } from '../../src/port.js';
+import { UserError } from '../../src/base/errors.js';
+import { findApplication } from '../../src/bench/application/application.js';
+import { loadPort } from '../../src/port/port.js';
 import { megapipe } from '../megapipe.js';
 import { build, makePort } from './fixture.js';
 

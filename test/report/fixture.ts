@@ -1,7 +1,7 @@
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { accumulated, baseline, reuseport, whole } from '../../src/bench/variant.js';
+import { accumulated, baseline, reuseport, whole } from '../../src/bench/application/variant.js';
 import type {
   MachineRecord,
   OkSample,
@@ -10,7 +10,7 @@ import type {
   TopologyName,
   TopologyRecord,
   Variant,
-} from '../../src/results.js';
+} from '../../src/results/schema.js';
 
 /** Results of a run that never was, of round numbers: what a report makes of them can be worked out by hand. */
 export type Shape = {

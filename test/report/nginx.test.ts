@@ -2,9 +2,9 @@ import { readFileSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { parseHTML } from 'linkedom';
 import { afterEach, describe, expect, test } from 'vitest';
-import { baseline, parseVariant, reuseport } from '../../src/bench/variant.js';
+import { baseline, parseVariant, reuseport } from '../../src/bench/application/variant.js';
 import { summarize } from '../../src/report/summary.js';
-import { readResults } from '../../src/results.js';
+import { readResults } from '../../src/results/schema.js';
 import { megapipe } from '../megapipe.js';
 import { nginxShape, on, plainShape, recordsOf, type Shape, writeRecords } from './fixture.js';
 

@@ -2,8 +2,8 @@ import { readFileSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { parseHTML } from 'linkedom';
 import { afterEach, describe, expect, test } from 'vitest';
-import { accumulated, baseline, parseVariant } from '../../src/bench/variant.js';
-import type { FailedSample, ResultRecord } from '../../src/results.js';
+import { accumulated, baseline, parseVariant } from '../../src/bench/application/variant.js';
+import type { FailedSample, ResultRecord } from '../../src/results/schema.js';
 import { megapipe } from '../megapipe.js';
 import { okSample, plainShape, recordsOf, writeRecords } from './fixture.js';
 

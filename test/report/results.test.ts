@@ -2,8 +2,8 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { baseline } from '../../src/bench/variant.js';
-import { appendResult, readResults } from '../../src/results.js';
+import { baseline } from '../../src/bench/application/variant.js';
+import { appendResult, readResults } from '../../src/results/schema.js';
 import { at, machineRecord, okSample, on, plainShape, recordsOf } from './fixture.js';
 
 let folder: string;

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import { accumulated, baseline, parseVariant } from '../../src/bench/variant.js';
+import { accumulated, baseline, parseVariant } from '../../src/bench/application/variant.js';
 import { crossingsPerRequest, metricsOf, systemCallsPerRequest } from '../../src/report/metrics.js';
 import { summarize } from '../../src/report/summary.js';
 import { accumulations, gainAt } from '../../src/report/techniques.js';
-import type { FailedSample, ResultRecord, Results } from '../../src/results.js';
+import type { FailedSample, ResultRecord, Results } from '../../src/results/schema.js';
 import { at, machineRecord, okSample, plainShape, recordsOf } from './fixture.js';
 
 function resultsOf(records: ResultRecord[]): Results {

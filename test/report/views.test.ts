@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { pointWords } from '../../src/report/points.js';
 import { viewsOf } from '../../src/report/views.js';
-import type { Point } from '../../src/results.js';
+import type { Point } from '../../src/results/schema.js';
 import { at, on } from './fixture.js';
 
 const usual: Point = { ...at(10), workload: 'echo', messageBytes: 64 };

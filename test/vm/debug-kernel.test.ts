@@ -1,8 +1,8 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect } from 'vitest';
-import { buildDir } from '../../src/paths.js';
-import { isUpToDate } from '../../src/stamp.js';
+import { buildDir } from '../../src/base/paths.js';
+import { isUpToDate } from '../../src/base/stamp.js';
 import { debugKernelStep, findDebugKernel } from '../../src/vm/debug-kernel.js';
 import { runInGuest } from '../../src/vm/guest.js';
 import { type KernelName, kernelNames } from '../../src/vm/kernel.js';

@@ -1,7 +1,7 @@
 import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { execa } from 'execa';
-import { root } from '../../src/paths.js';
+import { root } from '../../src/base/paths.js';
 import type { GuestKernel } from '../../src/vm/kernel.js';
 
 /** What the module does wrong. */

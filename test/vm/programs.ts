@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
-import { root } from '../../src/paths.js';
+import { root } from '../../src/base/paths.js';
 import { type GuestOptions, runInGuest } from '../../src/vm/guest.js';
 
 /** A program to run in a guest. */

@@ -1,7 +1,7 @@
 import { appendFileSync, mkdirSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { buildDir, root } from '../../src/paths.js';
+import { buildDir, root } from '../../src/base/paths.js';
 import { type GuestOptions, runInGuest } from '../../src/vm/guest.js';
 import { whyNoGuests } from '../../src/vm/prepare.js';
 import { testUnless } from '../skip.js';

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { root } from '../../src/paths.js';
+import { root } from '../../src/base/paths.js';
 import { findKernel, kernelNames, vmDir } from '../../src/vm/kernel.js';
 import { prepareGuest, whyNoGuests } from '../../src/vm/prepare.js';
 import { testUnless } from '../skip.js';

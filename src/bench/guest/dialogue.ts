@@ -1,4 +1,4 @@
-import type { MachineDescription } from '../machine.js';
+import type { MachineDescription } from '../../host/machine.js';
 
 /** What the part in the guest tells the part outside, a line each. */
 export type GuestSaying =

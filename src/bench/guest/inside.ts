@@ -1,8 +1,8 @@
 import { chmodSync, existsSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { connections } from '../grid.js';
-import { describeMachine } from '../machine.js';
-import { startChild } from '../process.js';
+import { startChild } from '../../host/child.js';
+import { describeMachine } from '../../host/machine.js';
+import { connections } from '../application/grid.js';
 import type { GuestSaying } from './dialogue.js';
 import { type GuestOrder, type GuestPlan, guestOrders } from './plan.js';
 import { pingpong } from './programs.js';

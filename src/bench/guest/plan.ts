@@ -1,9 +1,9 @@
-import { UserError } from '../../errors.js';
-import type { EngineName, RequestsPerConnection, Variant } from '../../results.js';
-import { findApplication } from '../application.js';
-import { connections } from '../grid.js';
+import { UserError } from '../../base/errors.js';
+import type { EngineName, RequestsPerConnection, Variant } from '../../results/schema.js';
+import { findApplication } from '../application/application.js';
+import { connections } from '../application/grid.js';
+import { accumulated, baseline, whole } from '../application/variant.js';
 import { inTurn } from '../plan.js';
-import { accumulated, baseline, whole } from '../variant.js';
 
 /** What can be measured in a guest. */
 export const subjectNames = ['echo', 'memcached', 'nginx'] as const;

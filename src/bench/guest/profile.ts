@@ -1,8 +1,8 @@
 import { execa } from 'execa';
-import { serverBinary } from '../../port.js';
-import { loadPortVersion } from '../../port-version.js';
-import type { Variant } from '../../results.js';
-import { echoCommand } from '../echo-programs.js';
+import { serverBinary } from '../../port/port.js';
+import { loadPortVersion } from '../../port/version.js';
+import type { Variant } from '../../results/schema.js';
+import { echoCommand } from '../application/echo/programs.js';
 import type { Blocks } from './counts.js';
 import type { GuestOrder, GuestPlan } from './plan.js';
 

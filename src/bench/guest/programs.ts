@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { buildDir } from '../../paths.js';
+import { buildDir } from '../../base/paths.js';
 
 const program = (name: string) => join(buildDir, 'bench', name);
 

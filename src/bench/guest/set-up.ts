@@ -1,9 +1,9 @@
-import { portTasks } from '../../build.js';
-import { withBuildLock } from '../../build-lock.js';
-import { benchProgramsTask, libraryTask, moduleTask } from '../../build-native.js';
-import { loadPort } from '../../port.js';
-import { runTasks, type Task } from '../../progress.js';
-import { packageTasks } from '../../setup-packages.js';
+import { withBuildLock } from '../../base/build-lock.js';
+import { runTasks, type Task } from '../../base/tasks.js';
+import { benchProgramsTask, libraryTask, moduleTask } from '../../build/native.js';
+import { packageTasks } from '../../debian/install.js';
+import { loadPort } from '../../port/port.js';
+import { portTasks } from '../../port/tasks.js';
 import type { KernelName } from '../../vm/kernel.js';
 import { guestTasks } from '../../vm/prepare.js';
 import { enginesOf, type GuestPlan } from './plan.js';

@@ -1,7 +1,7 @@
 import Table from 'cli-table3';
 import { digits, formatRatio } from '../../report/format.js';
 import { type Estimate, estimate } from '../../report/statistics.js';
-import type { RequestsPerConnection, Variant } from '../../results.js';
+import type { RequestsPerConnection, Variant } from '../../results/schema.js';
 import type { CountedSample, GuestResults } from './record.js';
 
 /** One variant at one point: medians of its samples. */

@@ -3,7 +3,7 @@ import type { NetConnectOpts } from 'node:net';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
-import { loadPort, serverBinary } from '../../../src/port.js';
+import { loadPort, serverBinary } from '../../../src/port/port.js';
 import { connect } from '../../memcached/connection.js';
 import { untilDone } from '../../waiting.js';
 import type { Side } from '../subject.js';

@@ -11,8 +11,8 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
-import { freePort } from '../../../src/bench/free-port.js';
-import { loadPort, serverBinary } from '../../../src/port.js';
+import { freePort } from '../../../src/host/free-port.js';
+import { loadPort, serverBinary } from '../../../src/port/port.js';
 import type { Certificate } from '../../nginx/certificate.js';
 import { nginxConfig } from '../../nginx/config.js';
 import type { Kind } from '../../nginx/kinds.js';

@@ -1,0 +1,179 @@
+import { basename, resolve } from 'node:path';
+import { UserError } from '../../base/errors.js';
+import { isOurs, type Port } from '../../port/port.js';
+import type {
+  Channels,
+  EngineName,
+  Measured,
+  Point,
+  RequestsPerConnection,
+  TechniqueName,
+  TopologyName,
+  Variant,
+} from '../../results/schema.js';
+import { echo } from './echo/echo.js';
+import { memcachedAt } from './memcached/memcached.js';
+import { nginxAt } from './nginx/nginx.js';
+import { portApplication } from './port/port.js';
+
+/** Where a server listens, and with how many workers on which CPUs. */
+export type ServerPlace = {
+  address: string;
+  port: number;
+  workers: number;
+  cpus: number[];
+  /** How large its requests will be, where that is known. */
+  messageBytes?: number | null;
+};
+
+/** A server's folders: one of its own, empty when it starts and gone after it, and one with what it serves. */
+export type ServerFolders = { scratch: string; content: string };
+
+/** How to load a server, for one sample. */
+export type Load = {
+  address: string;
+  port: number;
+  threads: number;
+  point: Point;
+  durationMs: number;
+  warmupMs: number;
+};
+
+/** What a load generator says when it is done. A sample with any fault is a failed one: its work was not the same. */
+export type LoadOutcome = {
+  measured:
+    | Pick<
+        Measured,
+        'windowUs' | 'requests' | 'connections' | 'unsent' | 'latencyUs' | 'serviceUs' | 'clientEngine'
+      >
+    | undefined;
+  faults: string[];
+};
+
+/**
+ * Says words to the server and resolves to all that it answers, for which the words must make it close the connection; or
+ * to so many bytes of it.
+ */
+export type Ask = (words: string, bytes?: number) => Promise<string>;
+
+/** How a server's channels work. */
+export type ChannelsKind = Pick<Channels, 'engine' | 'techniques' | 'batch' | 'moderationUs'>;
+
+/** What a server says it runs as: channels, or stock I/O, by the variant's id where it can tell which. */
+export type Identity = (ChannelsKind & { fineGrainedLocks?: boolean }) | { stock: string } | null;
+
+/** A server that was started: its process, its workers, and its folders. */
+export type Started = { pid: number; workers: number; folders: ServerFolders };
+
+/** The last of a server's complaints, and whether with them it cannot serve. */
+export type Complaints = { words: string; fatal: boolean };
+
+/** The server's CPUs that are used: all of those that it has, each number of them from 1, or these numbers. */
+export type Cores = 'all' | 'each' | number[];
+
+/** What is varied; a point is taken for each combination. */
+export type Grid = {
+  workload: string[];
+  requestsPerConnection: (RequestsPerConnection | null)[];
+  messageBytes: (number | null)[];
+  cores: Cores;
+  connections: number[];
+  rate: (number | null)[];
+};
+
+/** What to measure on one topology, whatever the machine; a point that several grids have is measured once. */
+export type PhaseSpec = {
+  /** What the phase is about, in a few words. */
+  about: string;
+  topology: TopologyName;
+  variants: Variant[];
+  grids: Grid[];
+  samples: number;
+};
+
+/** What a preset measures, and how long each sample takes. */
+export type Preset = { phases: PhaseSpec[]; durationMs: number; warmupMs: number };
+
+/** What all of a run's servers serve, and what of it is said in a report. */
+export type Content = {
+  folder: string;
+  parameters: Record<string, string | number>;
+  remove(): void;
+};
+
+/** An application under test. Everything else in bench/ is the same for all of them. */
+export type Application = {
+  name: string;
+  /** One of its port’s other versions, where that is asked for. */
+  version?: string | undefined;
+  /** What it is built from; undefined where it is all our own. */
+  port?: (() => Port) | undefined;
+  workload: string;
+  parameters: Record<string, string | number>;
+  /** The names of its workloads. */
+  workloads: readonly string[];
+  /** What of a point the command line may choose. */
+  varies: readonly (keyof Grid)[];
+  /** What is told to every server, whatever its variant. */
+  commonArguments: string[];
+  /** Whether its servers can run with item locks alone: then every variant has an -FL form. */
+  fineGrainedLocks: boolean;
+  /** The variants over stock I/O; the first is what all ratios are to. */
+  stock: readonly [Variant, ...Variant[]];
+  /** The techniques that its servers can be run with and without. */
+  techniques: readonly TechniqueName[];
+  defaultPort: number;
+  preset(name: 'quick' | 'full', engines: EngineName[]): Preset;
+  /** Make what these workloads ask for. */
+  prepareContent(workloads: readonly string[], signal: AbortSignal): Promise<Content>;
+  serverCommand(variant: Variant, place: ServerPlace, folders: ServerFolders): string[];
+  /** Where what a server says is kept for the bench, which `identify` and `complaints` may read; undefined: nowhere. */
+  wordsFile?: ((folders: ServerFolders) => string) | undefined;
+  /** Processes of a server that is up: more than one where workers are processes. */
+  processes(place: ServerPlace): number;
+  /** What ends it, with all its processes, when this process dies: the kernel tells the one that was started. */
+  orphaned: 'KILL' | 'TERM';
+  /** Whether a server that was started serves. */
+  isReady(ask: Ask, folders: ServerFolders): Promise<boolean>;
+  identify(ask: Ask, folders: ServerFolders): Promise<Identity>;
+  /** What the server's channels have done so far; null where it does not tell. */
+  readChannels(ask: Ask, started: Started): Promise<Channels | null>;
+  /** What a server complained of in files of its own, if it did. */
+  complaints(folders: ServerFolders): Complaints;
+  loadCommand(load: Load): string[];
+  readLoad(output: string): LoadOutcome;
+};
+
+/** In the order of the paper's sections. */
+const applications: Record<string, (version?: string) => Application> = {
+  micro: microAt,
+  memcached: memcachedAt,
+  nginx: nginxAt,
+};
+
+export const applicationNames = Object.keys(applications);
+
+/** An application as the command line names it: the microbenchmark’s is an echo server; a port of others is a folder. */
+export function findApplication(name: string, version?: string): Application {
+  const own = name.includes('/') && isOurs(resolve(name)) ? basename(resolve(name)) : name;
+  if (own.includes('/')) return portApplication(own, version);
+  const application = applications[own];
+  if (!application) {
+    throw new UserError(`there is no benchmark of "${name}"`, {
+      hint: `there is: ${applicationNames.join(', ')}; or give the folder of a port of yours, like ./${name}`,
+      exitCode: 2,
+    });
+  }
+  const found = application(version);
+  // Which versions there are, the port says.
+  if (version !== undefined) found.port?.();
+  return found;
+}
+
+function microAt(version?: string): Application {
+  if (version === undefined) return echo;
+  throw new UserError('the microbenchmark is ours, and has no versions', {
+    hint: 'leave --version out',
+    exitCode: 2,
+  });
+}

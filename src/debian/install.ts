@@ -1,0 +1,101 @@
+import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { execa } from 'execa';
+import { UserError } from '../base/errors.js';
+import { buildDir } from '../base/paths.js';
+import { runStep } from '../base/stamp.js';
+import { outcomeOf, type Task } from '../base/tasks.js';
+import { runTool } from '../base/tool.js';
+import { debianPackages, type Purpose, packagesFor, unpackedPackages } from './packages.js';
+
+const aptEnvironment = { DEBIAN_FRONTEND: 'noninteractive', LC_ALL: 'C' };
+
+/** Install what a purpose needs of Debian's packages; nothing is asked of the network when all is there. */
+export function packageTasks(purpose: Purpose): Task[] {
+  const wanted = packagesFor(purpose, debianPackages).map(({ name }) => name);
+  const unpacked = packagesFor(purpose, unpackedPackages).map(({ name }) => name);
+  return [
+    { title: 'Debian packages', run: () => installMissing(wanted) },
+    ...unpacked.map((name) => ({ title: `${name} of the distribution`, run: () => unpackPackage(name) })),
+  ];
+}
+
+/** The root of a package that was unpacked and not installed: usr/bin and so on are below it. */
+export function unpackedRoot(name: string): string {
+  return join(buildDir, 'distro', name);
+}
+
+/** Those of the named packages that are not installed. */
+export async function missingPackages(names: string[]): Promise<string[]> {
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: dpkg-query's own placeholders
+  const format = '${Package} ${db:Status-Status}\n';
+  const query = await execa('dpkg-query', ['--show', '--showformat', format, ...names], { reject: false });
+  if (query.code === 'ENOENT') throw notDebian(names);
+  const lines = query.stdout.split('\n');
+  return names.filter((name) => !lines.includes(`${name} installed`));
+}
+
+async function installMissing(names: string[]) {
+  const missing = await missingPackages(names);
+  if (missing.length === 0) return 'up to date' as const;
+  if (process.getuid?.() !== 0) {
+    throw new UserError(
+      `these Debian packages are missing, and only root can install them: ${missing.join(', ')}`,
+      {
+        hint: `run: sudo apt-get install -y --no-install-recommends ${missing.join(' ')}`,
+      },
+    );
+  }
+  await withFreshLists(() => aptGet(['install', '-y', '--no-install-recommends', ...missing]));
+  return 'done' as const;
+}
+
+function notDebian(names: string[]): UserError {
+  return new UserError('this system has no dpkg and apt-get', {
+    hint: `the set-up is for Debian 12; there it would run: apt-get install -y --no-install-recommends ${names.join(' ')}`,
+  });
+}
+
+/** The machine's lists may be missing or old: refresh them when the first try fails, once. */
+export async function withFreshLists<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    await aptGet(['update']);
+    return await work();
+  }
+}
+
+function aptGet(args: string[], cwd?: string): Promise<string> {
+  const what = args[0] === 'update' ? 'refresh apt’s lists' : `${args[0]} Debian packages`;
+  const command = ['apt-get', '-q', '-o', 'DPkg::Lock::Timeout=300', ...args];
+  return runTool(what, command, { env: aptEnvironment, ...(cwd ? { cwd } : {}) });
+}
+
+async function unpackPackage(name: string) {
+  const to = unpackedRoot(name);
+  const step = { stamp: `${to}.stamp`, inputs: [], outputs: [to] };
+  return outcomeOf(await runStep(step, () => downloadAndUnpack(name, to)));
+}
+
+async function downloadAndUnpack(name: string, to: string): Promise<void> {
+  await withFreshLists(() => unpackPackages([name], to));
+}
+
+/** Download packages as they are on the mirror now, and unpack them into one folder without installing them. */
+export async function unpackPackages(names: string[], to: string): Promise<void> {
+  mkdirSync(to, { recursive: true });
+  const scratch = mkdtempSync(`${to}-download-`);
+  try {
+    await aptGet(['-o', 'APT::Sandbox::User=root', 'download', ...names], scratch);
+    const archives = readdirSync(scratch).filter((file) => file.endsWith('.deb'));
+    if (archives.length < names.length)
+      throw new UserError(`apt-get download ${names.join(' ')} left too little`);
+    for (const archive of archives) {
+      await runTool(`unpack ${archive}`, ['dpkg-deb', '--extract', join(scratch, archive), to]);
+    }
+  } finally {
+    rmSync(scratch, { recursive: true, force: true });
+  }
+}
