@@ -1,6 +1,7 @@
 import { Listr, PRESET_TIMER } from 'listr2';
 import { UserError } from '../base/errors.js';
-import { appendResult, format, type Results } from '../results/schema.js';
+import { appendResult } from '../results/file.js';
+import { format, type Results } from '../results/schema.js';
 import type { Application, Content } from './application/application.js';
 import { describeRun } from './describe-run.js';
 import { ordersLeft, type Plan, sampleKey } from './plan.js';

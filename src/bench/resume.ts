@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { UserError } from '../base/errors.js';
-import { readResults } from '../results/schema.js';
+import { readResults } from '../results/file.js';
 import type { BenchChoices } from './bench.js';
 import { describeRun } from './describe-run.js';
 

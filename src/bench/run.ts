@@ -1,5 +1,6 @@
 import { makeTopology, type Topology } from '../host/topology.js';
-import { appendResult, type Phase, type SampleRecord } from '../results/schema.js';
+import { appendResult } from '../results/file.js';
+import type { Phase, SampleRecord } from '../results/schema.js';
 import type { Application, Content } from './application/application.js';
 import { type Loaders, startLoaders } from './loaders.js';
 import { ordersLeft, type Plan } from './plan.js';

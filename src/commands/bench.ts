@@ -4,13 +4,9 @@ import { Command, Option } from 'commander';
 import { UserError } from '../base/errors.js';
 import { root } from '../base/paths.js';
 import { untilInterrupted } from '../base/signals.js';
-import {
-  type Application,
-  applicationNames,
-  findApplication,
-  type Grid,
-} from '../bench/application/application.js';
+import type { Application, Grid } from '../bench/application/application.js';
 import { allStock, baseline, parseVariant } from '../bench/application/variant.js';
+import { applicationNames, findApplication } from '../bench/applications.js';
 import { type BenchChoices, type BenchFailure, runBench } from '../bench/bench.js';
 import { parseConnections, parseCores, parseLengths, parseRates, parseSizes } from '../bench/lists.js';
 import { makePlan } from '../bench/plan.js';

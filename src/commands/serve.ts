@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander';
 import { UserError } from '../base/errors.js';
-import { type Application, applicationNames, findApplication } from '../bench/application/application.js';
+import type { Application } from '../bench/application/application.js';
 import {
   allStock,
   defaultBatch,
@@ -10,6 +10,7 @@ import {
   moderated,
   parseVariant,
 } from '../bench/application/variant.js';
+import { applicationNames, findApplication } from '../bench/applications.js';
 import { refuseFineGrained } from '../bench/plan.js';
 import { serveInForeground } from '../bench/serve.js';
 import { allowedCpus, parseCpuList } from '../host/topology.js';

@@ -3,10 +3,10 @@ import { withBuildLock } from '../base/build-lock.js';
 import { UserError } from '../base/errors.js';
 import { untilInterrupted } from '../base/signals.js';
 import { isUpToDate } from '../base/stamp.js';
-import { moduleStep, moduleTask } from '../build/native.js';
 import { buildDebugKernel, debugKernelStep } from '../vm/debug-kernel.js';
 import { type GuestOptions, runInGuest } from '../vm/guest.js';
 import { type KernelName, kernelNames } from '../vm/kernel.js';
+import { moduleStep, moduleTask } from '../vm/module.js';
 import { prepareGuest } from '../vm/prepare.js';
 
 type VmOptions = {

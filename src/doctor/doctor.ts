@@ -2,24 +2,11 @@ import { styleText } from 'node:util';
 import { describeMachine, type MachineDescription } from '../host/machine.js';
 import { loadPort } from '../port/port.js';
 import { engineFindings } from './engines.js';
+import type { Finding } from './finding.js';
 import { limitFindings } from './limits.js';
 import { machineFindings } from './machine.js';
 import { rightsFindings } from './rights.js';
 import { toolFindings } from './tools.js';
-
-/** One thing about this machine that matters to MegaPipe. */
-export type Finding = {
-  area: 'machine' | 'engines' | 'rights and hosts' | 'limits' | 'tools';
-  name: string;
-  /** yes: as it should be; limited: works, at a cost; no: not to be had here. */
-  state: 'yes' | 'limited' | 'no';
-  /** What was found. */
-  detail: string;
-  /** What is lost by it; absent where nothing is. */
-  cost?: string;
-  /** What can be done about it. */
-  remedy?: string;
-};
 
 export type Diagnosis = { machine: MachineDescription; findings: Finding[] };
 

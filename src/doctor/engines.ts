@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { getSystemErrorName } from 'node:util';
 import { execa } from 'execa';
 import { buildDir } from '../base/paths.js';
-import type { Finding } from './doctor.js';
+import type { Finding } from './finding.js';
 
 type Probe = { engine: string; error: number; features: string; missing: string; why: string };
 

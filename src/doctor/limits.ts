@@ -3,7 +3,7 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { buildDir } from '../base/paths.js';
-import type { Finding } from './doctor.js';
+import type { Finding } from './finding.js';
 
 const area = 'limits';
 

@@ -1,5 +1,5 @@
 import type { MachineDescription } from '../host/machine.js';
-import type { Finding } from './doctor.js';
+import type { Finding } from './finding.js';
 
 /** The machine itself, as a results file describes it. */
 export function machineFindings(machine: MachineDescription): Finding[] {

@@ -1,7 +1,7 @@
 import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { whyNoNamespaces } from '../host/netns.js';
-import type { Finding } from './doctor.js';
+import type { Finding } from './finding.js';
 
 const area = 'rights and hosts';
 

@@ -1,7 +1,7 @@
 import { UserError } from '../base/errors.js';
 import { missingPackages } from '../debian/install.js';
 import { debianPackages, type Purpose } from '../debian/packages.js';
-import type { Finding } from './doctor.js';
+import type { Finding } from './finding.js';
 
 const costs: Record<Purpose, string> = {
   build: 'nothing can be built',

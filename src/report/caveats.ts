@@ -1,7 +1,7 @@
 import { pointKey, type Results } from '../results/schema.js';
 import { describeValues, formatRatio, formatShare, topologyTitle } from './format.js';
+import type { Cell, Limit, Section } from './model.js';
 import { coresWords, sameLoad } from './points.js';
-import type { Cell, Limit, Section } from './summary.js';
 import { wholeVariants } from './variants.js';
 import { decisiveCoverage } from './verdict.js';
 

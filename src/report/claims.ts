@@ -1,8 +1,8 @@
 import type { Point } from '../results/schema.js';
 import { describeValues, formatPercent, formatRatio, listOf, topologyTitle } from './format.js';
+import type { Section } from './model.js';
 import { coresWords, pointWords } from './points.js';
 import type { Estimate } from './statistics.js';
-import type { Section } from './summary.js';
 import { accumulations, gainAt } from './techniques.js';
 import { isUsual, wholeVariants } from './variants.js';
 import { decisiveCoverage, verdictOf } from './verdict.js';

@@ -1,6 +1,7 @@
 import type { MachineRecord, Point, Results, Variant } from '../results/schema.js';
+import type { Cell, Section } from './model.js';
 import type { Estimate } from './statistics.js';
-import { type Cell, type Section, summarize } from './summary.js';
+import { summarize } from './summary.js';
 
 /** What is set side by side of two runs. */
 export const sideBySide = ['throughput', 'serverCpuUs', 'p99Us'] as const;

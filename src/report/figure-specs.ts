@@ -1,6 +1,6 @@
 import { digits, formatCount, formatRatio, formatShare, formatThroughput, formatUs } from './format.js';
+import type { Cell, FigureName } from './model.js';
 import type { Estimate } from './statistics.js';
-import type { Cell } from './summary.js';
 
 /** What a figure shows of each cell. */
 export type FigureSpec = {
@@ -15,23 +15,6 @@ export type FigureSpec = {
   reference?: number;
   logarithmic?: boolean;
 };
-
-export type FigureName =
-  | 'throughput'
-  | 'bandwidth'
-  | 'speedup'
-  | 'efficiency'
-  | 'relative'
-  | 'relativeToReuseport'
-  | 'relativeP99'
-  | 'serverCpu'
-  | 'relativeServerCpu'
-  | 'hostCpu'
-  | 'serverBusy'
-  | 'systemCalls'
-  | 'p50'
-  | 'p99'
-  | 'service99';
 
 /** All figures, in the order of the page; those without a value are not drawn. */
 export const figureSpecs: readonly FigureSpec[] = [

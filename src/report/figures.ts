@@ -2,10 +2,10 @@ import * as Plot from '@observablehq/plot';
 import { parseHTML } from 'linkedom';
 import type { Point, Variant } from '../results/schema.js';
 import type { FigureSpec } from './figure-specs.js';
+import type { Section } from './model.js';
 import { lookOf } from './palette.js';
 import { type Mark, paperMarks } from './paper-marks.js';
 import { axisLabel, axisLabels, panelLabel, pointLabel, pointWords } from './points.js';
-import type { Section } from './summary.js';
 
 /** Two drawings of a figure: one for a wide window and one for a phone, where the same drawing would be illegible. */
 export type Figure = {

@@ -1,7 +1,8 @@
 import type { Point, Variant } from '../results/schema.js';
 import { describeValues, formatPercent, formatRatio } from './format.js';
+import type { Compared, Section } from './model.js';
 import { type Estimate, estimate } from './statistics.js';
-import { type Compared, pairedRatios, type Section } from './summary.js';
+import { pairedRatios } from './summary.js';
 import { accumulations, type Step } from './techniques.js';
 import { wholeVariants } from './variants.js';
 import { decisiveCoverage, type Verdict, verdictOf } from './verdict.js';

@@ -1,7 +1,7 @@
 import type { Point, TopologyName } from '../results/schema.js';
+import type { Section } from './model.js';
 import { type Placing, placeInSentence } from './points.js';
 import type { Estimate } from './statistics.js';
-import type { Section } from './summary.js';
 
 /** Three significant digits, without an exponent. */
 export function digits(value: number): string {

@@ -1,7 +1,8 @@
 import type { Comparison, Difference, Pair, SharedSection, SideBySide } from './compare.js';
-import { type FigureName, figureSpecs, usualFigures } from './figure-specs.js';
+import { figureSpecs, usualFigures } from './figure-specs.js';
 import { formatThroughput, formatUs, listOf, sectionTitle } from './format.js';
 import { html, type Markup } from './markup.js';
+import type { FigureName } from './model.js';
 import { documentOf, figure } from './page-document.js';
 import { legend } from './page-legend.js';
 import { ratioCell } from './page-tables.js';

@@ -1,8 +1,8 @@
 import type { FigureSpec } from './figure-specs.js';
 import { drawFigure } from './figures.js';
 import { html, type Markup, trusted } from './markup.js';
+import type { Section } from './model.js';
 import { style } from './style.js';
-import type { Section } from './summary.js';
 
 /** A page that needs nothing else: its title as a heading, what is said under that, and the rest. */
 export function documentOf(title: string, under: (Markup | undefined)[], main: Markup[]): string {

@@ -1,9 +1,9 @@
 import type { Variant } from '../results/schema.js';
 import { figureSpecs } from './figure-specs.js';
 import { html, type Markup } from './markup.js';
+import type { Section } from './model.js';
 import { lookOf } from './palette.js';
 import { paperMarks } from './paper-marks.js';
-import type { Section } from './summary.js';
 
 const techniqueLetters = 'P: partitioned accept queue; B: batched requests; L: lightweight sockets';
 

@@ -2,10 +2,10 @@ import type { MachineRecord } from '../results/schema.js';
 import { type Judged, judgeClaims, type Outcome } from './claims.js';
 import { formatPercent, formatRatio, listOf, sectionName, withInterval } from './format.js';
 import { html, type Markup } from './markup.js';
+import type { Section } from './model.js';
 import { paperOn, paperTable2, paperTable3 } from './paper.js';
 import { pointHeading, pointLabel, pointWords } from './points.js';
 import type { Estimate } from './statistics.js';
-import type { Section } from './summary.js';
 import { type Accumulation, accumulations, gainAt } from './techniques.js';
 import { wholeVariants } from './variants.js';
 

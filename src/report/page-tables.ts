@@ -8,9 +8,9 @@ import {
   topologyTitle,
 } from './format.js';
 import { html, type Markup } from './markup.js';
+import type { Cell, Compared, Section } from './model.js';
 import { pointHeading, pointInFull, pointWords } from './points.js';
 import type { Estimate } from './statistics.js';
-import type { Cell, Compared, Section } from './summary.js';
 import { sampleCount } from './table.js';
 import { verdictOf } from './verdict.js';
 

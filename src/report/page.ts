@@ -4,13 +4,13 @@ import { figureSpecs, usualFigures } from './figure-specs.js';
 import { type Finding, findings } from './findings.js';
 import { listOf, sectionName, sectionTitle } from './format.js';
 import { html, type Markup } from './markup.js';
+import type { Section } from './model.js';
 import { documentOf, figure } from './page-document.js';
 import { legend } from './page-legend.js';
 import { machineSection } from './page-machine.js';
 import { paperSection, techniqueTables } from './page-paper.js';
 import { resultTable, sampleTables } from './page-tables.js';
 import { commonWords, varyingFields } from './points.js';
-import type { Section } from './summary.js';
 
 /** A run and what was made of it. */
 export type Reported = { results: Results; sections: Section[] };

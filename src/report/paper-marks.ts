@@ -1,7 +1,6 @@
 import type { Point } from '../results/schema.js';
-import type { FigureName } from './figure-specs.js';
+import type { FigureName, Section } from './model.js';
 import { paperTable3 } from './paper.js';
-import type { Section } from './summary.js';
 
 /** A value that the paper's text or a table of it gives, to be set beside ours. */
 export type Mark = { point: Point; value: number; says: string };

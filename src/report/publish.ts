@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { basename, relative } from 'node:path';
 import { UserError } from '../base/errors.js';
-import { readResults, writing } from '../results/schema.js';
+import { readResults, writing } from '../results/file.js';
 import { compareRuns } from './compare.js';
 import { formatCsv } from './csv.js';
 import { formatPage } from './page.js';

@@ -15,68 +15,11 @@ import {
   saturatedIdle,
   systemCallsPerRequest,
 } from './metrics.js';
-import { type Placing, sortPoints } from './points.js';
-import { type Estimate, estimate } from './statistics.js';
+import type { Cell, Compared, Limit, Ratios, Rounds, Section, Viewed } from './model.js';
+import { sortPoints } from './points.js';
+import { estimate } from './statistics.js';
 import { inOrder } from './variants.js';
-import { type View, type Viewed, viewsOf } from './views.js';
-
-/** All samples of one variant at one point of one topology. */
-export type Cell = {
-  variant: Variant;
-  point: Point;
-  timed: number;
-  failed: number;
-  throughput: Estimate | undefined;
-  serverCpuUs: Estimate | undefined;
-  hostCpuUs: Estimate | undefined;
-  softirqShare: Estimate | undefined;
-  serverIdle: Estimate | undefined;
-  othersShare: Estimate | undefined;
-  p50Us: Estimate | undefined;
-  p99Us: Estimate | undefined;
-  /** From when a request was sent; in an open loop less than the others, which count from when it was to be sent. */
-  service99Us: Estimate | undefined;
-  /** Open loop: the share of the requests that could not be sent when they were to be. */
-  unsentShare: Estimate | undefined;
-  /** What the answers carried, in bits a second; only where messages have one size. */
-  bandwidth: Estimate | undefined;
-  /** System calls a request, from traced samples. */
-  systemCalls: Estimate | undefined;
-  /** Kernel crossings a request, as the server's channels count them. */
-  crossings: Estimate | undefined;
-  operationsPerCrossing: Estimate | undefined;
-  /** Throughput of this many cores to that of one, of the same round and variant; only where cores were varied. */
-  speedup: Estimate | undefined;
-  /** To the baseline of the same round; undefined for the baseline itself. */
-  ratios: Ratios;
-  /** To stock I/O with reuseport, where that was measured; undefined for stock I/O. */
-  ratiosToReuseport: Ratios;
-  /** What kept the throughput from being higher, in most samples. */
-  limit: Limit | undefined;
-};
-
-export type Limit = 'all CPUs' | 'server' | 'client' | 'nothing';
-
-/** What is compared between variants. */
-export const compared = ['throughput', 'serverCpuUs', 'p50Us', 'p99Us'] as const;
-export type Compared = (typeof compared)[number];
-export type Ratios = Record<Compared, Estimate | undefined>;
-
-/** A part of a run that is shown together: what a topology's points show in one view. */
-export type Section = Placing & {
-  application: string;
-  topology: TopologyRecord;
-  view: View;
-  variants: Variant[];
-  points: Point[];
-  /** Those that were measured: not every variant is at every point. */
-  cells: Cell[];
-  cell(variant: string, point: Point): Cell | undefined;
-  /** A variant's metrics in each round in which it did not fail. */
-  rounds(variant: string, point: Point): Rounds;
-};
-
-export type Rounds = Map<number, Metrics>;
+import { viewsOf } from './views.js';
 
 /** Group a run's samples and estimate. Topologies and variants come in the order in which they were measured. */
 export function summarize(results: Results): Section[] {

@@ -12,9 +12,9 @@ import {
   sectionName,
   sectionTitle,
 } from './format.js';
+import type { Cell, Section } from './model.js';
 import { pointHeading, pointWords } from './points.js';
 import type { Estimate } from './statistics.js';
-import type { Cell, Section } from './summary.js';
 
 /** A column of the table; some are only there where they have something to show. */
 type Column = { head: string; text(cell: Cell): string };

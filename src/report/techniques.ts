@@ -5,8 +5,8 @@ import {
   type TechniqueName,
   type Variant,
 } from '../results/schema.js';
+import type { Section } from './model.js';
 import { type Estimate, estimate } from './statistics.js';
-import type { Section } from './summary.js';
 import { isUsual } from './variants.js';
 
 /** One row of the paper's Table 3: what one more technique added, as a share of the baseline's throughput. */

@@ -1,18 +1,6 @@
 import type { Point } from '../results/schema.js';
-import type { FigureName } from './figure-specs.js';
-import { type Axis, type Field, type Placing, varyingFields } from './points.js';
-import type { Compared } from './summary.js';
-
-/** A part of a topology's points that is shown together: along one axis, all else being usual. */
-export type View = Placing & {
-  title: string;
-  /** The paper's figures and tables that show the same. */
-  paper: string | undefined;
-  /** What is drawn; all that is usual where this is undefined. */
-  figures: readonly FigureName[] | undefined;
-  /** What variants are compared in, in words. */
-  metrics: readonly Compared[];
-};
+import type { View, Viewed } from './model.js';
+import { type Axis, type Field, varyingFields } from './points.js';
 
 const overLength: View = {
   title: 'Requests a connection',
@@ -72,9 +60,6 @@ const views: Record<string, View[]> = {
   ],
   nginx: [{ ...overWorkloads, paper: 'Fig. 7' }],
 };
-
-/** A view and its points. */
-export type Viewed = { view: View; points: Point[] };
 
 /**
  * Part a topology's points into views. What is usual is what most points have; of cores it is the most. Points that no

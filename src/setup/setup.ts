@@ -1,12 +1,13 @@
 import { withBuildLock } from '../base/build-lock.js';
 import { runTasks, type Task } from '../base/tasks.js';
-import { benchProgramsTask, libraryTask, loadgenTask, moduleTask } from '../build/native.js';
+import { benchProgramsTask, libraryTask, loadgenTask } from '../build/native.js';
 import { packageTasks } from '../debian/install.js';
 import type { Purpose } from '../debian/packages.js';
 import { loadPort, type Port, portNames } from '../port/port.js';
 import { portForRelease } from '../port/release.js';
 import { portTasks, variantTask } from '../port/tasks.js';
 import { kernelNames } from '../vm/kernel.js';
+import { moduleTask } from '../vm/module.js';
 import { guestTasks } from '../vm/prepare.js';
 
 /** Make this machine ready for a purpose: what is there already is left alone. */

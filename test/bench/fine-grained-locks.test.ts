@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { findApplication } from '../../src/bench/application/application.js';
 import { identityIn } from '../../src/bench/application/memcached/channels.js';
 import { memcachedCommand } from '../../src/bench/application/memcached/memcached.js';
 import { baseline, fineGrained, parseVariant, whole } from '../../src/bench/application/variant.js';
+import { findApplication } from '../../src/bench/applications.js';
 import { makePlan, type PlanChoices } from '../../src/bench/plan.js';
 import { checkIdentity } from '../../src/bench/sample.js';
 import { lookOf } from '../../src/report/palette.js';

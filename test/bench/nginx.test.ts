@@ -7,7 +7,7 @@ import { whyNoTracing } from '../../src/bench/trace.js';
 import { freePort } from '../../src/host/free-port.js';
 import { processTree } from '../../src/host/process-tree.js';
 import { whyNoTopology } from '../../src/host/topology.js';
-import { readResults } from '../../src/results/schema.js';
+import { readResults } from '../../src/results/file.js';
 import { testUnless } from '../skip.js';
 import { until } from '../waiting.js';
 import { childrenOf, isRunning, newResults, nginxNotBuilt, notBuilt, runOf, start } from './running.js';

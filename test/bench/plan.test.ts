@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { findApplication } from '../../src/bench/application/application.js';
 import { accumulated, baseline, parseVariant, reuseport } from '../../src/bench/application/variant.js';
+import { findApplication } from '../../src/bench/applications.js';
 import { parseCores, parseLengths, parseRates, parseSizes } from '../../src/bench/lists.js';
 import { makePlan, ordersLeft, ordersOf, type PlanChoices, sampleKey } from '../../src/bench/plan.js';
 import { allowedCpus } from '../../src/host/topology.js';

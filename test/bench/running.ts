@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 import { root } from '../../src/base/paths.js';
 import { loadPort, variantDirectory } from '../../src/port/port.js';
-import { type Results, readResults } from '../../src/results/schema.js';
+import { readResults } from '../../src/results/file.js';
+import type { Results } from '../../src/results/schema.js';
 
 const bootstrap = join(root, 'src/bootstrap.js');
 

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import { UserError } from '../../src/base/errors.js';
-import { findApplication } from '../../src/bench/application/application.js';
+import { findApplication } from '../../src/bench/applications.js';
 import { loadPort } from '../../src/port/port.js';
 import { megapipe } from '../megapipe.js';
 import { build, makePort } from './fixture.js';

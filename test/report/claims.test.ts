@@ -4,7 +4,8 @@ import { afterEach, expect, test } from 'vitest';
 import { accumulated, baseline } from '../../src/bench/application/variant.js';
 import { judgeClaims } from '../../src/report/claims.js';
 import { summarize } from '../../src/report/summary.js';
-import { type Point, type Results, readResults, type Variant } from '../../src/results/schema.js';
+import { readResults } from '../../src/results/file.js';
+import type { Point, Results, Variant } from '../../src/results/schema.js';
 import { at, nginxShape, plainShape, recordsOf, type Shape, writeRecords } from './fixture.js';
 
 const folders: string[] = [];

@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import { parseHTML } from 'linkedom';
 import { afterEach, describe, expect, test } from 'vitest';
 import { compareRuns } from '../../src/report/compare.js';
-import { readResults } from '../../src/results/schema.js';
+import { readResults } from '../../src/results/file.js';
 import { megapipe } from '../megapipe.js';
 import { at, nginxShape, plainShape, recordsOf, type Shape, writeRecords } from './fixture.js';
 

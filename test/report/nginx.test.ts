@@ -4,7 +4,7 @@ import { parseHTML } from 'linkedom';
 import { afterEach, describe, expect, test } from 'vitest';
 import { baseline, parseVariant, reuseport } from '../../src/bench/application/variant.js';
 import { summarize } from '../../src/report/summary.js';
-import { readResults } from '../../src/results/schema.js';
+import { readResults } from '../../src/results/file.js';
 import { megapipe } from '../megapipe.js';
 import { nginxShape, on, plainShape, recordsOf, type Shape, writeRecords } from './fixture.js';
 

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { baseline } from '../../src/bench/application/variant.js';
-import { appendResult, readResults } from '../../src/results/schema.js';
+import { appendResult, readResults } from '../../src/results/file.js';
 import { at, machineRecord, okSample, on, plainShape, recordsOf } from './fixture.js';
 
 let folder: string;

@@ -1,6 +1,4 @@
-import { basename, resolve } from 'node:path';
-import { UserError } from '../../base/errors.js';
-import { isOurs, type Port } from '../../port/port.js';
+import type { Port } from '../../port/port.js';
 import type {
   Channels,
   EngineName,
@@ -11,10 +9,6 @@ import type {
   TopologyName,
   Variant,
 } from '../../results/schema.js';
-import { echo } from './echo/echo.js';
-import { memcachedAt } from './memcached/memcached.js';
-import { nginxAt } from './nginx/nginx.js';
-import { portApplication } from './port/port.js';
 
 /** Where a server listens, and with how many workers on which CPUs. */
 export type ServerPlace = {
@@ -143,37 +137,3 @@ export type Application = {
   loadCommand(load: Load): string[];
   readLoad(output: string): LoadOutcome;
 };
-
-/** In the order of the paper's sections. */
-const applications: Record<string, (version?: string) => Application> = {
-  micro: microAt,
-  memcached: memcachedAt,
-  nginx: nginxAt,
-};
-
-export const applicationNames = Object.keys(applications);
-
-/** An application as the command line names it: the microbenchmark’s is an echo server; a port of others is a folder. */
-export function findApplication(name: string, version?: string): Application {
-  const own = name.includes('/') && isOurs(resolve(name)) ? basename(resolve(name)) : name;
-  if (own.includes('/')) return portApplication(own, version);
-  const application = applications[own];
-  if (!application) {
-    throw new UserError(`there is no benchmark of "${name}"`, {
-      hint: `there is: ${applicationNames.join(', ')}; or give the folder of a port of yours, like ./${name}`,
-      exitCode: 2,
-    });
-  }
-  const found = application(version);
-  // Which versions there are, the port says.
-  if (version !== undefined) found.port?.();
-  return found;
-}
-
-function microAt(version?: string): Application {
-  if (version === undefined) return echo;
-  throw new UserError('the microbenchmark is ours, and has no versions', {
-    hint: 'leave --version out',
-    exitCode: 2,
-  });
-}

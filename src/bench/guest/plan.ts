@@ -1,8 +1,8 @@
 import { UserError } from '../../base/errors.js';
 import type { EngineName, RequestsPerConnection, Variant } from '../../results/schema.js';
-import { findApplication } from '../application/application.js';
 import { connections } from '../application/grid.js';
 import { accumulated, baseline, whole } from '../application/variant.js';
+import { findApplication } from '../applications.js';
 import { inTurn } from '../plan.js';
 
 /** What can be measured in a guest. */

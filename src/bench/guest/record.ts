@@ -2,7 +2,8 @@ import { appendFileSync, mkdirSync, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { z } from 'zod';
 import { UserError } from '../../base/errors.js';
-import { machineDescription, requestsPerConnection, variantSchema, writing } from '../../results/schema.js';
+import { writing } from '../../results/file.js';
+import { machineDescription, requestsPerConnection, variantSchema } from '../../results/schema.js';
 import { tasksSchema } from './counts.js';
 import { subjectNames } from './plan.js';
 

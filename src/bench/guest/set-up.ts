@@ -1,10 +1,11 @@
 import { withBuildLock } from '../../base/build-lock.js';
 import { runTasks, type Task } from '../../base/tasks.js';
-import { benchProgramsTask, libraryTask, moduleTask } from '../../build/native.js';
+import { benchProgramsTask, libraryTask } from '../../build/native.js';
 import { packageTasks } from '../../debian/install.js';
 import { loadPort } from '../../port/port.js';
 import { portTasks } from '../../port/tasks.js';
 import type { KernelName } from '../../vm/kernel.js';
+import { moduleTask } from '../../vm/module.js';
 import { guestTasks } from '../../vm/prepare.js';
 import { enginesOf, type GuestPlan } from './plan.js';
 
