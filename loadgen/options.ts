@@ -1,8 +1,9 @@
 import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import { z } from 'zod';
+import { allowedCpus, parseCpuList } from '../src/base/cpus.js';
 import { UserError } from '../src/base/errors.js';
-import { allowedCpus, openFilesLimit } from './machine.js';
+import { openFilesLimit } from './machine.js';
 import { parseSizes } from './sizes.js';
 
 /** memcached's own limit is 1 MiB unless it is started with -I. */
@@ -73,13 +74,7 @@ export const perConnection = z.string().transform((text, context) => {
 
 const cpuList = z.string().transform((text, context) => {
   const allowed = allowedCpus();
-  const cpus = text.split(',').flatMap((part) => {
-    const match = /^(\d{1,5})(?:-(\d{1,5}))?$/.exec(part);
-    const [from, to] = [Number(match?.[1]), Number(match?.[2] ?? match?.[1])];
-    return match && to - from < 4096
-      ? Array.from({ length: Math.max(0, to - from + 1) }, (_, i) => from + i)
-      : [-1];
-  });
+  const cpus = parseCpuList(text);
   if (cpus.length > 0 && cpus.every((cpu) => allowed.includes(cpu))) return cpus;
   const message = `must be a list of CPUs like 0,2-3; this process may use ${allowed.join(',')}`;
   context.addIssue({ code: 'custom', message });

@@ -1,5 +1,5 @@
-import { Listr, PRESET_TIMER } from 'listr2';
 import { UserError } from '../base/errors.js';
+import { runQuietly } from '../base/tasks.js';
 import { appendResult } from '../results/file.js';
 import { format, type Results } from '../results/schema.js';
 import type { Application, Content } from './application/application.js';
@@ -103,33 +103,13 @@ const mostSamples = ({ phases }: Plan) => Math.max(...phases.map(({ samples }) =
 
 async function measureAll(run: Run): Promise<void> {
   const { measure } = startRun(run);
-  const failures: unknown[] = [];
   const left = run.plan.phases.flatMap((phase) => {
     const samples = ordersLeft(phase, run).length;
     return samples > 0 ? [{ phase, samples }] : [];
   });
-  const tasks = left.map(({ phase, samples }) => ({
+  const works = left.map(({ phase, samples }) => ({
     title: `Measure ${run.application.name}, ${phase.about}, ${phase.topology}: ${samples} samples`,
-    task: async (_context: unknown, task: { output: string }) => {
-      try {
-        await measure(phase, (progress) => {
-          task.output = describeProgress(progress);
-        });
-      } catch (error) {
-        failures.push(error);
-        throw error;
-      }
-    },
+    run: (tell: (line: string) => void) => measure(phase, (progress) => tell(describeProgress(progress))),
   }));
-  const list = new Listr(tasks, {
-    fallbackRenderer: 'simple',
-    // Interrupts are ours: listr2 would leave at once, and servers and namespaces would stay.
-    registerSignalListeners: false,
-    // Lazy: no spinner, which would take time from the CPUs that are being measured.
-    rendererOptions: { lazy: true, collapseErrors: false, showErrorMessage: false, timer: PRESET_TIMER },
-    fallbackRendererOptions: { timer: PRESET_TIMER },
-  });
-  await list.run().catch((error: unknown) => {
-    throw failures[0] ?? error;
-  });
+  await runQuietly(works);
 }

@@ -1,9 +1,7 @@
-import { join, relative } from 'node:path';
+import { relative } from 'node:path';
 import { Argument, type Command, Option } from 'commander';
-import { Listr, PRESET_TIMER } from 'listr2';
-import { UserError } from '../base/errors.js';
-import { root } from '../base/paths.js';
 import { untilInterrupted } from '../base/signals.js';
+import { runQuietly } from '../base/tasks.js';
 import { parseVariant } from '../bench/application/variant.js';
 import {
   type GuestPlan,
@@ -19,6 +17,8 @@ import { setUpGuestBench } from '../bench/guest/set-up.js';
 import { formatGuest } from '../bench/guest/table.js';
 import { parseLengths } from '../bench/lists.js';
 import { type KernelName, kernelNames } from '../vm/kernel.js';
+import { wholeNumber } from './numbers.js';
+import { newResultsFile } from './results-file.js';
 
 type GuestBenchOptions = {
   kernel: KernelName;
@@ -60,7 +60,7 @@ async function benchGuest(what: SubjectName, _options: unknown, command: Command
   // Of what both have, `bench` takes what is given before and after `guest`.
   const options = command.optsWithGlobals<GuestBenchOptions>();
   const plan = choosePlan(what, options);
-  const file = options.out ?? newFile(what, options.kernel);
+  const file = options.out ?? newResultsFile(`guest-${what}-${options.kernel}`);
   if (options.setup) await setUpGuestBench(plan, options.kernel);
   const profiles = options.profile ? collectProfiles(plan) : undefined;
   await untilInterrupted(
@@ -88,46 +88,21 @@ function choosePlan(subject: SubjectName, options: GuestBenchOptions): GuestPlan
     version: options.version,
     variants: options.variants?.split(',').map(parseVariant),
     points: options.requestsPerConnection ? parseLengths(options.requestsPerConnection) : undefined,
-    samples: options.samples ? wholeNumber('--samples', options.samples) : undefined,
+    samples: options.samples ? wholeNumber('--samples', options.samples, 1, 99_999) : undefined,
   });
 }
 
 async function measure(run: Omit<GuestRun, 'onProgress'>): Promise<void> {
   const all = guestOrders(run.plan).length;
-  const failures: unknown[] = [];
-  const list = new Listr(
-    [
-      {
-        title: `Count ${run.plan.subject} in a machine with Linux ${run.kernel}: ${all} samples`,
-        task: async (_context, task) => {
-          const onProgress: GuestRun['onProgress'] = ({ variant, requestsPerConnection }, done) => {
-            task.output = `${done + 1} of ${all} · ${variant.id}, ${requestsPerConnection} a connection`;
-          };
-          await runGuestBench({ ...run, onProgress }).catch((error: unknown) => {
-            failures.push(error);
-            throw error;
-          });
-        },
-      },
-    ],
+  const title = `Count ${run.plan.subject} in a machine with Linux ${run.kernel}: ${all} samples`;
+  await runQuietly([
     {
-      fallbackRenderer: 'simple',
-      registerSignalListeners: false,
-      rendererOptions: { lazy: true, collapseErrors: false, showErrorMessage: false, timer: PRESET_TIMER },
-      fallbackRendererOptions: { timer: PRESET_TIMER },
+      title,
+      run: async (tell) => {
+        const onProgress: GuestRun['onProgress'] = ({ variant, requestsPerConnection }, done) =>
+          tell(`${done + 1} of ${all} · ${variant.id}, ${requestsPerConnection} a connection`);
+        await runGuestBench({ ...run, onProgress });
+      },
     },
-  );
-  await list.run().catch((error: unknown) => {
-    throw failures[0] ?? error;
-  });
-}
-
-function newFile(what: string, kernel: string): string {
-  const now = new Date().toISOString().replace(/[-:]|\..*/g, '');
-  return join(root, 'results', `guest-${what}-${kernel}-${now}.ndjson`);
-}
-
-function wholeNumber(option: string, text: string): number {
-  if (/^[1-9]\d{0,4}$/.test(text)) return Number(text);
-  throw new UserError(`${option} ${text} is not a whole number above 0`, { exitCode: 2 });
+  ]);
 }

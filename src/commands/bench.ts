@@ -1,8 +1,7 @@
 import { existsSync } from 'node:fs';
-import { join, relative } from 'node:path';
+import { relative } from 'node:path';
 import { Command, Option } from 'commander';
 import { UserError } from '../base/errors.js';
-import { root } from '../base/paths.js';
 import { untilInterrupted } from '../base/signals.js';
 import type { Application, Grid } from '../bench/application/application.js';
 import { allStock, baseline, parseVariant } from '../bench/application/variant.js';
@@ -15,6 +14,7 @@ import { buildApplication } from '../port/tasks.js';
 import { type EngineName, engineName, topologyName } from '../results/schema.js';
 import { setUp } from '../setup/setup.js';
 import { addBenchGuestCommand } from './bench-guest.js';
+import { newResultsFile } from './results-file.js';
 
 type BenchOptions = {
   full?: boolean;
@@ -82,7 +82,7 @@ async function bench(name: string | undefined, options: BenchOptions): Promise<v
   // Of the command line all that comes after the command’s name.
   const words = process.argv.slice(process.argv.indexOf('bench') + 1);
   const all = chooseAll(name, options, words);
-  const file = options.out ?? newFile(name ?? 'bench', options.full ? 'full' : 'quick');
+  const file = options.out ?? newResultsFile(`${name ?? 'bench'}-${options.full ? 'full' : 'quick'}`);
   if (existsSync(file)) {
     throw new UserError(`${file} exists already`, {
       hint: `give another name to --out, or go on with it: --resume ${file}`,
@@ -228,11 +228,6 @@ function chosenGrid(options: BenchOptions): Partial<Grid> {
 /** The kernel module is looked for; whether the others work is found out by trying, and said. */
 function usualEngines(): EngineName[] {
   return [...(existsSync('/dev/megapipe') ? (['kernel'] as const) : []), 'uring', 'epoll'];
-}
-
-function newFile(name: string, preset: string): string {
-  const now = new Date().toISOString().replace(/[-:]|\..*/g, '');
-  return join(root, 'results', `${name}-${preset}-${now}.ndjson`);
 }
 
 function parseNames<T extends string>(option: string, list: string, known: readonly T[]): T[] {

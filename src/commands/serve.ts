@@ -1,4 +1,5 @@
 import { type Command, Option } from 'commander';
+import { allowedCpus, parseCpuList } from '../base/cpus.js';
 import { UserError } from '../base/errors.js';
 import type { Application } from '../bench/application/application.js';
 import {
@@ -13,8 +14,8 @@ import {
 import { applicationNames, findApplication } from '../bench/applications.js';
 import { refuseFineGrained } from '../bench/plan.js';
 import { serveInForeground } from '../bench/serve.js';
-import { allowedCpus, parseCpuList } from '../host/topology.js';
 import { type EngineName, engineName, type TechniqueName, type Variant } from '../results/schema.js';
+import { wholeNumber } from './numbers.js';
 
 type ServeOptions = {
   variant: string;
@@ -160,10 +161,4 @@ function chooseCpus(list: string | undefined): number[] {
     hint: `there are ${allowed.join(', ')}`,
     exitCode: 2,
   });
-}
-
-function wholeNumber(option: string, text: string, least: number, most: number): number {
-  const value = Number(text);
-  if (/^\d+$/.test(text) && value >= least && value <= most) return value;
-  throw new UserError(`${option} ${text} is not a whole number from ${least} to ${most}`, { exitCode: 2 });
 }

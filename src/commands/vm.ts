@@ -8,6 +8,7 @@ import { type GuestOptions, runInGuest } from '../vm/guest.js';
 import { type KernelName, kernelNames } from '../vm/kernel.js';
 import { moduleStep, moduleTask } from '../vm/module.js';
 import { prepareGuest } from '../vm/prepare.js';
+import { wholeNumber } from './numbers.js';
 
 type VmOptions = {
   kernel: KernelName;
@@ -116,10 +117,4 @@ function splitSetting(setting: string): [string, string] {
   const at = setting.indexOf('=');
   if (at > 0) return [setting.slice(0, at), setting.slice(at + 1)];
   throw new UserError(`--environment ${setting} has no "="`, { hint: 'give NAME=VALUE', exitCode: 2 });
-}
-
-function wholeNumber(option: string, text: string, least: number, most: number): number {
-  const value = Number(text);
-  if (/^\d+$/.test(text) && value >= least && value <= most) return value;
-  throw new UserError(`${option} ${text} is not a whole number from ${least} to ${most}`, { exitCode: 2 });
 }

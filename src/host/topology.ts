@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { allowedCpus } from '../base/cpus.js';
 import type { Host, TopologyName, TopologyRecord } from '../results/schema.js';
 import { whyNoNats } from './nats-server.js';
 import { makeNamespaces, whyNoNamespaces } from './netns.js';
@@ -110,18 +110,4 @@ export function dealt(cpus: number[], hosts: number): number[][] {
 
 function host(address: string, cpus: number[]): Host {
   return { address, cpus, threads: cpus.length };
-}
-
-/** The CPUs that this process may use. */
-export function allowedCpus(): number[] {
-  const line = /^Cpus_allowed_list:\s*(\S+)$/m.exec(readFileSync('/proc/self/status', 'utf8'));
-  return parseCpuList(line?.[1] ?? '0');
-}
-
-/** The kernel's list format: `0-2,5`. */
-export function parseCpuList(list: string): number[] {
-  return list.split(',').flatMap((range) => {
-    const [first = Number.NaN, last = first] = range.split('-').map(Number);
-    return Array.from({ length: last - first + 1 }, (_, index) => first + index);
-  });
 }

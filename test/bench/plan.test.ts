@@ -3,7 +3,7 @@ import { accumulated, baseline, parseVariant, reuseport } from '../../src/bench/
 import { findApplication } from '../../src/bench/applications.js';
 import { parseCores, parseLengths, parseRates, parseSizes } from '../../src/bench/lists.js';
 import { makePlan, ordersLeft, ordersOf, type PlanChoices, sampleKey } from '../../src/bench/plan.js';
-import { allowedCpus } from '../../src/host/topology.js';
+import { allowedCpus } from '../../src/base/cpus.js';
 import { type Phase, pointKey } from '../../src/results/schema.js';
 import { choices } from './choices.js';
 

@@ -8,7 +8,7 @@ import {
   processCpuUs,
   readCpus,
 } from '../../src/host/cpu-time.js';
-import { allowedCpus } from '../../src/host/topology.js';
+import { allowedCpus } from '../../src/base/cpus.js';
 
 describe('CPU time of a process', () => {
   test('is read past a name with brackets and spaces', () => {

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { LoadResult } from '../../loadgen/result.js';
-import { allowedCpus } from '../../src/host/topology.js';
+import { allowedCpus } from '../../src/base/cpus.js';
 import { until } from '../waiting.js';
 import { startChoppingProxy } from './chopping-proxy.js';
 import { testOnEngines } from './engines.js';
