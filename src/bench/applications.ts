@@ -9,14 +9,14 @@ import { portApplication } from './application/port/port.js';
 
 /** In the order of the paper's sections. */
 const applications: Record<string, (version?: string) => Application> = {
-  micro: microAt,
+  echo: echoAt,
   memcached: memcachedAt,
   nginx: nginxAt,
 };
 
 export const applicationNames = Object.keys(applications);
 
-/** An application as the command line names it: the microbenchmark’s is an echo server; a port of others is a folder. */
+/** An application as the command line names it: a port of others is a folder. */
 export function findApplication(name: string, version?: string): Application {
   const own = name.includes('/') && isOurs(resolve(name)) ? basename(resolve(name)) : name;
   if (own.includes('/')) return portApplication(own, version);
@@ -33,9 +33,9 @@ export function findApplication(name: string, version?: string): Application {
   return found;
 }
 
-function microAt(version?: string): Application {
+function echoAt(version?: string): Application {
   if (version === undefined) return echo;
-  throw new UserError('the microbenchmark is ours, and has no versions', {
+  throw new UserError('the echo server is ours, and has no versions', {
     hint: 'leave --version out',
     exitCode: 2,
   });

@@ -60,10 +60,10 @@ function benchCommand(): Command {
     .option('--engines <list>', `of ${engineName.options.join(', ')} (default: those that work here)`)
     .option(
       '--variants <list>',
-      'baseline, reuseport (nginx, micro), steered, sleep, raw (micro), or an engine with techniques: uring+PBL, epoll+P, uring; with -W50 it waits up to 50 µs for a batch; with -FL at its end it is without a lock for the whole cache (memcached 1.4.13)',
+      'baseline, reuseport (nginx, echo), steered, sleep, raw (echo), or an engine with techniques: uring+PBL, epoll+P, uring; with -W50 it waits up to 50 µs for a batch; with -FL at its end it is without a lock for the whole cache (memcached 1.4.13)',
     )
     .option('--requests-per-connection <list>', 'whole numbers, or unlimited; not of nginx')
-    .option('--message-sizes <list>', 'in bytes; of micro')
+    .option('--message-sizes <list>', 'in bytes; of echo')
     .option('--workloads <list>', 'nginx: specweb, yahoo, yahoo/2')
     .option('--cores <list>', 'on how many CPUs the server runs: numbers, all, or each')
     .option('--connections <list>', 'held open at a time')

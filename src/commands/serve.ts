@@ -45,7 +45,7 @@ export function addServeCommand(program: Command): void {
     .addOption(
       new Option(
         '--variant <which>',
-        'one over stock I/O (nginx: baseline or reuseport; micro: all), or MegaPipe',
+        'one over stock I/O (nginx: baseline or reuseport; echo: all), or MegaPipe',
       )
         .choices([...allStock.map(({ id }) => id), 'megapipe'])
         .default('megapipe'),

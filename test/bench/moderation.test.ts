@@ -60,7 +60,7 @@ test.each([
   [['--engine', 'epoll', '--moderation-us', '50'], 'engine epoll takes what is there'],
   [['--moderation-us', 'soon'], '--moderation-us soon is not a whole number from 1 to 10000'],
 ])('`serve` refuses %j', async (options, words) => {
-  const { exitCode, stderr } = await megapipe(['serve', 'micro', ...options]);
+  const { exitCode, stderr } = await megapipe(['serve', 'echo', ...options]);
   expect(exitCode).toBe(2);
   expect(stderr).toContain(words);
 });

@@ -9,7 +9,7 @@ import { choices } from './choices.js';
 
 const memcached = findApplication('memcached');
 const nginx = findApplication('nginx');
-const micro = findApplication('micro');
+const echo = findApplication('echo');
 const cpus = allowedCpus().length;
 
 describe('a variant', () => {
@@ -74,7 +74,7 @@ describe('a plan', () => {
   });
 
   test('of the quick run has enough rounds for intervals that decide', () => {
-    for (const application of [memcached, nginx, micro])
+    for (const application of [memcached, nginx, echo])
       for (const { samples } of makePlan(application, choices).phases)
         expect(samples).toBeGreaterThanOrEqual(5);
   });
@@ -87,7 +87,7 @@ describe('a plan', () => {
 });
 
 describe('a plan of the microbenchmark', () => {
-  const { phases } = makePlan(micro, { ...choices, preset: 'full' });
+  const { phases } = makePlan(echo, { ...choices, preset: 'full' });
   const valuesOf = (field: 'messageBytes' | 'requestsPerConnection' | 'cores') =>
     new Set(phases.flatMap(({ points }) => points.map((point) => point[field])));
 
@@ -105,7 +105,7 @@ describe('a plan of the microbenchmark', () => {
   });
 
   test.each(['quick', 'full'] as const)('has one core and all in the same rounds: %s', (preset) => {
-    const plan = makePlan(micro, { ...choices, preset });
+    const plan = makePlan(echo, { ...choices, preset });
     const over = plan.phases.find(({ about }) => about.startsWith('cores'));
     const cores = over?.points.flatMap((point) =>
       point.messageBytes === 64 && point.requestsPerConnection === 10 ? [point.cores] : [],

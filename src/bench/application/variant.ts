@@ -72,7 +72,7 @@ function refuseToWait({ id, engine, techniques }: Variant, moderationUs: number)
   const refuse = (why: string, hint: string): never => {
     throw new UserError(`${id} can’t wait ${moderationUs} µs for a batch: ${why}`, { hint, exitCode: 2 });
   };
-  if (engine === null) refuse('it has no channels', 'over stock I/O, "sleep" of micro waits for more events');
+  if (engine === null) refuse('it has no channels', 'over stock I/O, "sleep" of echo waits for more events');
   if (!waits(engine)) refuse('engine epoll takes what is there', 'others wait, such as uring+PBL-W50');
   if (!techniques.includes('batch')) refuse('it has no batches', 'give it a B, as in uring+PBL-W50');
   if (moderationUs < 1 || moderationUs > longestModerationUs)

@@ -51,7 +51,7 @@ const usual: Variant[] = [baseline, whole('uring'), ...accumulated('kernel')];
 export function makeGuestPlan(choices: GuestChoices): GuestPlan {
   const { preset, subject, version, variants, points, samples } = choices;
   // There may be no such version.
-  findApplication(subject === 'echo' ? 'micro' : subject, version);
+  findApplication(subject, version);
   const chosen = variants ?? usual;
   const foreign = chosen.find(
     ({ id, server, fineGrainedLocks }) => fineGrainedLocks || (server === 'baseline' && id !== baseline.id),

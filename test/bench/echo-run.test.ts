@@ -18,7 +18,7 @@ async function measure(options: string[]) {
   const file = newResults();
   files.push(file);
   const short = ['--no-setup', '--samples', '1', '--duration', '1', '--out', file];
-  const { stdout, all, exitCode } = await start(['bench', 'micro', ...short, ...options]);
+  const { stdout, all, exitCode } = await start(['bench', 'echo', ...short, ...options]);
   expect(exitCode, all).toBe(0);
   const { samples, machine } = runOf(file);
   const failed = samples.filter(({ status }) => status === 'failed');
