@@ -7,7 +7,7 @@ import { checkIdentity } from './sample.js';
 import { type ServerContext, startServer } from './server.js';
 
 /** A plan that this machine can carry out, and what had to be left out of it, each with its reason. */
-export type Prepared = { plan: Plan; skips: SkipRecord[] };
+type Prepared = { plan: Plan; skips: SkipRecord[] };
 
 /** What the user asked for by name: an error where it does not work, and no skip. */
 export type Named = { variants: boolean; topologies: boolean };

@@ -5,7 +5,7 @@ import type { BenchChoices } from './bench.js';
 import { describeRun } from './describe-run.js';
 
 /** A run that was begun, as it is in its file. */
-export type Begun = {
+type Begun = {
   /** The words that it was asked for with. */
   words: string[];
   /** One application's part of it, with what is there already; undefined where nothing is left of it. */

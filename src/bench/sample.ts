@@ -19,7 +19,7 @@ export type SampleOrder = {
 };
 
 /** Which server, where, and who loads it. */
-export type SampleContext = ServerContext & { loaders: Loaders };
+type SampleContext = ServerContext & { loaders: Loaders };
 
 /** For storing the values before the window and ending after it; a generator that takes longer hangs. */
 const patienceMs = 90_000;

@@ -19,7 +19,7 @@ export type Reading = {
 };
 
 /** Whom to read. */
-export type Watched = {
+type Watched = {
   server: RunningServer;
   loaders: Loaders;
   counter: SystemCallCounter | undefined;

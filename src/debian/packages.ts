@@ -1,7 +1,7 @@
 /** What a package is needed for; the set-up for a purpose installs what that purpose needs. */
 export type Purpose = 'build' | 'bench' | 'test' | 'lint';
 
-export type DebianPackage = { name: string; purpose: Purpose; why: string };
+type DebianPackage = { name: string; purpose: Purpose; why: string };
 
 /** Every Debian package that the project uses beyond Node.js. */
 export const debianPackages: readonly DebianPackage[] = [

@@ -12,7 +12,7 @@ const childOptions = {
 } as const;
 
 /** How a child ends where nobody waits for it. */
-export type Ending = {
+type Ending = {
   /** After which it is killed; never where this is not given. */
   timeoutMs?: number;
   /** What the kernel sends it when this process dies without a chance to: TERM lets it take its own children along. */

@@ -197,8 +197,7 @@ const portFile = z
     message: 'says nowhere what the source is: give debian or upstream',
   });
 
-export type MakeSettings = z.infer<typeof make>;
-export type OwnFiles = z.infer<typeof files>;
+type MakeSettings = z.infer<typeof make>;
 export type ServeSettings = z.infer<typeof serve>;
 
 /** A port.json as it is read: what only some kinds have is empty in the others. */

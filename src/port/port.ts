@@ -60,7 +60,7 @@ export function patchDirectory(port: Port): string {
 }
 
 /** A file of ours, and where in the application's tree it is copied to. */
-export type OwnFile = { file: string; to: string };
+type OwnFile = { file: string; to: string };
 
 /** Our own files: what port.json names, or the C files beside it, which go to the top of the tree. */
 export function ownFilesOf(port: Port): OwnFile[] {

@@ -10,7 +10,7 @@ import { makeTree } from './tree.js';
 import { loadPortVersion } from './version.js';
 
 /** What to build of an application. */
-export type BuildChoice = SourceChoice & {
+type BuildChoice = SourceChoice & {
   variant: Variant | 'all';
   /** The distribution's release to take the source from. */
   release?: string;

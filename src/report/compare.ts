@@ -4,7 +4,7 @@ import type { Estimate } from './statistics.js';
 import { summarize } from './summary.js';
 
 /** What is set side by side of two runs. */
-export const sideBySide = ['throughput', 'serverCpuUs', 'p99Us'] as const;
+const sideBySide = ['throughput', 'serverCpuUs', 'p99Us'] as const;
 export type SideBySide = (typeof sideBySide)[number];
 
 /** One variant at one point, in both runs. */

@@ -57,7 +57,7 @@ export function listOf(words: string[]): string {
 }
 
 /** A value at a point, in words. */
-export type Valued = { point: Point; value: number; text: string };
+type Valued = { point: Point; value: number; text: string };
 
 /** A few values one by one, many by their range. */
 export function describeValues(placing: Placing, values: Valued[]): string {

@@ -13,7 +13,7 @@ import { resultTable, sampleTables } from './page-tables.js';
 import { commonWords, varyingFields } from './points.js';
 
 /** A run and what was made of it. */
-export type Reported = { results: Results; sections: Section[] };
+type Reported = { results: Results; sections: Section[] };
 
 /** The whole report as one file that needs nothing else: one run after another. */
 export function formatPage(runs: Reported[]): string {

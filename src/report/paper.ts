@@ -2,7 +2,7 @@
 // that could be read off honestly.
 
 /** What the paper says of an application, where it says so, and how its numbers came about: not as ours did. */
-export type PaperOnApplication = { setting: string; statements: readonly { says: string; where: string }[] };
+type PaperOnApplication = { setting: string; statements: readonly { says: string; where: string }[] };
 
 export const paperOn: Readonly<Record<string, PaperOnApplication>> = {
   echo: {

@@ -17,7 +17,7 @@ export type Step = {
 };
 
 /** The gain at one point. */
-export type Gain = { point: Point; gain: Estimate };
+type Gain = { point: Point; gain: Estimate };
 
 /** The accumulation on one engine, where all of it was measured. */
 export type Accumulation = { engine: EngineName; steps: Step[] };

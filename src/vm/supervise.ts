@@ -5,7 +5,7 @@ import { encodeJob, type Job } from './job.js';
 import { firstPort, type Machine, ports, qemuCommand } from './qemu.js';
 
 /** Where a command's streams come from and go to. */
-export type Streams = {
+type Streams = {
   stdin?: Readable | undefined;
   stdout: (chunk: Buffer) => void;
   stderr: (chunk: Buffer) => void;

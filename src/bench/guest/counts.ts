@@ -22,7 +22,7 @@ const counted = z.strictObject({
 type Task = z.infer<typeof counted>['tasks'][number];
 
 /** What was executed by some of the guest's tasks between the client's marks. */
-export const instructionsSchema = z.strictObject({
+const instructionsSchema = z.strictObject({
   /** Instructions in user mode and in the kernel, whatever the kernel did then. */
   user: count,
   kernel: count,
@@ -40,7 +40,7 @@ export const tasksSchema = z.strictObject({
   kernelThreads: instructionsSchema,
 });
 
-export type Tasks = z.infer<typeof tasksSchema>;
+type Tasks = z.infer<typeof tasksSchema>;
 
 /** Instructions in the blocks of code that were executed: address, by the client, by others. */
 export type Blocks = [address: string, client: number, others: number][];

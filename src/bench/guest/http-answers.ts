@@ -3,7 +3,7 @@ import { connect, type Socket } from 'node:net';
 import type { ScriptRequest } from './script.js';
 
 /** The request for a file, on a connection that is kept. */
-export function httpRequest(path: string): string {
+function httpRequest(path: string): string {
   return `GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`;
 }
 

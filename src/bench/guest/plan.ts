@@ -30,7 +30,7 @@ export type GuestPlan = {
 export type GuestOrder = { variant: Variant; requestsPerConnection: RequestsPerConnection; round: number };
 
 /** What the command line may change. */
-export type GuestChoices = {
+type GuestChoices = {
   preset: 'quick' | 'full';
   subject: SubjectName;
   version?: string | undefined;

@@ -7,7 +7,7 @@ import type { Blocks } from './counts.js';
 import type { GuestOrder, GuestPlan } from './plan.js';
 
 /** Instructions of functions, outside the client's process, of one sample. */
-export type Profile = { order: GuestOrder; functions: Map<string, number> };
+type Profile = { order: GuestOrder; functions: Map<string, number> };
 
 /** A table of functions by their addresses, ascending. */
 type Symbols = { addresses: bigint[]; names: string[] };

@@ -58,7 +58,7 @@ const end = z.strictObject({
 
 const guestRecord = z.discriminatedUnion('type', [head, counted, failed, end]);
 
-export type GuestHead = z.infer<typeof head>;
+type GuestHead = z.infer<typeof head>;
 export type CountedSample = z.infer<typeof counted>;
 export type GuestRecord = z.infer<typeof guestRecord>;
 

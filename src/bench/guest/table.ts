@@ -5,7 +5,7 @@ import type { RequestsPerConnection, Variant } from '../../results/schema.js';
 import type { CountedSample, GuestResults } from './record.js';
 
 /** One variant at one point: medians of its samples. */
-export type GuestCell = {
+type GuestCell = {
   variant: Variant;
   requestsPerConnection: RequestsPerConnection;
   /** Instructions a transaction outside the client's process. */
