@@ -1,8 +1,9 @@
 import { makeEchoPlan } from './echo.js';
 import { echoOptionNames, echoOptions } from './echo-options.js';
 import { type EchoResult, echoResult, echoResultSchema, mergeEchoResults } from './echo-result.js';
+import { withoutContent } from './given-content.js';
 import type { Load } from './load.js';
-import { type Protocol, withoutContent } from './protocol.js';
+import type { Protocol } from './protocol.js';
 import type { Given } from './result.js';
 import { echoTable } from './table.js';
 

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { EchoOptions } from './echo-options.js';
 import type { Counters } from './engine.js';
-import { mergeResults, type Together } from './merge.js';
+import { mergeResults, type Together, wholeOf } from './merge.js';
 import {
   commonResult,
   commonResultOf,
@@ -12,7 +12,6 @@ import {
   plainRequests,
   plainRequestsOf,
   requestLatencies,
-  wholeOf,
 } from './result.js';
 import type { Interval, Outcome } from './run.js';
 

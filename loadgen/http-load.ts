@@ -1,3 +1,4 @@
+import type { Content } from './given-content.js';
 import { makeHttpPlan, makeScript } from './http.js';
 import { type HttpOptions, httpContent, httpOptionNames, httpOptions } from './http-options.js';
 import { type HttpResult, httpResult, httpResultSchema, mergeHttpResults } from './http-result.js';
@@ -5,7 +6,7 @@ import type { Script } from './http-script.js';
 import { shareTrace } from './http-trace.js';
 import type { Load } from './load.js';
 import { usage } from './options.js';
-import type { Content, Protocol } from './protocol.js';
+import type { Protocol } from './protocol.js';
 import type { Given } from './result.js';
 import { httpTable } from './table.js';
 

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { UserError } from '../src/base/errors.js';
+import { type Content, noContent } from './given-content.js';
 import {
   type Address,
   checkOptions,
@@ -13,7 +14,6 @@ import {
   usage,
 } from './options.js';
 import { type PerConnection, parsePerConnection } from './per-connection.js';
-import { type Content, noContent } from './protocol.js';
 import type { Given } from './result.js';
 import { type WorkloadName, workload, workloadNames } from './workloads.js';
 

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { Counters } from './engine.js';
 import type { HttpOptions } from './http-options.js';
 import { histogramOf, latencyUs } from './latency.js';
-import { mergeResults, type Together } from './merge.js';
+import { mergeResults, type Together, wholeOf } from './merge.js';
 import {
   commonResult,
   commonResultOf,
@@ -15,7 +15,6 @@ import {
   latency,
   plainRequests,
   plainRequestsOf,
-  wholeOf,
 } from './result.js';
 import type { Interval, Outcome } from './run.js';
 

@@ -1,22 +1,11 @@
 import { apportion, spreadEvenly } from './apportion.js';
 import { contentPattern, contentStart } from './content.js';
 import { filePath } from './file-set.js';
+import type { Item } from './http-item.js';
 import type { TraceConnection } from './http-trace.js';
 import { type PerConnection, perConnectionSeries } from './per-connection.js';
 import { ownRandom, type Part, stream } from './plan.js';
 import type { Workload } from './workloads.js';
-
-/** What an answer must be; what is missing may be anything. */
-export type Expectation = {
-  status?: number;
-  length?: number;
-  crc32?: number;
-  /** Content of a file set: where in the pattern it starts. */
-  patternStart?: number;
-};
-
-/** A request that may be sent. */
-export type Item = { method: string; path: string; expect: Expectation };
 
 /** Which requests are sent, in which order, on which connections. */
 export type Script = {

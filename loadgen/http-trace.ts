@@ -1,5 +1,5 @@
 import { UserError } from '../src/base/errors.js';
-import type { Item } from './http-script.js';
+import type { Item } from './http-item.js';
 
 /** A connection's requests, in order. */
 export type TraceConnection = Item[];

@@ -1,13 +1,7 @@
 import type { Plan } from './engine.js';
+import type { Expectation, Item } from './http-item.js';
 import { carriesBody, type HttpOptions } from './http-options.js';
-import {
-  type Expectation,
-  type Item,
-  pathsScript,
-  type Script,
-  traceScript,
-  workloadScript,
-} from './http-script.js';
+import { pathsScript, type Script, traceScript, workloadScript } from './http-script.js';
 import { readTrace } from './http-trace.js';
 import { sharedPlan } from './plan.js';
 import { workload } from './workloads.js';

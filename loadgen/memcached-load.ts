@@ -1,18 +1,18 @@
 import { UserError } from '../src/base/errors.js';
 import type { Plan } from './engine.js';
+import { withoutContent } from './given-content.js';
 import { carryOut, type Load, type Preparing } from './load.js';
 import { makePlan, makePrefillPlan } from './memcached.js';
-import { type MemcachedOptions, memcachedOptionNames, memcachedOptions } from './options.js';
-import { type Protocol, withoutContent } from './protocol.js';
 import {
-  errnoName,
-  type Given,
   type LoadResult,
   loadResult,
   loadResultSchema,
   memcachedWhole,
   mergeLoadResults,
-} from './result.js';
+} from './memcached-result.js';
+import { type MemcachedOptions, memcachedOptionNames, memcachedOptions } from './options.js';
+import type { Protocol } from './protocol.js';
+import { errnoName, type Given } from './result.js';
 import { resultTable } from './table.js';
 
 type Prefilled = ReturnType<typeof memcachedWhole>;

@@ -6,8 +6,7 @@ import { type Random, seededRandom, uniformInteger } from './random.js';
 import { sampler } from './sizes.js';
 import { zipf } from './zipf.js';
 
-/** Kinds of requests, as memcached.h numbers them. */
-export const memcachedKinds = ['get', 'set'] as const;
+/** Its kinds of requests, as memcached.h numbers them: get is 0. */
 const SET = 1;
 const KIND_SHIFT = 30;
 

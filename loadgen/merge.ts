@@ -1,4 +1,5 @@
 import { encodeIntoCompressedBase64 } from 'hdr-histogram-js';
+import type { Counters, Snapshot } from './engine.js';
 import { addHistograms, type LatencyUs, latencyUs } from './latency.js';
 import type { AgentPart, CommonResult, Counted } from './result.js';
 
@@ -18,6 +19,14 @@ export function addUp<T extends object>(parts: T[]): T {
     sum[name] = typeof value === 'number' ? Number(before ?? 0) + value : addUp([before ?? {}, value]);
   }
   return sum as T;
+}
+
+/** All that a run did, whatever its phase. */
+export function wholeOf<Traffic extends object>(
+  { warmup, measuring, draining }: Snapshot,
+  trafficIn: (counters: Counters) => Traffic,
+): Traffic {
+  return addUp([warmup, measuring, draining].map(trafficIn));
 }
 
 type Encoded = Record<string, string>;

@@ -1,12 +1,8 @@
 import type { z } from 'zod';
+import type { Content } from './given-content.js';
 import type { Load } from './load.js';
 import type { Together } from './merge.js';
 import type { CommonResult, Counted, Given } from './result.js';
-
-/** What options hold that is more than a word, or name as a file. Other machines are sent these bytes, never a path. */
-export type Content = { body?: Uint8Array; trace?: Uint8Array };
-
-export const noContent: Content = {};
 
 /** What a load generator speaks: everything that differs between `megapipe load memcached` and the others. */
 export type Protocol<Result extends CommonResult & Counted> = {
@@ -26,10 +22,4 @@ export type Protocol<Result extends CommonResult & Counted> = {
   /** Parts of a load as one; there is one at least. */
   merge(parts: Result[], together: Together): Result;
   table(result: Result): string;
-};
-
-/** Of a protocol whose options are words. */
-export const withoutContent = {
-  content: () => noContent,
-  share: (content: Content, parts: number): Content[] => Array.from({ length: parts }, () => content),
 };

@@ -3,8 +3,7 @@ import { encodeIntoCompressedBase64 } from 'hdr-histogram-js';
 import { z } from 'zod';
 import type { Counters, Snapshot, ThreadUsage } from './engine.js';
 import { histogramOf, latencyUs } from './latency.js';
-import { addUp, mergeResults, type Together } from './merge.js';
-import type { CommonOptions, MemcachedOptions } from './options.js';
+import type { CommonOptions } from './options.js';
 import { answeredOf, type Interval, type Outcome } from './run.js';
 
 /** A count. */
@@ -43,21 +42,6 @@ const errors = z.object({
   other: count,
 });
 
-const requests = z.object({
-  /** Answered, whatever the answer was. */
-  total: count,
-  get: count,
-  set: count,
-  /** Keys asked for: with --multiget more than gets. */
-  keys: count,
-  hits: count,
-  misses: count,
-  /** Values that were compared, and right. */
-  verified: count,
-  /** Sent, but never answered. */
-  failed: count,
-});
-
 /** What goes back and forth, whatever the protocol. */
 export const commonTraffic = {
   connections: count,
@@ -86,8 +70,6 @@ export const requestLatencies = {
   latencyUs: z.object({ service: latency, corrected: latency }),
   histogram: z.object({ service: z.string(), corrected: z.string() }),
 };
-
-const traffic = z.object({ requests, ...commonTraffic });
 
 const thread = z.object({
   cpu: count,
@@ -163,20 +145,8 @@ export const commonResult = {
   agents: z.array(agent).optional(),
 };
 
-/** What `megapipe load memcached --json` prints. */
-export const loadResultSchema = z.object({
-  ...commonResult,
-  ...traffic.shape,
-  ...requestLatencies,
-  /** Everything that was done to the server from start to end: prefill, warm-up, window and the rest. */
-  whole: traffic,
-});
-
 /** What every result has. */
 export type CommonResult = z.infer<z.ZodObject<typeof commonResult>>;
-export type LoadResult = z.infer<typeof loadResultSchema>;
-type Traffic = z.infer<typeof traffic>;
-
 /** What is counted whatever the protocol. */
 export function commonTrafficOf(c: Counters): z.infer<z.ZodObject<typeof commonTraffic>> {
   return {
@@ -186,34 +156,6 @@ export function commonTrafficOf(c: Counters): z.infer<z.ZodObject<typeof commonT
     errors: { ...c.errors },
   };
 }
-
-function trafficOf(c: Counters): Traffic {
-  const [get = 0, set = 0] = c.answered;
-  return {
-    requests: {
-      total: answeredOf(c),
-      get,
-      set,
-      keys: c.items.reduce((a, b) => a + b, 0),
-      hits: c.hits,
-      misses: c.misses,
-      verified: c.verified,
-      failed: c.failed,
-    },
-    ...commonTrafficOf(c),
-  };
-}
-
-/** All that a run did, whatever its phase. */
-export function wholeOf<Traffic extends object>(
-  { warmup, measuring, draining }: Snapshot,
-  trafficIn: (counters: Counters) => Traffic,
-): Traffic {
-  return addUp([warmup, measuring, draining].map(trafficIn));
-}
-
-/** The same of memcached. */
-export const memcachedWhole = (snapshot: Snapshot) => wholeOf(snapshot, trafficOf);
 
 function threadOf({ cpu, wallNs, userUs, systemUs, waitingNs }: ThreadUsage): z.infer<typeof thread> {
   const runningShare = wallNs > 0 ? ((userUs + systemUs) * 1000) / wallNs : 0;
@@ -273,7 +215,7 @@ function scheduleOf(rate: number | undefined, { sent, unsent }: Counters): Pick<
 }
 
 /** Latencies of requests, and their histograms. */
-export function latencies(last: Snapshot, openLoop: boolean): Pick<LoadResult, 'latencyUs' | 'histogram'> {
+export function latencies(last: Snapshot, openLoop: boolean): z.infer<z.ZodObject<typeof requestLatencies>> {
   const service = histogramOf(last.service);
   const corrected = openLoop ? histogramOf(last.corrected) : service;
   return {
@@ -318,27 +260,4 @@ export function commonResultOf(
     lastError: errnoName(last.lastError),
     serverComplaint: last.complaint || null,
   };
-}
-
-/** Everything that is known of a run on memcached, as --json prints it. */
-export function loadResult(
-  options: MemcachedOptions,
-  given: Given,
-  outcome: Outcome,
-  series: Interval[],
-  prefill: Traffic | undefined,
-): Omit<LoadResult, 'interrupted'> {
-  const { last } = outcome;
-  const whole = memcachedWhole(last);
-  return {
-    ...commonResultOf(options, { protocol: 'memcached', ...given }, outcome, series),
-    ...trafficOf(last.measuring),
-    ...latencies(last, options.rate !== undefined),
-    whole: prefill ? addUp([prefill, whole]) : whole,
-  };
-}
-
-/** Results of several machines as one. */
-export function mergeLoadResults(parts: LoadResult[], together: Together): LoadResult {
-  return mergeResults(parts, together, (part) => traffic.parse(part));
 }

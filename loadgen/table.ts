@@ -2,7 +2,7 @@ import Table from 'cli-table3';
 import type { EchoResult } from './echo-result.js';
 import type { HttpResult } from './http-result.js';
 import type { LatencyUs } from './latency.js';
-import type { LoadResult } from './result.js';
+import type { LoadResult } from './memcached-result.js';
 
 type Result = LoadResult | HttpResult | EchoResult;
 type Row = Record<string, string[]>;

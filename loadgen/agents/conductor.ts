@@ -1,10 +1,11 @@
 import { UserError } from '../../src/base/errors.js';
+import type { Content } from '../given-content.js';
 import { isEncodedHistogram } from '../latency.js';
 import { withProgress } from '../load.js';
 import type { Together } from '../merge.js';
 import { openOutputFiles } from '../output-files.js';
 import type { Progress } from '../progress.js';
-import type { Content, Protocol } from '../protocol.js';
+import type { Protocol } from '../protocol.js';
 import type { AgentPart, CommonResult, Counted, Given } from '../result.js';
 import { type Crew, gather, prepare, start, untilOver, withCrew } from './crew.js';
 import { type Connection, checkSecrecy, connectTo } from './nats.js';

@@ -1,4 +1,4 @@
-import type { Content } from '../protocol.js';
+import type { Content } from '../given-content.js';
 import type { Order, Piece } from './protocol.js';
 
 type Name = keyof Content;

@@ -1,5 +1,6 @@
+import type { Content } from '../given-content.js';
 import { usage } from '../options.js';
-import type { Content, Protocol } from '../protocol.js';
+import type { Protocol } from '../protocol.js';
 import type { CommonResult, Counted, Given } from '../result.js';
 import { type ConductorOptions, forAgents } from './options.js';
 

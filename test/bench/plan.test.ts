@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
+import { allowedCpus } from '../../src/base/cpus.js';
 import { accumulated, baseline, parseVariant, reuseport } from '../../src/bench/application/variant.js';
 import { findApplication } from '../../src/bench/applications.js';
 import { parseCores, parseLengths, parseRates, parseSizes } from '../../src/bench/lists.js';
 import { makePlan, ordersLeft, ordersOf, type PlanChoices, sampleKey } from '../../src/bench/plan.js';
-import { allowedCpus } from '../../src/base/cpus.js';
 import { type Phase, pointKey } from '../../src/results/schema.js';
 import { choices } from './choices.js';
 

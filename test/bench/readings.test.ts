@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { describe, expect, test } from 'vitest';
+import { allowedCpus } from '../../src/base/cpus.js';
 import { readChannels } from '../../src/bench/application/memcached/channels.js';
 import {
   cpusBetween,
@@ -8,7 +9,6 @@ import {
   processCpuUs,
   readCpus,
 } from '../../src/host/cpu-time.js';
-import { allowedCpus } from '../../src/base/cpus.js';
 
 describe('CPU time of a process', () => {
   test('is read past a name with brackets and spaces', () => {

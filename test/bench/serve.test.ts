@@ -1,9 +1,8 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { describe, expect } from 'vitest';
+import { allowedCpus, parseCpuList } from '../../src/base/cpus.js';
 import { freePort } from '../../src/host/free-port.js';
-import { parseCpuList } from '../../src/base/cpus.js';
-import { allowedCpus } from '../../src/base/cpus.js';
 import { testUnless } from '../skip.js';
 import { childrenOf, isRunning, notBuilt, start } from './running.js';
 

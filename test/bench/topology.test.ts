@@ -1,9 +1,8 @@
 import { execa } from 'execa';
 import { afterEach, describe, expect, test } from 'vitest';
+import { allowedCpus, parseCpuList } from '../../src/base/cpus.js';
 import { cpuMask, removeStaleNamespaces } from '../../src/host/netns.js';
 import { dealt, makeTopology, type OnHost, type Topology, whyNoTopology } from '../../src/host/topology.js';
-import { parseCpuList } from '../../src/base/cpus.js';
-import { allowedCpus } from '../../src/base/cpus.js';
 import type { Host, TopologyName } from '../../src/results/schema.js';
 import { testUnless } from '../skip.js';
 

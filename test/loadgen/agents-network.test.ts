@@ -1,6 +1,6 @@
 import { decodeFromCompressedBase64 } from 'hdr-histogram-js';
 import { afterAll, beforeAll, describe, expect } from 'vitest';
-import { type LoadResult, loadResultSchema } from '../../loadgen/result.js';
+import { type LoadResult, loadResultSchema } from '../../loadgen/memcached-result.js';
 import type { Agents } from '../../src/host/agents.js';
 import { startChild } from '../../src/host/child.js';
 import { dialogue } from '../../src/host/dialogue.js';

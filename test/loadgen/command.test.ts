@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 import { decodeFromCompressedBase64 } from 'hdr-histogram-js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { loadResultSchema } from '../../loadgen/result.js';
+import { loadResultSchema } from '../../loadgen/memcached-result.js';
 import { root } from '../../src/base/paths.js';
 import { until } from '../waiting.js';
 import { load, runLoad } from './loadgen.js';

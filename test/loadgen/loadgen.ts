@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 import { type EchoResult, echoResultSchema } from '../../loadgen/echo-result.js';
 import { type HttpResult, httpResultSchema } from '../../loadgen/http-result.js';
-import { type LoadResult, loadResultSchema } from '../../loadgen/result.js';
+import { type LoadResult, loadResultSchema } from '../../loadgen/memcached-result.js';
 import { root } from '../../src/base/paths.js';
 
 type Environment = Record<string, string>;

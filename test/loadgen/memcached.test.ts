@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { LoadResult } from '../../loadgen/result.js';
+import type { LoadResult } from '../../loadgen/memcached-result.js';
 import { allowedCpus } from '../../src/base/cpus.js';
 import { until } from '../waiting.js';
 import { startChoppingProxy } from './chopping-proxy.js';

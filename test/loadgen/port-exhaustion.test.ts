@@ -2,7 +2,7 @@ import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { describe, expect } from 'vitest';
-import { loadResultSchema } from '../../loadgen/result.js';
+import { loadResultSchema } from '../../loadgen/memcached-result.js';
 import { root } from '../../src/base/paths.js';
 import { unpackedRoot } from '../../src/debian/install.js';
 import { testUnless } from '../skip.js';

@@ -1,6 +1,15 @@
 import { availableParallelism } from 'node:os';
 import type { Kind } from './kinds.js';
-import type { Place } from './server.js';
+
+/** Where a server is; a configuration is written for it. */
+export type Place = {
+  /** The first of its ports. */
+  port: number;
+  /** Free TCP ports, as many as were asked for. */
+  ports: number[];
+  /** A folder of its own: nginx's prefix. Served files are in its html/. */
+  directory: string;
+};
 
 /** Directives, or what makes them of the server's ports and folder. */
 export type Part = string | ((place: Place) => string);

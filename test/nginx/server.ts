@@ -7,20 +7,11 @@ import { freePort } from '../../src/host/free-port.js';
 import { serverBinary } from '../../src/port/port.js';
 import { loadPortVersion } from '../../src/port/version.js';
 import { type Connection, connect } from '../memcached/connection.js';
+import type { Place } from './config.js';
 import { type Config, nginxConfig, workerCount } from './config.js';
 import type { Kind } from './kinds.js';
 import { isRunning, processTree, titleOf } from './processes.js';
 import { pause, until } from './waiting.js';
-
-/** Where a server is; a configuration is written for it. */
-export type Place = {
-  /** The first of its ports. */
-  port: number;
-  /** Free TCP ports, as many as were asked for. */
-  ports: number[];
-  /** A folder of its own: nginx's prefix. Served files are in its html/. */
-  directory: string;
-};
 
 export type Options = Config & {
   /** How many ports it gets; 1 unless said. */

@@ -11,9 +11,10 @@ import { expect, onTestFinished, test } from 'vitest';
 import { makeCertificate } from './certificate.js';
 import { connectChopped } from './chopped.js';
 import { ask, digest, longText } from './client.js';
+import type { Place } from './config.js';
 import { describeKinds, type Kind } from './kinds.js';
 import { get } from './raw-answers.js';
-import { type Nginx, type Options, type Place, start } from './server.js';
+import { type Nginx, type Options, start } from './server.js';
 import { until } from './waiting.js';
 
 const mebibyte = 1 << 20;

@@ -1,6 +1,17 @@
 import type { Config } from '../../nginx/config.js';
 import { fileSizes, type NginxScenario } from './scenario.js';
-import type { NginxPlace } from './server.js';
+
+/** Where a server is and what is around it. */
+export type NginxPlace = {
+  directory: string;
+  plain: number[];
+  tls: number;
+  stream: number;
+  h2: number;
+  origin: number;
+  /** Nothing listens there. */
+  dead: number;
+};
 
 const serverDirectives = (place: NginxPlace) => `
     root html; access_log access.log seen;

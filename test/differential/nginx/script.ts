@@ -1,8 +1,8 @@
 import type { Script, Step } from '../client.js';
 import { content } from '../content.js';
+import type { NginxPlace } from './configuration.js';
 import { answerCounter } from './http-answers.js';
 import type { Client, ClientStep, NginxScenario, Request, Resource } from './scenario.js';
-import type { NginxPlace } from './server.js';
 
 /** The path of a resource. */
 export function target(resource: Resource): string {

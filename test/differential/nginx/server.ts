@@ -20,20 +20,9 @@ import { isRunning, processTree, titleOf } from '../../nginx/processes.js';
 import { until } from '../../waiting.js';
 import { content } from '../content.js';
 import type { Side } from '../subject.js';
+import type { NginxPlace } from './configuration.js';
 import { configurationOf, servedFiles } from './configuration.js';
 import type { NginxScenario } from './scenario.js';
-
-/** Where a server is and what is around it. */
-export type NginxPlace = {
-  directory: string;
-  plain: number[];
-  tls: number;
-  stream: number;
-  h2: number;
-  origin: number;
-  /** Nothing listens there. */
-  dead: number;
-};
 
 export type RunningNginx = {
   place: NginxPlace;

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { loadResultSchema } from '../../../../loadgen/result.js';
+import { loadResultSchema } from '../../../../loadgen/memcached-result.js';
 import { root } from '../../../base/paths.js';
 import type { Load, LoadOutcome } from '../application.js';
 import { pointOptions } from '../load-options.js';
