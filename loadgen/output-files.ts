@@ -1,4 +1,4 @@
-import { closeSync, openSync, writeSync } from 'node:fs';
+import { closeSync, openSync, writeFileSync } from 'node:fs';
 import { stringify } from 'csv-stringify/sync';
 import { decodeFromCompressedBase64 } from 'hdr-histogram-js';
 import { UserError } from '../src/base/errors.js';
@@ -47,7 +47,7 @@ export function openOutputFiles(given: Given): OutputFiles {
   return {
     write(result) {
       for (const { file, text } of open) {
-        writeSync(file, text(result));
+        writeFileSync(file, text(result));
         closeSync(file);
       }
     },
