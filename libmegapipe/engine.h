@@ -259,7 +259,6 @@ struct mp__queue {
 	uint32_t armed;	  /* requests that the engine has */
 	uint32_t cancels; /* ... that end these */
 	int result;	  /* of what ended last */
-	unsigned int drains;
 	TAILQ_ENTRY(mp__queue) link;  /* in line, or failed */
 	struct sockaddr_storage peer; /* of what is accepted now, if it is */
 	socklen_t peer_len;	      /* ... known already */

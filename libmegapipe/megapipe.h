@@ -416,9 +416,10 @@ enum mp_command {
  * connections take turns. mp_stats tells by accepts_paused and lwsocket_waits.
  *
  * Engine uring: the kernel wakes one of the channels that wait at a shared
- * listening socket. Where that one stops (count 0, mp_unregister(), its end)
- * before it accepts, the connection waits until the next one comes. mp_close()
- * takes what is there before it leaves.
+ * listening socket. One that stops before it accepts (count 0, mp_close(),
+ * mp_unregister(), mp_destroy(), a shortage) wakes the others. A process that
+ * is killed at that moment can't: its connection waits until the next one
+ * comes. AF_VSOCK has no such wake-up.
  *
  *   -EBUSY  accepting goes on, or hasn't stopped yet, with another value of
  *           is_lwsocket, or connections are kept that were accepted so

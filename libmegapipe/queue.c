@@ -18,14 +18,13 @@
  */
 #include <errno.h>
 #include <poll.h>
+#include <sys/socket.h>
 
 #include "engine.h"
 
 /* Between attempts to accept when descriptors or memory are short. */
 #define RETRY_MIN_US 10000
 #define RETRY_MAX_US 100000
-/* Attempts to empty a shared queue on closing. */
-#define DRAINS_MAX 16
 
 /* --------------------------------------------------------------- states */
 
@@ -571,16 +570,12 @@ static void fail(struct mp__queue *q, int error)
 
 /*
  * What waits in a clone is reset when the clone is closed: it is accepted
- * before. The socket itself may have other owners, who go on accepting; but
- * where the kernel wakes only one of those who wait at it for a connection, who
- * leaves may have been the one: what is there when he leaves is his, or it
- * would wait for the next connection's wake-up.
+ * before. The socket itself may have other owners, who go on accepting.
  */
 static bool can_drain(const struct mp__queue *q)
 {
-	return (q->is_clone || q->handle->ch->engine->wakes_one) &&
-	       listener_of(q)->was_asked && q->handle->state == MP__CLOSING &&
-	       can_reserve(q, false);
+	return q->is_clone && listener_of(q)->was_asked &&
+	       q->handle->state == MP__CLOSING && can_reserve(q, false);
 }
 
 static void drain(struct mp__queue *q)
@@ -588,29 +583,16 @@ static void drain(struct mp__queue *q)
 	const struct mp__listener *l = listener_of(q);
 
 	become(q, MP__QUEUE_DRAINING);
-	q->drains++;
 	q->polls = false;
 	q->multi = can_reserve(q, true) &&
 		   (!l->is_lwsocket || q->handle->ch->lw.level == MP__LW_ANY);
 	start(q);
 }
 
-static bool has_connections(const struct mp__queue *q)
-{
-	struct pollfd pfd = { .fd = q->fd, .events = POLLIN };
-
-	q->handle->ch->stats.crossings++;
-	return poll(&pfd, 1, 0) == 1 && pfd.revents == POLLIN;
-}
-
 /* Until there is nothing left (-EAGAIN, -ECANCELED), or it fails. */
 static void go_on_draining(struct mp__queue *q)
 {
-	bool is_drained =
-		q->result < 0 &&
-		(q->is_clone || q->drains >= DRAINS_MAX || !has_connections(q));
-
-	if (is_drained || !can_drain(q))
+	if (q->result < 0 || !can_drain(q))
 		become(q, MP__QUEUE_DRAINED);
 	else
 		drain(q);
@@ -628,6 +610,32 @@ bool mp__queues_drain(struct mp_handle *handle)
 	return l && l->requests;
 }
 
+/* ---------------------------------------------------------------- passing on */
+
+static bool has_connections(const struct mp__queue *q)
+{
+	struct pollfd pfd = { .fd = q->fd, .events = POLLIN };
+
+	q->handle->ch->stats.crossings++;
+	return poll(&pfd, 1, 0) == 1 && pfd.revents == POLLIN;
+}
+
+/*
+ * Of those who wait at a shared queue the kernel may have woken this one only,
+ * whose accepts have ended without taking what it was woken for. To end the
+ * writing side of a listening socket changes nothing (of UNIX sockets a flag
+ * that nothing asks for), and wakes all who wait, in other processes, too.
+ */
+static void pass_on(struct mp__queue *q)
+{
+	struct mp_channel *ch = q->handle->ch;
+
+	if (!ch->engine->wakes_one || q->is_own || !has_connections(q))
+		return;
+	ch->stats.crossings++;
+	shutdown(q->fd, SHUT_WR);
+}
+
 /* ------------------------------------------------ what the engine reports */
 
 /* The engine has nothing of the queue's any more. */
@@ -636,6 +644,7 @@ static void ended(struct mp__queue *q)
 	/* others may have waited for its accepts, taken by turns or not */
 	bool was_taking = q->state == MP__QUEUE_TAKING ||
 			  (q->state == MP__QUEUE_STOPPING && !q->polls);
+	bool has_given_up = q->result < 0 || mp__queue_is_ending(q);
 
 	switch (q->state) {
 	case MP__QUEUE_ACCEPTING:
@@ -654,6 +663,8 @@ static void ended(struct mp__queue *q)
 	default:
 		return;
 	}
+	if (has_given_up && !q->polls)
+		pass_on(q);
 	if (was_taking)
 		take_next(q);
 }
