@@ -1,6 +1,6 @@
 import { stringify } from 'csv-stringify/sync';
+import { crossingsPerRequest, metricsOf, systemCallsPerRequest } from '../metrics/metrics.js';
 import type { OkSample, Results, SampleRecord, TopologyRecord } from '../results/schema.js';
-import { crossingsPerRequest, metricsOf, systemCallsPerRequest } from './metrics.js';
 
 const columns = [
   'started_at',

@@ -1,5 +1,5 @@
+import type { Metrics } from '../metrics/metrics.js';
 import type { Point, TopologyRecord, Variant } from '../results/schema.js';
-import type { Metrics } from './metrics.js';
 import type { Placing } from './points.js';
 import type { Estimate } from './statistics.js';
 

@@ -1,4 +1,12 @@
 import {
+  crossingsPerRequest,
+  type Metrics,
+  metricsOf,
+  operationsPerCrossing,
+  saturatedIdle,
+  systemCallsPerRequest,
+} from '../metrics/metrics.js';
+import {
   type OkSample,
   type Point,
   pointKey,
@@ -7,14 +15,6 @@ import {
   type TopologyRecord,
   type Variant,
 } from '../results/schema.js';
-import {
-  crossingsPerRequest,
-  type Metrics,
-  metricsOf,
-  operationsPerCrossing,
-  saturatedIdle,
-  systemCallsPerRequest,
-} from './metrics.js';
 import type { Cell, Compared, Limit, Ratios, Rounds, Section, Viewed } from './model.js';
 import { sortPoints } from './points.js';
 import { estimate } from './statistics.js';

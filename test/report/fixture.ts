@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { accumulated, baseline, reuseport, whole } from '../../src/bench/application/variant.js';
 import type {
+  FailedSample,
   MachineRecord,
   OkSample,
   Point,
@@ -134,7 +135,8 @@ export function okSample(change: Partial<OkSample>, requests = 10_000, serverCpu
       connections: requests,
       unsent: 0,
       serverCpuUs,
-      clientCpuUs: 800_000,
+      // All that the CPUs did.
+      clientCpuUs: 1_600_000 - serverCpuUs,
       cpus: [0, 1].map((cpu) => ({
         cpu,
         userUs: 200_000,
@@ -152,6 +154,12 @@ export function okSample(change: Partial<OkSample>, requests = 10_000, serverCpu
     systemCalls: null,
     ...change,
   };
+}
+
+/** One that failed in a round that the shapes' runs don't have. */
+export function failedSample(reason: string, variant: Variant = baseline): FailedSample {
+  const { measured: _measured, channels: _channels, systemCalls: _systemCalls, ...head } = okSample({});
+  return { ...head, status: 'failed', variant, round: 5, reason };
 }
 
 /** All records of a run of this shape, timed samples first, then traced ones. */

@@ -3,9 +3,9 @@ import { dirname, join } from 'node:path';
 import { parseHTML } from 'linkedom';
 import { afterEach, describe, expect, test } from 'vitest';
 import { accumulated, baseline, parseVariant } from '../../src/bench/application/variant.js';
-import type { FailedSample, ResultRecord } from '../../src/results/schema.js';
+import type { ResultRecord } from '../../src/results/schema.js';
 import { megapipe } from '../megapipe.js';
-import { okSample, plainShape, recordsOf, writeRecords } from './fixture.js';
+import { failedSample, plainShape, recordsOf, writeRecords } from './fixture.js';
 
 const folders: string[] = [];
 
@@ -139,11 +139,6 @@ describe('the page', () => {
     expect(own?.querySelectorAll('tbody tr')[3]?.textContent).toContain('+30.0 %');
   });
 });
-
-function failedSample(reason: string): FailedSample {
-  const { measured: _measured, channels: _channels, systemCalls: _systemCalls, ...head } = okSample({});
-  return { ...head, status: 'failed', round: 5, reason };
-}
 
 describe('the sentences', () => {
   const shape = { ...plainShape, variants: [baseline, ...accumulated('uring'), parseVariant('epoll+PBL')] };

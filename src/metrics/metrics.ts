@@ -5,6 +5,8 @@ export type Metrics = {
   throughput: number;
   /** CPU time of the server's processes for one request. */
   serverCpuUs: number;
+  /** For one second of CPU time of server and clients together: what throughput would be of a machine all theirs. */
+  requestsPerCpuS: number;
   /** All that the server's CPUs did for one request, interrupts too; only where those CPUs are the server's alone. */
   hostCpuUs: number | null;
   /** Of the time that the server's CPUs were busy, the part spent in soft interrupts. */
@@ -24,6 +26,11 @@ export type Metrics = {
 /** Below this idle share, a side's CPUs are taken for fully used. */
 export const saturatedIdle = 0.05;
 
+/** Where others have more, throughput and latency say how the machine is shared, not what a server can do. */
+export const disturbingShare = 0.1;
+
+export const isDisturbed = ({ othersShare }: Metrics) => othersShare > disturbingShare;
+
 /** What follows from a sample's counts and times. */
 export function metricsOf({ measured, point }: OkSample, topology: TopologyRecord): Metrics {
   const requestsPerUs = measured.requests / measured.windowUs;
@@ -36,6 +43,8 @@ export function metricsOf({ measured, point }: OkSample, topology: TopologyRecor
   return {
     throughput: requestsPerUs * 1e6,
     serverCpuUs: measured.serverCpuUs / measured.sampledUs / requestsPerUs,
+    requestsPerCpuS:
+      ((requestsPerUs * measured.sampledUs) / (measured.serverCpuUs + measured.clientCpuUs)) * 1e6,
     hostCpuUs: topology.sharesCpus ? null : busyUs / measured.sampledUs / requestsPerUs,
     softirqShare: busyUs === 0 ? 0 : sum(serverCpus, ({ softirqUs }) => softirqUs) / busyUs,
     serverIdle: idleShare(serverCpus),
