@@ -254,11 +254,11 @@ struct mp__queue {
 	bool is_held;	 /* ... and one does now: it has to stay open */
 	TAILQ_ENTRY(mp__queue) sharing;
 	enum mp__queue_state state;
-	bool polls;	  /* what is armed is a poll */
-	bool multi;	  /* ... an accept of any number */
-	uint32_t armed;	  /* requests that the engine has */
-	uint32_t cancels; /* ... that end these */
-	int result;	  /* of what ended last */
+	bool polls;		      /* what is armed is a poll */
+	bool multi;		      /* ... an accept of any number */
+	uint32_t armed;		      /* requests that the engine has */
+	uint32_t cancels;	      /* ... that end these */
+	int result;		      /* of what ended last */
 	TAILQ_ENTRY(mp__queue) link;  /* in line, or failed */
 	struct sockaddr_storage peer; /* of what is accepted now, if it is */
 	socklen_t peer_len;	      /* ... known already */

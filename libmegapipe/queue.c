@@ -610,7 +610,7 @@ bool mp__queues_drain(struct mp_handle *handle)
 	return l && l->requests;
 }
 
-/* ---------------------------------------------------------------- passing on */
+/* ----------------------------------------------------------- passing on */
 
 static bool has_connections(const struct mp__queue *q)
 {
