@@ -170,6 +170,34 @@ static bool try_option(struct mp__ring *ring, int fd)
 	return cqe.res == sizeof(type) && type == SOCK_STREAM;
 }
 
+/* -errno: there is no room to try it. */
+static int try_on_ring(int fd)
+{
+	struct mp__ring ring;
+	int ret = mp__ring_create(&ring, 1, 1);
+
+	if (ret)
+		return ret;
+	ret = mp__ring_has_op(&ring, IORING_OP_URING_CMD) &&
+	      try_option(&ring, fd);
+	mp__ring_destroy(&ring);
+	return ret;
+}
+
+static int try_options(void)
+{
+	int fd, ret = -EMFILE;
+
+	mp__fds_hold(NULL);
+	fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd >= 0) {
+		ret = try_on_ring(fd);
+		close(fd);
+	}
+	mp__fds_let(NULL);
+	return ret;
+}
+
 /*
  * Linux 6.7, unless somebody forbids commands: it is tried out, once. Not with
  * the channel's ring, which is that thread's which enters it first.
@@ -177,23 +205,12 @@ static bool try_option(struct mp__ring *ring, int fd)
 bool mp__uring_has_options(void)
 {
 	static enum { UNKNOWN, NO, YES } known;
-	struct mp__ring ring;
-	bool has;
-	int fd;
+	int ret;
 
 	if (__atomic_load_n(&known, __ATOMIC_RELAXED))
 		return __atomic_load_n(&known, __ATOMIC_RELAXED) == YES;
-	fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return false;
-	if (mp__ring_create(&ring, 1, 1)) {
-		close(fd);
-		return false;
-	}
-	has = mp__ring_has_op(&ring, IORING_OP_URING_CMD) &&
-	      try_option(&ring, fd);
-	mp__ring_destroy(&ring);
-	close(fd);
-	__atomic_store_n(&known, has ? YES : NO, __ATOMIC_RELAXED);
-	return has;
+	ret = try_options();
+	if (ret >= 0)
+		__atomic_store_n(&known, ret ? YES : NO, __ATOMIC_RELAXED);
+	return ret > 0;
 }

@@ -588,6 +588,7 @@ void mp__timers_run(struct mp_channel *ch);
 /* fork.c */
 enum mp__fork { MP__BEFORE_FORK, MP__IN_PARENT, MP__IN_CHILD };
 extern _Thread_local uint64_t mp__thread_id; /* never the same again; 0: none */
+int mp__fork_watch(void);
 int mp__fork_join(struct mp_channel *ch);
 void mp__fork_leave(struct mp_channel *ch);
 void mp__fd_own(int fd);

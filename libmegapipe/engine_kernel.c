@@ -107,12 +107,16 @@ static int ask_module(int device, uint32_t *features)
 static int kernel_probe(struct mp_engine_info *info)
 {
 	uint32_t features = 0;
-	int device = open_device(), ret;
+	int device, ret = mp__fork_watch();
 
-	if (device < 0)
-		return device;
-	ret = ask_module(device, &features);
-	close(device);
+	if (ret)
+		return ret;
+	mp__fds_hold(NULL);
+	device = open_device();
+	ret = device < 0 ? device : ask_module(device, &features);
+	if (device >= 0)
+		close(device);
+	mp__fds_let(NULL);
 	if (ret)
 		return ret;
 	mp__tell_feature(info, true, "direct-descriptors");

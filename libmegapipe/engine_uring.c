@@ -146,15 +146,26 @@ static int uring_buffers(struct mp_channel *ch)
 	return ret;
 }
 
+static int create_probe(struct mp__ring *ring)
+{
+	int ret;
+
+	mp__fds_hold(NULL);
+	ret = mp__ring_create(ring, PROBE_REQUESTS, 2 * PROBE_REQUESTS);
+	mp__fds_let(NULL);
+	return ret;
+}
+
 static int uring_probe(struct mp_engine_info *info)
 {
 	struct mp__ring ring;
 	int64_t until_us = 0;
-	int ret;
+	int ret = mp__fork_watch();
 
+	if (ret)
+		return ret;
 	do
-		ret = mp__ring_create(&ring, PROBE_REQUESTS,
-				      2 * PROBE_REQUESTS);
+		ret = create_probe(&ring);
 	while (ret == -ENOMEM && mp__memlock_wait(&until_us));
 	if (ret == -ENOMEM)
 		mp__why_no_memory(2 * whole_pages(1));
@@ -169,7 +180,9 @@ static int uring_probe(struct mp_engine_info *info)
 	mp__tell_feature(info, ring.features & MP__FEAT_MIN_TIMEOUT,
 			 "minimum-wait");
 	mp__tell_feature(info, !mp__steering(), "partition");
+	mp__fds_hold(NULL);
 	mp__ring_destroy(&ring);
+	mp__fds_let(NULL);
 	return 0;
 }
 

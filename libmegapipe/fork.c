@@ -38,6 +38,9 @@ static int npages; /* of these, at most */
 static pthread_mutex_t channels_lock = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
 static LIST_HEAD(, mp_channel) channels = LIST_HEAD_INITIALIZER(channels);
 
+/* Of what is made to try something out, for no channel. */
+static pthread_mutex_t trial_lock = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
+
 /* ---------------------------------------------- descriptors of our own */
 
 static char *own_page(int fd)
@@ -90,15 +93,18 @@ void mp__fd_disown(int fd)
 	mark(fd, false);
 }
 
-/* While held, fork() waits: for a system call that doesn't. */
+/*
+ * While held, fork() waits: for a system call that doesn't. NULL: of no
+ * channel, after mp__fork_watch().
+ */
 void mp__fds_hold(struct mp_channel *ch)
 {
-	pthread_mutex_lock(&ch->fds_lock);
+	pthread_mutex_lock(ch ? &ch->fds_lock : &trial_lock);
 }
 
 void mp__fds_let(struct mp_channel *ch)
 {
-	pthread_mutex_unlock(&ch->fds_lock);
+	pthread_mutex_unlock(ch ? &ch->fds_lock : &trial_lock);
 }
 
 /* As close(2), and no point of cancellation: it would keep the lock. */
@@ -140,6 +146,7 @@ static void before_fork(void)
 		if (is_ours(ch))
 			ch->engine->each_queued(ch, mp__fd_own);
 	}
+	mp__fds_hold(NULL);
 	mp__partition_fork(MP__BEFORE_FORK);
 	mp__balance_fork(MP__BEFORE_FORK);
 	mp__disk_fork(MP__BEFORE_FORK);
@@ -152,6 +159,7 @@ static void after_fork_in_parent(void)
 	mp__disk_fork(MP__IN_PARENT);
 	mp__balance_fork(MP__IN_PARENT);
 	mp__partition_fork(MP__IN_PARENT);
+	mp__fds_let(NULL);
 	LIST_FOREACH (ch, &channels, link) {
 		if (is_ours(ch))
 			ch->engine->each_queued(ch, mp__fd_disown);
@@ -186,6 +194,7 @@ static void after_fork_in_child(void)
 	mp__partition_fork(MP__IN_CHILD);
 	LIST_INIT(&channels);
 	channels_lock = (pthread_mutex_t)PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
+	trial_lock = (pthread_mutex_t)PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
 }
 
 /* ---------------------------------------------------- threads' channels */
@@ -199,6 +208,12 @@ static void watch_forks(void)
 				      after_fork_in_child);
 }
 
+int mp__fork_watch(void)
+{
+	pthread_once(&watch_once, watch_forks);
+	return watch_error;
+}
+
 static uint64_t this_thread(void)
 {
 	if (!mp__thread_id)
@@ -210,9 +225,10 @@ static uint64_t this_thread(void)
 /* A new channel is this thread's. */
 int mp__fork_join(struct mp_channel *ch)
 {
-	pthread_once(&watch_once, watch_forks);
-	if (watch_error)
-		return watch_error;
+	int ret = mp__fork_watch();
+
+	if (ret)
+		return ret;
 	ch->owner = this_thread();
 	ch->fds_lock = (pthread_mutex_t)PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
 	pthread_mutex_lock(&channels_lock);

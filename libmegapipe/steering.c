@@ -11,7 +11,7 @@
 #include <poll.h>
 #include <sched.h>
 #include <stdatomic.h>
-#include <unistd.h>
+#include <stddef.h>
 
 #include "engine.h"
 
@@ -27,6 +27,24 @@
 enum { UNKNOWN, WORKS, MISSING };
 
 static atomic_int answer = UNKNOWN;
+
+/* What a system call has returned for which fork() waits. */
+static int own(int fd)
+{
+	int error = errno;
+
+	if (fd >= 0)
+		mp__fd_own(fd);
+	mp__fds_let(NULL);
+	return fd < 0 ? -error : fd;
+}
+
+static int socket_new(void)
+{
+	mp__fds_hold(NULL);
+	return own(
+		socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+}
 
 static int join_group(int fd, struct sockaddr_in *addr, int cpu)
 {
@@ -48,9 +66,8 @@ static int make_group(struct pollfd group[SOCKETS], struct sockaddr_in *addr,
 	int ret = 0;
 
 	for (int i = 0; i < SOCKETS && !ret; i++) {
-		group[i].fd = socket(
-			AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-		ret = group[i].fd < 0 ? -errno :
+		group[i].fd = socket_new();
+		ret = group[i].fd < 0 ? group[i].fd :
 					join_group(group[i].fd, addr,
 						   i == OURS ? cpu : cpu + 1);
 	}
@@ -95,10 +112,11 @@ static int take_where_it_is(struct pollfd group[SOCKETS])
 	for (int i = 0; i < SOCKETS; i++) {
 		if (!group[i].revents)
 			continue;
-		fd = accept4(group[i].fd, NULL, NULL, SOCK_CLOEXEC);
+		mp__fds_hold(NULL);
+		fd = own(accept4(group[i].fd, NULL, NULL, SOCK_CLOEXEC));
 		if (fd < 0)
-			return -errno;
-		close(fd);
+			return fd;
+		mp__fd_close(NULL, fd);
 		return i == OURS;
 	}
 	return -EAGAIN;
@@ -106,13 +124,13 @@ static int take_where_it_is(struct pollfd group[SOCKETS])
 
 static int arrives(struct pollfd group[SOCKETS], const struct sockaddr_in *addr)
 {
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	int ret = fd < 0 ? -errno : connect_soon(fd, addr);
+	int fd = socket_new();
+	int ret = fd < 0 ? fd : connect_soon(fd, addr);
 
 	if (!ret)
 		ret = take_where_it_is(group);
 	if (fd >= 0)
-		close(fd);
+		mp__fd_close(NULL, fd);
 	return ret;
 }
 
@@ -136,7 +154,7 @@ static int try_on(int cpu)
 	}
 	for (int i = 0; i < SOCKETS; i++)
 		if (group[i].fd >= 0)
-			close(group[i].fd);
+			mp__fd_close(NULL, group[i].fd);
 	return ret;
 }
 
@@ -162,8 +180,11 @@ static int try_here(void)
  */
 int mp__steering(void)
 {
-	int ret = -EAGAIN;
+	int ret = mp__fork_watch();
 
+	if (ret)
+		return ret;
+	ret = -EAGAIN;
 	for (int i = 0; i < ATTEMPTS && answer == UNKNOWN; i++) {
 		ret = try_here();
 		if (ret >= 0)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What keeps the library from finding out whether the kernel can steer is told
- * as it is, and isn't taken for an answer: later it works.
+ * as it is, and isn't taken for an answer: later it works. A child that comes
+ * meanwhile has none of its sockets.
  */
 #include <sys/syscall.h>
 
@@ -9,11 +10,25 @@
 
 #define TOO_FEW 4
 
-static bool drops;
+static bool drops, forks;
+static int fds;
+
+static void have_child(void)
+{
+	pid_t child = SYS(fork());
+
+	if (child == 0) {
+		CHECK_IS(open_fds(), fds);
+		_exit(0);
+	}
+	child_passes(child);
+}
 
 /* The library's: a firewall drops the first packet. */
 int connect(int fd, const struct sockaddr *addr, socklen_t len)
 {
+	if (forks)
+		have_child();
 	if (!drops)
 		return syscall(SYS_connect, fd, addr, len);
 	errno = EINPROGRESS;
@@ -30,9 +45,12 @@ static int register_part(struct mp_channel *ch, int listener)
 
 void test(void)
 {
-	struct mp_channel *ch = make_channel();
-	int listener = listen_tcp(AF_INET), lowest = SYS(dup(0)), ret;
+	int listener = listen_tcp(AF_INET), lowest, ret;
+	struct mp_channel *ch;
 
+	fds = open_fds();
+	ch = make_channel();
+	lowest = SYS(dup(0));
 	SYS(close(lowest));
 	CHECK(limit_fds(lowest + TOO_FEW));
 	CHECK_IS(register_part(ch, listener), -EMFILE);
@@ -40,6 +58,7 @@ void test(void)
 	drops = true;
 	CHECK_IS(register_part(ch, listener), -ETIMEDOUT);
 	drops = false;
+	forks = true;
 	ret = register_part(ch, listener);
 	if (ret == -EOPNOTSUPP)
 		skip("this kernel can't steer connections by CPU");
