@@ -125,17 +125,29 @@ void mp_handle_init(struct mp_handle *h, struct mp_channel *ch)
 	smp_store_release(&h->hears, true);
 }
 
-static int mp_kind(const struct file *file, const struct socket *sock)
+/*
+ * Files that are always ready, and may block all the same. A regular file's
+ * inode alone doesn't tell: newer kernels' pidfds have one, too, but nothing to
+ * be read.
+ */
+static bool mp_is_on_disk(const struct file *file)
 {
 	umode_t mode = file_inode(file)->i_mode;
 
+	if (S_ISDIR(mode) || S_ISBLK(mode))
+		return true;
+	return S_ISREG(mode) &&
+	       (file->f_op->read || file->f_op->read_iter);
+}
+
+static int mp_kind(const struct file *file, const struct socket *sock)
+{
 	if (sock)
 		return sock->type == SOCK_STREAM ? MEGAPIPE_KIND_STREAM :
 						   MEGAPIPE_KIND_MESSAGES;
-	/* always ready, and they may block all the same */
-	if (S_ISDIR(mode) || S_ISREG(mode) || S_ISBLK(mode))
+	if (mp_is_on_disk(file) || !file->f_op->poll)
 		return -EPERM;
-	return file->f_op->poll ? MEGAPIPE_KIND_POLLABLE : -EPERM;
+	return MEGAPIPE_KIND_POLLABLE;
 }
 
 static int mp_open_handle(struct mp_handle *h, struct file *file)

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "engine.h"
@@ -82,6 +83,17 @@ static int number_of(int fd, int option)
 								   number;
 }
 
+/*
+ * Some kernels call a pidfd a regular file (6.9 to 6.15): it can be waited for,
+ * and never be read. No point of cancellation, as mp__fd_close().
+ */
+static bool is_on_disk(int fd, mode_t mode)
+{
+	return S_ISBLK(mode) ||
+	       (S_ISREG(mode) &&
+		!(syscall(SYS_read, fd, NULL, 0) && errno == EINVAL));
+}
+
 /* Most are TCP: one call tells. */
 static int find_kind(struct mp_handle *handle, int fd)
 {
@@ -104,9 +116,7 @@ static int find_kind(struct mp_handle *handle, int fd)
 		return -errno;
 	if (S_ISDIR(st.st_mode))
 		return -EISDIR;
-	handle->kind = S_ISREG(st.st_mode) || S_ISBLK(st.st_mode) ?
-			       MP__DISK :
-			       MP__POLLABLE;
+	handle->kind = is_on_disk(fd, st.st_mode) ? MP__DISK : MP__POLLABLE;
 	return 0;
 }
 

@@ -320,9 +320,9 @@ int mp_engine_probe(const char *engine, struct mp_engine_info *info);
 
 /*
  * Make a handle of a file: TCP, UDP or UNIX socket, pipe, FIFO, signalfd,
- * timerfd, eventfd, disk file, or an lwsocket that an accept on this channel
- * has reported. The cookie comes back in each event. A file may be registered
- * with several channels, but only once with each (-EEXIST).
+ * timerfd, eventfd, pidfd, disk file, or an lwsocket that an accept on this
+ * channel has reported. The cookie comes back in each event. A file may be
+ * registered with several channels, but only once with each (-EEXIST).
  *
  * The engine may make the file non-blocking, and leaves it so.
  *
