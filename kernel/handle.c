@@ -136,8 +136,7 @@ static bool mp_is_on_disk(const struct file *file)
 
 	if (S_ISDIR(mode) || S_ISBLK(mode))
 		return true;
-	return S_ISREG(mode) &&
-	       (file->f_op->read || file->f_op->read_iter);
+	return S_ISREG(mode) && (file->f_op->read || file->f_op->read_iter);
 }
 
 static int mp_kind(const struct file *file, const struct socket *sock)
