@@ -72,9 +72,10 @@ export async function carryOut(
   return outcome;
 }
 
-/** The lines that tell a program, reading our stderr, when the window begins and ends. */
+/** The lines that tell a program, reading our stderr, when the window begins and ends, and the CPU time used until then. */
 export function event(name: 'measuring' | 'measured', at: { monotonicNs: number; wallMs: number }) {
-  process.stderr.write(`${JSON.stringify({ event: name, ...at })}\n`);
+  const { user, system } = process.cpuUsage();
+  process.stderr.write(`${JSON.stringify({ event: name, ...at, cpuUs: user + system })}\n`);
 }
 
 /** What a load tells while it goes on, and what ends it. */

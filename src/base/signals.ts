@@ -20,11 +20,13 @@ export async function untilInterrupted(
   } finally {
     for (const name of names) process.off(name, abort);
   }
-  if (controller.signal.aborted) await dieOf(controller.signal.reason, afterwards());
+  if (!controller.signal.aborted) return;
+  console.error(`megapipe: interrupted; ${afterwards()}`);
+  await dieOf(controller.signal.reason);
 }
 
-async function dieOf(name: NodeJS.Signals, words: string): Promise<never> {
-  console.error(`megapipe: interrupted; ${words}`);
+/** End as a process that nobody told what to do at this signal. */
+export function dieOf(name: NodeJS.Signals): Promise<never> {
   process.kill(process.pid, name);
   // The signal is delivered to this process only after a turn of the event loop.
   return new Promise(() => setInterval(() => undefined, 1000));

@@ -1,10 +1,10 @@
 import { UserError } from '../base/errors.js';
 import { runQuietly } from '../base/tasks.js';
 import { appendResult } from '../results/file.js';
-import { format, type Results } from '../results/schema.js';
+import { format, type Priority, type Results, sampleKey } from '../results/schema.js';
 import type { Application, Content } from './application/application.js';
 import { describeRun } from './describe-run.js';
-import { ordersLeft, type Plan, sampleKey } from './plan.js';
+import { ordersLeft, type Plan } from './plan.js';
 import { type Named, preparePlan } from './prepare.js';
 import { describeProgress } from './progress-line.js';
 import { type Run, startRun } from './run.js';
@@ -15,6 +15,8 @@ export type BenchChoices = {
   application: Application;
   plan: Plan;
   named: Named;
+  /** What this process and all that it starts have. */
+  priority: Priority;
   /** The bench command's, for the record. */
   words: string[];
   /** What was measured of it before, where an interrupted run is taken up again; its plan is then the one that counts. */
@@ -81,7 +83,7 @@ async function measureWith(
 /** Find out what can be measured, and write that down. */
 async function begin(
   content: Content,
-  { application, plan, named, words }: BenchChoices,
+  { application, plan, named, priority, words }: BenchChoices,
   file: string,
   signal: AbortSignal,
   noTracing: string | undefined,
@@ -91,8 +93,8 @@ async function begin(
     type: 'machine',
     format,
     startedAt: new Date().toISOString(),
-    ...(await describeRun(application, content, prepared.plan)),
-    plan: { ...prepared.plan, samples: mostSamples(prepared.plan), arguments: words },
+    ...(await describeRun(application, content, prepared.plan, priority)),
+    plan: { ...prepared.plan, budgetMs: null, samples: mostSamples(prepared.plan), arguments: words },
   });
   for (const skip of prepared.skips) appendResult(file, skip);
   if (noTracing) appendResult(file, { type: 'skip', what: 'counting system calls', reason: noTracing });

@@ -1,7 +1,7 @@
 import { describeMachine } from '../host/machine.js';
 import { describeTopology } from '../host/topology.js';
 import { readLines } from '../port/lines.js';
-import type { MachineRecord } from '../results/schema.js';
+import type { MachineRecord, Priority } from '../results/schema.js';
 import type { Application, Content } from './application/application.js';
 import type { Plan } from './plan.js';
 
@@ -10,10 +10,12 @@ export async function describeRun(
   application: Application,
   content: Pick<Content, 'parameters'>,
   { phases }: Pick<Plan, 'phases'>,
+  priority: Priority,
 ): Promise<Omit<MachineRecord, 'type' | 'format' | 'startedAt' | 'plan'>> {
   const port = application.port?.();
   return {
     ...(await describeMachine(port)),
+    priority,
     topologies: [...new Set(phases.map(({ topology }) => topology))].map(describeTopology),
     workload: {
       application: application.name,

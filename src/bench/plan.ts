@@ -5,7 +5,7 @@ import {
   type Phase,
   type Point,
   pointKey,
-  type SampleRecord,
+  sampleKey,
   type TopologyName,
   type Variant,
 } from '../results/schema.js';
@@ -67,6 +67,8 @@ function phaseOf(
     topology,
     variants: withForms(withBaseline(application, choices.variants ?? variants), choices),
     points: [...new Map(points.map((point) => [pointKey(point), point])).values()],
+    headline: null,
+    tracedPoints: [...new Map(points.map((point) => [pointKey(point), point])).values()],
     samples: choices.samples ?? samples,
     firstRound: 0,
   };
@@ -170,13 +172,6 @@ function isCustom({ preset: _preset, engines: _engines, grid, ...rest }: PlanCho
   return isChosen(grid) || Object.values(rest).some((choice) => choice !== undefined);
 }
 
-type Taken = Pick<SampleRecord, 'topology' | 'variant' | 'point' | 'round' | 'kind'>;
-
-/** Samples have the same key where one is as good as the other. */
-export function sampleKey({ topology, variant, point, round, kind }: Taken): string {
-  return [topology, variant.id, pointKey(point), round, kind].join(' ');
-}
-
 /** Of a phase's samples those that were not taken before. */
 export function ordersLeft(phase: Phase, { plan, trace, taken }: Taking): SampleOrder[] {
   const orders = ordersOf(phase, plan, trace);
@@ -188,7 +183,7 @@ type Taking = { plan: Plan; trace: boolean; taken: ReadonlySet<string> };
 
 /** The samples of a phase in the order of taking: rounds of all points, each with its variants side by side. */
 export function ordersOf(phase: Phase, { durationMs, warmupMs }: Plan, trace: boolean): SampleOrder[] {
-  const times = { durationMs, warmupMs };
+  const times = { attempt: 1, durationMs, warmupMs };
   const timed = Array.from({ length: phase.samples }, (_, round) =>
     phase.points.flatMap((point) =>
       inTurn(phase.variants, round).map((variant) => ({

@@ -35,10 +35,14 @@ export function readBegun(file: string): Begun {
 }
 
 /** What is measured now must be comparable with what was measured then. */
-export async function checkResumable(file: string, { application, begun }: BenchChoices): Promise<void> {
+export async function checkResumable(
+  file: string,
+  { application, priority, begun }: BenchChoices,
+): Promise<void> {
   if (!begun) return;
   const { machine } = begun;
-  const { workload: _workload, ...now } = await describeRun(application, { parameters: {} }, machine.plan);
+  const described = await describeRun(application, { parameters: {} }, machine.plan, priority);
+  const { workload: _workload, ...now } = described;
   const other = (Object.keys(now) as (keyof typeof now)[]).filter(
     (field) => !isDeepStrictEqual(now[field], machine[field]),
   );

@@ -4,9 +4,10 @@ import type { Channels, Point, SampleRecord, TopologyRecord, Variant } from '../
 import type { Application, ChannelsKind, Identity, Load } from './application/application.js';
 import { baseline, fineGrained, megapipe, moderated } from './application/variant.js';
 import type { Loaders } from './loaders.js';
+import { cpusOf, isDisturbed, othersShare } from './others-share.js';
 import { type RunningServer, type ServerContext, startServer } from './server.js';
 import { countSystemCalls, type SystemCallCounter } from './trace.js';
-import { checkProcesses, type Reading, watchWindow } from './window.js';
+import { checkProcesses, cpuTimesBetween, type Reading, watchWindow } from './window.js';
 
 /** One sample to take: one point of one variant, once. */
 export type SampleOrder = {
@@ -14,6 +15,7 @@ export type SampleOrder = {
   point: Point;
   round: number;
   kind: 'timed' | 'traced';
+  attempt: number;
   durationMs: number;
   warmupMs: number;
 };
@@ -24,7 +26,10 @@ type SampleContext = ServerContext & { loaders: Loaders };
 /** For storing the values before the window and ending after it; a generator that takes longer hangs. */
 const patienceMs = 90_000;
 
-type OkPart = Pick<Extract<SampleRecord, { status: 'ok' }>, 'measured' | 'channels' | 'systemCalls'>;
+type OkPart = Pick<
+  Extract<SampleRecord, { status: 'ok' }>,
+  'measured' | 'disturbed' | 'channels' | 'systemCalls'
+>;
 
 /** Take a sample with a server and a client of its own. What goes wrong in it makes a failed sample, not an exception. */
 export async function takeSample(order: SampleOrder, context: SampleContext): Promise<SampleRecord> {
@@ -36,6 +41,7 @@ export async function takeSample(order: SampleOrder, context: SampleContext): Pr
     point: order.point,
     round: order.round,
     kind: order.kind,
+    attempt: order.attempt,
   };
   try {
     return { ...head, status: 'ok', ...(await measure(order, context)) };
@@ -78,7 +84,7 @@ async function loadServer(
   const client = startChild(command, signal, { timeoutMs: order.warmupMs + order.durationMs + patienceMs });
   try {
     const window = await watchWindow(client, { server, loaders, counter });
-    const part = evaluate(application, await client, window);
+    const part = evaluate(application, topology.record, await client, window);
     checkProcesses(server);
     return part;
   } finally {
@@ -103,7 +109,12 @@ function loadOf(server: RunningServer, order: SampleOrder, threads: number): Loa
 }
 
 /** From the readings at the window's ends and what the generator says. */
-function evaluate(application: Application, client: Awaited<Child>, [begin, end]: Reading[]): OkPart {
+function evaluate(
+  application: Application,
+  topology: TopologyRecord,
+  client: Awaited<Child>,
+  [begin, end]: Reading[],
+): OkPart {
   if (client.timedOut) throw new Error('the load generator did not end in time');
   if (client.failed) {
     throw new Error(`the load generator failed: ${lastLine(client.stderr) || client.shortMessage}`);
@@ -112,17 +123,23 @@ function evaluate(application: Application, client: Awaited<Child>, [begin, end]
     throw new Error('the load generator did not announce both ends of its measuring window');
   const { measured, faults } = application.readLoad(client.stdout);
   if (faults.length > 0 || !measured) throw new Error(faults.join('; '));
+  const use = useBetween(begin, end, topology);
   return {
-    measured: {
-      ...measured,
-      sampledUs: end.atUs - begin.atUs,
-      serverCpuUs: end.serverCpuUs - begin.serverCpuUs,
-      clientCpuUs: end.clientCpuUs - begin.clientCpuUs,
-      cpus: cpusBetween(begin.cpus, end.cpus),
-    },
+    measured: { ...measured, ...use },
+    disturbed: isDisturbed(use.othersShare),
     channels: channelsBetween(begin.channels, end.channels),
     systemCalls: end.systemCalls,
   };
+}
+
+/** Who had the CPUs. */
+function useBetween(begin: Reading, end: Reading, topology: TopologyRecord) {
+  const sampledUs = end.atUs - begin.atUs;
+  const times = cpuTimesBetween(begin, end);
+  const spent = cpusBetween(begin.cpus, end.cpus);
+  const oursUs = times.serverCpuUs + times.clientCpuUs;
+  const share = othersShare({ spent, since: begin.cpus, sampledUs, oursUs, cpus: cpusOf(topology) });
+  return { sampledUs, ...times, cpus: spent, othersShare: share };
 }
 
 /** What is measured must be what was asked for. */

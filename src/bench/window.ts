@@ -1,8 +1,9 @@
 import { createInterface } from 'node:readline';
+import { z } from 'zod';
 import type { Child } from '../host/child.js';
-import { processCpuUs, readCpus } from '../host/cpu-time.js';
+import { cpuUsBetween, type ProcessTime, readCpus, readProcessTime } from '../host/cpu-time.js';
 import { type ProcessId, processTree } from '../host/process-tree.js';
-import type { Channels, CpuUse } from '../results/schema.js';
+import type { Channels, CpuUse, Measured } from '../results/schema.js';
 import type { Loaders } from './loaders.js';
 import type { RunningServer } from './server.js';
 import type { SystemCallCounter } from './trace.js';
@@ -10,8 +11,12 @@ import type { SystemCallCounter } from './trace.js';
 /** The counters at one end of the measuring window. */
 export type Reading = {
   atUs: number;
-  serverCpuUs: number;
-  clientCpuUs: number;
+  /** Of its processes, in their order. */
+  server: ProcessTime[];
+  /** Of the load generator, by its own account: its threads end with the window. */
+  generatorUs: number;
+  /** Of what loads beside it. */
+  loaders: ProcessTime[];
   cpus: CpuUse[];
   channels: Channels | null;
   /** Since the window began; null where nothing counts them. */
@@ -25,42 +30,50 @@ type Watched = {
   counter: SystemCallCounter | undefined;
 };
 
+/** What a load generator says when its window begins and when it ends. */
+const windowEvent = z.object({ event: z.enum(['measuring', 'measured']), cpuUs: z.number() });
+
 /** Read the counters when the load generator says that its window begins and ends; until it closes its stderr. */
 export async function watchWindow(client: Child, watched: Watched): Promise<Reading[]> {
   const readings: Promise<Reading>[] = [];
-  const take = (count: () => Promise<number | null>) => {
-    const reading = takeReading(client, watched, count);
+  for await (const line of createInterface({ input: client.stderr })) {
+    if (!line.startsWith('{"event":')) continue;
+    const { event, cpuUs } = windowEvent.parse(JSON.parse(line));
+    const count = () => (event === 'measuring' ? begin(watched.counter) : end(watched.counter));
+    const reading = takeReading(cpuUs, watched, count);
     // Waited for below; until then a failure has nobody to hear it.
     reading.catch(() => undefined);
     readings.push(reading);
-  };
-  for await (const line of createInterface({ input: client.stderr })) {
-    if (line.startsWith('{"event":"measuring"')) take(() => begin(watched.counter));
-    if (line.startsWith('{"event":"measured"')) take(() => end(watched.counter));
   }
   return Promise.all(readings);
 }
 
 /** Times first and in one go; what has to be asked for comes after, the same for all variants. */
 async function takeReading(
-  client: Child,
+  generatorUs: number,
   { server, loaders }: Watched,
   count: () => Promise<number | null>,
 ): Promise<Reading> {
   const times = {
     atUs: Number(process.hrtime.bigint() / 1000n),
-    serverCpuUs: cpuUsOf(server.processes.map(({ pid }) => pid)),
-    clientCpuUs: cpuUsOf([client.pid as number, ...loaders.pids()]),
     cpus: readCpus(),
+    server: server.processes.map(({ pid }) => readProcessTime(pid)),
+    generatorUs,
+    loaders: loaders.pids().map(readProcessTime),
   };
   const systemCalls = await count();
   const channels = await server.readChannels();
   return { ...times, systemCalls, channels };
 }
 
-/** Of all its processes: where workers are processes they are the server, where there are agents they are the clients. */
-function cpuUsOf(pids: number[]): number {
-  return pids.reduce((sum, pid) => sum + processCpuUs(pid), 0);
+/** CPU time between the readings. Where workers are processes they are the server, where there are agents they are the clients. */
+export function cpuTimesBetween(begin: Reading, end: Reading): Pick<Measured, 'serverCpuUs' | 'clientCpuUs'> {
+  const sum = (before: ProcessTime[], after: ProcessTime[]) =>
+    after.reduce((us, now, i) => us + cpuUsBetween(before[i] as ProcessTime, now), 0);
+  return {
+    serverCpuUs: sum(begin.server, end.server),
+    clientCpuUs: end.generatorUs - begin.generatorUs + sum(begin.loaders, end.loaders),
+  };
 }
 
 /** A worker that died and was replaced took its time with it, and the connections that it had. */

@@ -10,8 +10,10 @@ import { type BenchChoices, type BenchFailure, runBench } from '../bench/bench.j
 import { parseConnections, parseCores, parseLengths, parseRates, parseSizes } from '../bench/lists.js';
 import { makePlan } from '../bench/plan.js';
 import { checkResumable, readBegun } from '../bench/resume.js';
+import { inOwnSession, runInOwnSession } from '../host/own-session.js';
+import { describePriority, raisePriority } from '../host/priority.js';
 import { buildApplication } from '../port/tasks.js';
-import { type EngineName, engineName, topologyName } from '../results/schema.js';
+import { type EngineName, engineName, type Priority, topologyName } from '../results/schema.js';
 import { setUp } from '../setup/setup.js';
 import { addBenchGuestCommand } from './bench-guest.js';
 import { newResultsFile } from './results-file.js';
@@ -34,6 +36,7 @@ type BenchOptions = {
   version?: string;
   fineGrainedLocks?: boolean;
   setup: boolean;
+  priority: boolean;
 };
 
 /** `megapipe bench`: measure the variants of an application against each other, and report. */
@@ -75,6 +78,7 @@ function benchCommand(): Command {
     .option('--fine-grained-locks', 'each variant also without a lock for the whole cache: memcached 1.4.13')
     .option('--out <file>', 'where the results go (default: a new file in results/)')
     .option('--resume <file>', 'go on with a run that was interrupted, as it was asked for')
+    .option('--no-priority', 'measure at the priority that everything else has')
     .option('--no-setup', 'measure what is built, without looking whether it is up to date');
 }
 
@@ -89,13 +93,33 @@ async function bench(name: string | undefined, options: BenchOptions): Promise<v
       exitCode: 2,
     });
   }
-  if (options.setup) await setUpFor(name);
-  await measure(all, file);
+  await begin(name, options, (priority) =>
+    measure(
+      all.map((one) => ({ ...one, priority })),
+      file,
+    ),
+  );
+}
+
+/**
+ * What has to be built is built as anything else is; measuring has priority, which takes a session of its own. There this
+ * program begins once more, with the same words.
+ */
+async function begin(
+  name: string | undefined,
+  { setup, priority }: BenchOptions,
+  work: (priority: Priority) => Promise<void>,
+): Promise<void> {
+  if (setup && !inOwnSession()) await setUpFor(name);
+  if (priority && !inOwnSession()) return runInOwnSession();
+  const had: Priority = priority ? raisePriority() : { kind: 'none', nice: 0, reason: '--no-priority' };
+  console.error(`megapipe: ${describePriority(had)}`);
+  await work(had);
 }
 
 /** The run's own words say what there is to measure; what was measured is in the file. */
 async function resume(name: string | undefined, given: BenchOptions, file: string): Promise<void> {
-  const others = Object.keys(given).filter((option) => option !== 'resume' && option !== 'setup');
+  const others = Object.keys(given).filter((option) => !['resume', 'setup', 'priority'].includes(option));
   if (name || others.length > 0) {
     throw new UserError('--resume takes a run as it was asked for, and nothing is asked for beside it', {
       hint: `npx megapipe bench --resume ${file}`,
@@ -104,12 +128,13 @@ async function resume(name: string | undefined, given: BenchOptions, file: strin
   }
   const begun = readBegun(file);
   const asked = parseWords(begun.words);
-  if (given.setup) await setUpFor(asked.name);
-  const all = chooseAll(asked.name, asked.options, begun.words).map((one) => begun.goOn(one));
-  const left = all.filter((one) => one !== undefined);
-  for (const choices of left) await checkResumable(file, choices);
-  if (left.length === 0) console.error(`megapipe: nothing of ${shown(file)} is left to measure`);
-  await measure(left, file);
+  await begin(asked.name, { ...asked.options, setup: given.setup }, async (priority) => {
+    const all = chooseAll(asked.name, asked.options, begun.words);
+    const left = all.map((one) => begun.goOn({ ...one, priority })).filter((one) => one !== undefined);
+    for (const choices of left) await checkResumable(file, choices);
+    if (left.length === 0) console.error(`megapipe: nothing of ${shown(file)} is left to measure`);
+    await measure(left, file);
+  });
 }
 
 /** All that is ours, and a port of others where one is measured. */
@@ -167,11 +192,12 @@ function ownOptions({ varies, stock }: Application, options: BenchOptions): Benc
       Object.entries(common).filter(([name]) => !foreignOptions.some(([, [field]]) => field === name)),
     ),
     setup: options.setup,
+    priority: options.priority,
     ...(own ? { variants: own.join() || baseline.id } : {}),
   };
 }
 
-function chooseAll(name: string | undefined, options: BenchOptions, words: string[]): BenchChoices[] {
+function chooseAll(name: string | undefined, options: BenchOptions, words: string[]): Asked[] {
   if (name) return [choose(findApplication(name, options.version), options, words)];
   if (options.version) {
     throw new UserError(`--version ${options.version} is of no application`, {
@@ -184,8 +210,11 @@ function chooseAll(name: string | undefined, options: BenchOptions, words: strin
     .map((one) => choose(one, ownOptions(one, options), words));
 }
 
+/** What is asked for, before it is known with what priority it is measured. */
+type Asked = Omit<BenchChoices, 'priority'>;
+
 /** From words to a plan; what is wrong is said before anything is built or measured. */
-function choose(application: Application, options: BenchOptions, words: string[]): BenchChoices {
+function choose(application: Application, options: BenchOptions, words: string[]): Asked {
   const plan = makePlan(application, {
     preset: options.full ? 'full' : 'quick',
     engines: options.engines ? parseNames('--engines', options.engines, engineName.options) : usualEngines(),

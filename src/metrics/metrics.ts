@@ -49,7 +49,7 @@ export function metricsOf({ measured, point }: OkSample, topology: TopologyRecor
     softirqShare: busyUs === 0 ? 0 : sum(serverCpus, ({ softirqUs }) => softirqUs) / busyUs,
     serverIdle: idleShare(serverCpus),
     clientIdle: idleShare(clientCpus),
-    othersShare: othersShare(measured, topology),
+    othersShare: measured.othersShare ?? othersShareOf(measured, topology),
     p50Us: measured.latencyUs.p50,
     p99Us: measured.latencyUs.p99,
     service99Us: measured.serviceUs.p99,
@@ -76,10 +76,10 @@ export function operationsPerCrossing({ channels }: OkSample): number | null {
 }
 
 /**
- * A process's time holds the soft interrupts that ran on its account, a CPU's is told apart: on shared CPUs, where the
+ * As far as older results tell, which had not measured it. A process's time holds the soft interrupts that ran on its account, a CPU's is told apart: on shared CPUs, where the
  * sender's account pays, all of them do; elsewhere only what is surely foreign is counted.
  */
-function othersShare({ cpus, serverCpuUs, clientCpuUs }: Measured, { sharesCpus }: TopologyRecord): number {
+function othersShareOf({ cpus, serverCpuUs, clientCpuUs }: Measured, { sharesCpus }: TopologyRecord): number {
   const spentUs = sum(cpus, (cpu) => (sharesCpus ? busy(cpu) : cpu.userUs + cpu.systemUs));
   const allUs = sum(cpus, (cpu) => busy(cpu) + cpu.idleUs + cpu.stealUs);
   return allUs === 0 ? 0 : Math.max(0, spentUs - serverCpuUs - clientCpuUs) / allUs;

@@ -99,6 +99,7 @@ function factsOf({
   versions,
   sysctls,
   mitigations,
+  priority,
   ...machine
 }: MachineRecord): Map<string, string> {
   const { topologies: _topologies, type: _type, format: _format, startedAt, memoryBytes, ...rest } = machine;
@@ -111,6 +112,7 @@ function factsOf({
     ...Object.entries(mitigations),
     ...Object.entries(workload.parameters),
     ['server arguments', workload.serverArguments.join(' ')],
+    ['priority', priority ? `${priority.kind} ${priority.nice}` : 'none'],
     ['window', `${plan.durationMs / 1000} s after ${plan.warmupMs / 1000} s`],
   ];
   return new Map(entries.map(([name, value]) => [name, String(value)]));

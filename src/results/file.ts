@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { UserError } from '../base/errors.js';
 import { fromFormat1 } from './format-1.js';
 import { fromFormat2 } from './format-2.js';
+import { fromFormat3 } from './format-3.js';
 import {
   type EndRecord,
   format,
@@ -11,6 +12,8 @@ import {
   type ResultRecord,
   type Results,
   resultRecord,
+  type SampleRecord,
+  sampleKey,
   schemaOf,
 } from './schema.js';
 
@@ -53,11 +56,20 @@ function runsOf(records: ResultRecord[]): Results[] {
     return {
       machine: own[0] as MachineRecord,
       skips: own.filter((record) => record.type === 'skip'),
-      samples: own.filter((record) => record.type === 'sample'),
+      ...countingApart(own.filter((record) => record.type === 'sample')),
       end: lastEnd(own),
       resumed: own.filter((record) => record.type === 'resume').length,
     };
   });
+}
+
+/** Of each sample's attempts the last one counts. */
+function countingApart(all: SampleRecord[]): Pick<Results, 'samples' | 'retaken'> {
+  const counting = new Set(new Map(all.map((sample) => [sampleKey(sample), sample])).values());
+  return {
+    samples: all.filter((sample) => counting.has(sample)),
+    retaken: all.filter((sample) => !counting.has(sample)),
+  };
 }
 
 /** Of a run that was taken up again only an end after that is one. */
@@ -73,11 +85,13 @@ type Upgrade = (record: unknown) => unknown;
 function upgraderOf(first: string | undefined): Upgrade {
   try {
     const parsed: unknown = JSON.parse(first ?? '');
-    const head = z.looseObject({ type: z.literal('machine'), format: z.literal([1, 2]) }).safeParse(parsed);
+    const head = z
+      .looseObject({ type: z.literal('machine'), format: z.literal([1, 2, 3]) })
+      .safeParse(parsed);
     if (!head.success) return (record) => record;
-    if (head.data.format === 2) return fromFormat2();
-    const [toFormat2, toFormat3] = [fromFormat1(head.data), fromFormat2()];
-    return (record) => toFormat3(toFormat2(record));
+    const all: Upgrade[] = [fromFormat1(head.data), fromFormat2(), fromFormat3];
+    const needed = all.slice(head.data.format - 1);
+    return (record) => needed.reduce((upgraded, upgrade) => upgrade(upgraded), record);
   } catch {
     return (record) => record;
   }

@@ -17,14 +17,17 @@ export type TopologyName = z.infer<typeof topologyName>;
 export type RequestsPerConnection = z.infer<typeof requestsPerConnection>;
 
 /** The format that is written; older ones are read. */
-export const format = 3;
+export const format = 4;
 
 const count = z.int().nonnegative();
 const us = z.number().nonnegative();
 
 /** One way to run a server. */
 export const variantSchema = z.strictObject({
-  /** A way to do stock I/O (`baseline`, `reuseport`), or the engine and the techniques' letters: `uring+PBL`; and `-W50`, `-FL`. */
+  /**
+   * A way to do stock I/O (`baseline`, `reuseport`), or the engine and the techniques' letters: `uring+PBL`; and `-W50`,
+   * `-FL`. `again` is the baseline once more: what of a difference is none.
+   */
   id: z.string(),
   /** Stock I/O or MegaPipe. */
   server: z.enum(['baseline', 'megapipe']),
@@ -99,6 +102,14 @@ export const portLines = z.strictObject({
   own: count,
 });
 
+/** What a run is for: these comparisons with the baseline are what its rounds go to first. */
+const headline = z.strictObject({
+  /** The variant whose server CPU time a request and whose throughput are compared with the baseline's, at each point. */
+  variant: z.string(),
+  /** Where the baseline is compared with itself (`again`); one of the phase's points. */
+  again: point,
+});
+
 /** A part of a run: all its points with all its variants, round after round. */
 const phase = z.strictObject({
   /** What it is about, where a topology has several. */
@@ -106,9 +117,24 @@ const phase = z.strictObject({
   topology: topologyName,
   variants: z.array(variantSchema),
   points: z.array(point),
+  /** Null where nothing of it is the run's answer: it shows more. */
+  headline: headline.nullable(),
+  /** Where system calls are counted, once for each variant. */
+  tracedPoints: z.array(point),
+  /** Rounds; where there is a budget of time, at most. */
   samples: z.int().positive(),
   /** The number of its first round: no two of a run have the same. */
   firstRound: count,
+});
+
+/** The scheduling priority of all that measures. */
+const priority = z.strictObject({
+  /** How it was raised: that of the session among sessions, that of the processes, or not at all. */
+  kind: z.enum(['autogroup', 'nice', 'none']),
+  /** From -20, the highest, to 19; 0 is everybody's. */
+  nice: z.int().min(-20).max(19),
+  /** Why it is not raised, or not in the better way. */
+  reason: z.string().nullable(),
 });
 
 const machine = z.strictObject({
@@ -116,6 +142,8 @@ const machine = z.strictObject({
   format: z.literal(format),
   startedAt: z.iso.datetime(),
   ...machineDescription.shape,
+  /** Null in results that were written before there was one: it was everybody's. */
+  priority: priority.nullable(),
   topologies: z.array(topology),
   workload: z.strictObject({
     application: z.string(),
@@ -130,6 +158,8 @@ const machine = z.strictObject({
     samples: z.int().positive(),
     durationMs: z.int().positive(),
     warmupMs: count,
+    /** Of time, for this application: rounds end when all headline comparisons are decided, or it is used up. Null: all rounds are taken. */
+    budgetMs: z.int().positive().nullable(),
     /** Of the bench command, all of them: with these it takes an interrupted run up again. */
     arguments: z.array(z.string()),
     phases: z.array(phase),
@@ -167,6 +197,8 @@ const measured = z.strictObject({
   unsent: count,
   serverCpuUs: us,
   clientCpuUs: us,
+  /** Of the time of the CPUs that server and clients run on: what neither of them had, and what wasn't idle. Null: unknown. */
+  othersShare: z.number().min(0).max(1).nullable(),
   cpus: z.array(cpuUse),
   /** Open loop: from when a request was to be sent. */
   latencyUs: latency,
@@ -198,12 +230,16 @@ const sampleHead = {
   round: count,
   /** `timed` samples have no tracing; `traced` ones count system calls and are worth nothing as timings. */
   kind: z.enum(['timed', 'traced']),
+  /** From 1: a sample that others disturbed is taken again. Of one sample's attempts the last one counts. */
+  attempt: z.int().positive(),
 };
 
 const okSample = z.strictObject({
   ...sampleHead,
   status: z.literal('ok'),
   measured,
+  /** Whether others took so much of the CPUs that its throughput and its latencies are as much theirs. */
+  disturbed: z.boolean(),
   channels: channels.nullable(),
   /** System calls of the server's processes over the window; null where they were not counted. */
   systemCalls: count.nullable(),
@@ -227,6 +263,7 @@ export const resultRecord = z.union([machine, skip, okSample, failedSample, end,
 export type Variant = z.infer<typeof variantSchema>;
 export type Point = z.infer<typeof point>;
 export type Phase = z.infer<typeof phase>;
+export type Priority = z.infer<typeof priority>;
 export type PortLines = z.infer<typeof portLines>;
 export type Host = z.infer<typeof host>;
 export type TopologyRecord = z.infer<typeof topology>;
@@ -247,11 +284,21 @@ export function pointKey(point: Point): string {
   return [workload, requestsPerConnection, messageBytes, cores, connections, rate].join(' ');
 }
 
+type SampleHead = Pick<SampleRecord, 'topology' | 'variant' | 'point' | 'round' | 'kind'>;
+
+/** Samples have the same key where one is as good as the other. */
+export function sampleKey({ topology, variant, point, round, kind }: SampleHead): string {
+  return [topology, variant.id, pointKey(point), round, kind].join(' ');
+}
+
 /** One run, as read from its file. */
 export type Results = {
   machine: MachineRecord;
   skips: SkipRecord[];
+  /** Those that count. */
   samples: SampleRecord[];
+  /** Those that were disturbed, and taken again. */
+  retaken: SampleRecord[];
   /** The last one. Undefined where the measuring program died before it could write it. */
   end: EndRecord | undefined;
   /** How often it was interrupted and taken up again. */

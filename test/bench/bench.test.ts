@@ -2,11 +2,21 @@ import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import { whyNoTracing } from '../../src/bench/trace.js';
+import { describePriority } from '../../src/host/priority.js';
 import { whyNoTopology } from '../../src/host/topology.js';
 import { megapipe } from '../megapipe.js';
 import { testUnless } from '../skip.js';
 import { until } from '../waiting.js';
-import { childrenOf, isRunning, namespacesOf, newResults, notBuilt, runOf, start } from './running.js';
+import {
+  childrenOf,
+  isRunning,
+  measuringIn,
+  namespacesOf,
+  newResults,
+  notBuilt,
+  runOf,
+  start,
+} from './running.js';
 
 const files: string[] = [];
 
@@ -56,6 +66,34 @@ describe('a run', () => {
     expect(readFileSync(file.replace('.ndjson', '.html'), 'utf8')).toContain('<!doctype html>');
   });
 
+  testUnless(notBuilt)(
+    'runs its servers in a session of its own, with the priority that it says',
+    async () => {
+      const file = resultsFile();
+      const args = ['--topology', 'loopback', '--variants', 'baseline', '--samples', '1', '--out', file];
+      const bench = start(['bench', 'memcached', ...short, ...args]);
+      const measuring = await measuringIn(bench.pid as number);
+      const server = await serverUnderLoad(measuring);
+      const had = { session: statOf(server)[3], nice: Number(statOf(server)[16]), group: groupOf(server) };
+      const { stderr, exitCode } = await bench;
+      expect(exitCode, stderr).toBe(0);
+      expect(had.session).toBe(String(measuring));
+      const { priority } = runOf(file).machine;
+      if (priority === null) throw new Error('it is not on record');
+      expect(stderr).toContain(`megapipe: ${describePriority(priority)}`);
+      if (priority.kind === 'autogroup') expect(had.group).toContain(` nice ${priority.nice}\n`);
+      else expect(had.nice).toBe(priority.nice);
+    },
+  );
+
+  testUnless(notBuilt)('has everybody’s priority where it is asked to', async () => {
+    const file = resultsFile();
+    const args = ['--topology', 'loopback', '--variants', 'baseline', '--samples', '1', '--out', file];
+    const { stderr } = await start(['bench', 'memcached', '--no-priority', ...short, ...args]);
+    expect(runOf(file).machine.priority).toEqual({ kind: 'none', nice: 0, reason: '--no-priority' });
+    expect(stderr).toContain('at normal priority (--no-priority)');
+  });
+
   testUnless(notBuilt)('has in each sample what was done in its window, and by whom', async () => {
     const file = resultsFile();
     const args = ['--topology', 'loopback', '--variants', 'epoll+PBL', '--samples', '1', '--out', file];
@@ -96,12 +134,13 @@ describe('a run', () => {
     const file = resultsFile();
     const args = ['--topology', 'netns', '--variants', 'baseline', '--samples', '1', '--out', file];
     const bench = start(['bench', 'memcached', ...short, ...args]);
+    const measuring = await measuringIn(bench.pid as number);
     const { all, exitCode } = await bench;
     expect(exitCode, all).toBe(0);
     const { samples, machine } = runOf(file);
     expect(samples[0]).toMatchObject({ topology: 'netns', status: 'ok' });
     expect(machine.topologies[0]?.sharesCpus).toBe(false);
-    expect(await namespacesOf(bench.pid as number)).toEqual([]);
+    expect(await namespacesOf(measuring)).toEqual([]);
   });
 
   testUnless(notBuilt)('goes on after a server that dies, and says what became of it', async () => {
@@ -119,7 +158,7 @@ describe('a run', () => {
       '5',
     ];
     const bench = start(['bench', 'memcached', ...short, ...args]);
-    const server = await serverUnderLoad(bench.pid as number);
+    const server = await serverUnderLoad(await measuringIn(bench.pid as number));
     process.kill(server, 'SIGKILL');
     const { exitCode, stdout } = await bench;
     expect(exitCode).toBe(0);
@@ -130,11 +169,23 @@ describe('a run', () => {
   });
 });
 
+/** What the kernel says of a process after its name: its state, its parent, its group, its session, … */
+function statOf(pid: number): string[] {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+  return stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+}
+
+/** Its autogroup's words, where there are autogroups. */
+function groupOf(pid: number): string {
+  const file = `/proc/${pid}/autogroup`;
+  return existsSync(file) ? readFileSync(file, 'utf8') : '';
+}
+
 /** The pid of a sample's server, once its load generator runs too. */
-async function serverUnderLoad(bench: number): Promise<number> {
+async function serverUnderLoad(measuring: number): Promise<number> {
   let server: number | undefined;
   await until('a server runs and its load generator', () => {
-    const children = childrenOf(bench);
+    const children = childrenOf(measuring);
     const find = (part: string) => children.find(({ command }) => command.includes(part))?.pid;
     server = find('hashpower');
     return server !== undefined && find('load memcached') !== undefined;
@@ -161,13 +212,18 @@ describe('an interrupted run', () => {
     ],
   ];
 
+  /** A run in namespaces that measures, with all that it started. */
+  async function underLoad(file: string) {
+    const bench = start(endless(file, 'netns'));
+    const pid = await measuringIn(bench.pid as number);
+    await serverUnderLoad(pid);
+    return { bench, pid, children: childrenOf(pid).map((child) => child.pid) };
+  }
+
   testUnless(noNamespaces)('leaves no process and no namespace, and its results can be read', async () => {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) {
       const file = resultsFile();
-      const bench = start(endless(file, 'netns'));
-      const pid = bench.pid as number;
-      await serverUnderLoad(pid);
-      const children = childrenOf(pid).map((child) => child.pid);
+      const { bench, pid, children } = await underLoad(file);
       expect(await namespacesOf(pid)).toHaveLength(2);
       bench.kill(signal);
       const result = await bench;
@@ -180,15 +236,25 @@ describe('an interrupted run', () => {
   });
 
   testUnless(noNamespaces)(
-    'that was killed outright takes its processes with it; the next run removes its namespaces',
+    'that was killed outright ends as one that was interrupted: what measures outlives it so long',
     async () => {
       const file = resultsFile();
-      const bench = start(endless(file, 'netns'));
-      const pid = bench.pid as number;
-      await serverUnderLoad(pid);
-      const children = childrenOf(pid).map((child) => child.pid);
+      const { bench, pid, children } = await underLoad(file);
       bench.kill('SIGKILL');
       await bench;
+      await until('all have ended', () => ![pid, ...children].some(isRunning));
+      expect(await namespacesOf(pid)).toEqual([]);
+      expect(runOf(file).end?.outcome).toBe('interrupted');
+    },
+  );
+
+  testUnless(noNamespaces)(
+    'whose session was killed outright takes its processes with it; the next run removes its namespaces',
+    async () => {
+      const file = resultsFile();
+      const { bench, pid, children } = await underLoad(file);
+      process.kill(pid, 'SIGKILL');
+      expect((await bench).signal).toBe('SIGKILL');
       await expect.poll(() => children.filter(isRunning)).toEqual([]);
       expect(await namespacesOf(pid)).toHaveLength(2);
       const next = resultsFile();

@@ -16,7 +16,7 @@ import { pingpong } from '../../src/bench/guest/programs.js';
 import { writeScript } from '../../src/bench/guest/script.js';
 import { checkIdentity } from '../../src/bench/sample.js';
 import { startServer } from '../../src/bench/server.js';
-import { parseProcessCpuUs } from '../../src/host/cpu-time.js';
+import { parseTickedUs } from '../../src/host/cpu-time.js';
 import { freePort } from '../../src/host/free-port.js';
 import { makeTopology } from '../../src/host/topology.js';
 import type { Variant } from '../../src/results/schema.js';
@@ -163,7 +163,7 @@ testUnless(allowedCpus().length < 2 ? 'there is one CPU' : undefined)(
     const cpuTimes = () =>
       readdirSync(`/proc/${server.pid}/task`)
         .slice(1)
-        .map((task) => parseProcessCpuUs(readFileSync(`/proc/${server.pid}/task/${task}/stat`, 'utf8')));
+        .map((task) => parseTickedUs(readFileSync(`/proc/${server.pid}/task/${task}/stat`, 'utf8')));
     const [first = 0] = allowedCpus();
     const before = cpuTimes();
     // Over loopback the CPU that sends is the one that handles.

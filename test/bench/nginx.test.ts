@@ -10,7 +10,16 @@ import { whyNoTopology } from '../../src/host/topology.js';
 import { readResults } from '../../src/results/file.js';
 import { testUnless } from '../skip.js';
 import { until } from '../waiting.js';
-import { childrenOf, isRunning, newResults, nginxNotBuilt, notBuilt, runOf, start } from './running.js';
+import {
+  childrenOf,
+  isRunning,
+  measuringIn,
+  newResults,
+  nginxNotBuilt,
+  notBuilt,
+  runOf,
+  start,
+} from './running.js';
 
 const files: string[] = [];
 
@@ -38,10 +47,10 @@ function foldersOf(pid: number): string[] {
 }
 
 /** All processes of a bench's server, once its load generator runs too. */
-async function serverUnderLoad(bench: number): Promise<number[]> {
+async function serverUnderLoad(measuring: number): Promise<number[]> {
   let server: number[] = [];
   await until('a server runs and its load generator', () => {
-    const children = childrenOf(bench);
+    const children = childrenOf(measuring);
     const find = (part: string) => children.find(({ command }) => command.includes(part))?.pid;
     server = processTree(find('nginx: master') ?? 0).map(({ pid }) => pid);
     return server.length > 1 && find('load http') !== undefined;
@@ -91,7 +100,7 @@ describe('a run of nginx', () => {
     const file = resultsFile();
     const args = ['--topology', 'netns-shared', '--cores', '1', '--variants', 'baseline'];
     const bench = start([...short, ...args, '--samples', '1', '--duration', '5', '--out', file]);
-    const server = await serverUnderLoad(bench.pid as number);
+    const server = await serverUnderLoad(await measuringIn(bench.pid as number));
     expect(server).toHaveLength(2);
     const { all, exitCode } = await bench;
     expect(exitCode, all).toBe(0);
@@ -102,7 +111,7 @@ describe('a run of nginx', () => {
     const file = resultsFile();
     const args = ['--topology', 'loopback', '--variants', 'baseline', '--samples', '2'];
     const bench = start([...short, ...args, '--duration', '5', '--out', file]);
-    const [, worker] = await serverUnderLoad(bench.pid as number);
+    const [, worker] = await serverUnderLoad(await measuringIn(bench.pid as number));
     process.kill(worker as number, 'SIGKILL');
     expect((await bench).exitCode).toBe(0);
     const { samples } = runOf(file);
@@ -120,7 +129,7 @@ describe('an interrupted run of nginx', () => {
 
   testUnless(nginxNotBuilt)('leaves no process and no folder', async () => {
     const bench = start(endless(resultsFile()));
-    const pid = bench.pid as number;
+    const pid = await measuringIn(bench.pid as number);
     const server = await serverUnderLoad(pid);
     expect(foldersOf(pid)).not.toEqual([]);
     bench.kill('SIGINT');
@@ -133,9 +142,9 @@ describe('an interrupted run of nginx', () => {
     'that was killed outright takes its workers with it; the next run removes its folders',
     async () => {
       const bench = start(endless(resultsFile()));
-      const pid = bench.pid as number;
+      const pid = await measuringIn(bench.pid as number);
       const server = await serverUnderLoad(pid);
-      bench.kill('SIGKILL');
+      process.kill(pid, 'SIGKILL');
       await bench;
       await expect.poll(() => server.filter(isRunning)).toEqual([]);
       expect(foldersOf(pid)).not.toEqual([]);

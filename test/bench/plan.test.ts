@@ -3,8 +3,8 @@ import { allowedCpus } from '../../src/base/cpus.js';
 import { accumulated, baseline, parseVariant, reuseport } from '../../src/bench/application/variant.js';
 import { findApplication } from '../../src/bench/applications.js';
 import { parseCores, parseLengths, parseRates, parseSizes } from '../../src/bench/lists.js';
-import { makePlan, ordersLeft, ordersOf, type PlanChoices, sampleKey } from '../../src/bench/plan.js';
-import { type Phase, pointKey } from '../../src/results/schema.js';
+import { makePlan, ordersLeft, ordersOf, type PlanChoices } from '../../src/bench/plan.js';
+import { type Phase, pointKey, sampleKey } from '../../src/results/schema.js';
 import { choices } from './choices.js';
 
 const memcached = findApplication('memcached');
@@ -186,6 +186,8 @@ describe('the order of samples', () => {
     topology: 'loopback',
     variants: [baseline, ...accumulated('uring')],
     points: [at(1), at('unlimited')],
+    headline: null,
+    tracedPoints: [at(1), at('unlimited')],
     samples: 5,
   };
   const orders = ordersOf(phase, makePlan(memcached, choices), true);

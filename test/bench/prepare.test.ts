@@ -67,6 +67,8 @@ const plan: Plan = {
           rate: null,
         },
       ],
+      headline: null,
+      tracedPoints: [],
       samples: 1,
       about: 'one point',
       firstRound: 0,

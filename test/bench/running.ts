@@ -6,6 +6,7 @@ import { root } from '../../src/base/paths.js';
 import { loadPort, variantDirectory } from '../../src/port/port.js';
 import { readResults } from '../../src/results/file.js';
 import type { Results } from '../../src/results/schema.js';
+import { until } from '../waiting.js';
 
 const bootstrap = join(root, 'src/bootstrap.js');
 
@@ -52,6 +53,16 @@ export function childrenOf(parent: number): { pid: number; command: string }[] {
       const runs = fields[0] !== 'Z' && Number(fields[1]) === parent;
       return runs ? [{ pid: Number(name), command: command.replaceAll('\0', ' ') }] : [];
     });
+}
+
+/** The process that measures, in its own session, once it is there; the one that was started waits for it. */
+export async function measuringIn(bench: number): Promise<number> {
+  let measuring: number | undefined;
+  await until('a session measures', () => {
+    measuring = childrenOf(bench).find(({ command }) => command.includes('bootstrap.js bench'))?.pid;
+    return measuring !== undefined;
+  });
+  return measuring as number;
 }
 
 /** It may have ended meanwhile. */

@@ -93,7 +93,7 @@ function topology(name: TopologyName, server: number[], client: number[]): Topol
 export function machineRecord(names: TopologyName[], application = 'memcached'): MachineRecord {
   return {
     type: 'machine',
-    format: 3,
+    format: 4,
     startedAt: '2026-01-02T03:04:05.000Z',
     kernel: '6.1.0-test',
     distribution: 'Debian GNU/Linux 12 (bookworm)',
@@ -106,6 +106,7 @@ export function machineRecord(names: TopologyName[], application = 'memcached'):
     sysctls: { 'net.core.somaxconn': '4096' },
     mitigations: { retbleed: 'Vulnerable' },
     commit: '0123456789ab',
+    priority: { kind: 'autogroup', nice: -10, reason: null },
     topologies: names.map((name) => topologies[name]),
     workload: {
       application,
@@ -114,7 +115,15 @@ export function machineRecord(names: TopologyName[], application = 'memcached'):
       serverArguments: ['-m', '1024'],
       lines: application === 'memcached' ? { application: 50_000, changed: 340, own: 990 } : null,
     },
-    plan: { preset: 'quick', samples: 5, durationMs: 1000, warmupMs: 100, arguments: [], phases: [] },
+    plan: {
+      preset: 'quick',
+      samples: 5,
+      durationMs: 1000,
+      warmupMs: 100,
+      budgetMs: null,
+      arguments: [],
+      phases: [],
+    },
   };
 }
 
@@ -128,6 +137,8 @@ export function okSample(change: Partial<OkSample>, requests = 10_000, serverCpu
     point: at(1),
     round: 0,
     kind: 'timed',
+    attempt: 1,
+    disturbed: false,
     measured: {
       windowUs: 1e6,
       sampledUs: 1e6,
@@ -137,6 +148,7 @@ export function okSample(change: Partial<OkSample>, requests = 10_000, serverCpu
       serverCpuUs,
       // All that the CPUs did.
       clientCpuUs: 1_600_000 - serverCpuUs,
+      othersShare: 0,
       cpus: [0, 1].map((cpu) => ({
         cpu,
         userUs: 200_000,
@@ -158,7 +170,13 @@ export function okSample(change: Partial<OkSample>, requests = 10_000, serverCpu
 
 /** One that failed in a round that the shapes' runs don't have. */
 export function failedSample(reason: string, variant: Variant = baseline): FailedSample {
-  const { measured: _measured, channels: _channels, systemCalls: _systemCalls, ...head } = okSample({});
+  const {
+    measured: _measured,
+    disturbed: _disturbed,
+    channels: _channels,
+    systemCalls: _systemCalls,
+    ...head
+  } = okSample({});
   return { ...head, status: 'failed', variant, round: 5, reason };
 }
 

@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { baseline } from '../../src/bench/application/variant.js';
 import { appendResult, readResults } from '../../src/results/file.js';
+import type { OkSample } from '../../src/results/schema.js';
 import { at, machineRecord, okSample, on, plainShape, recordsOf } from './fixture.js';
 
 let folder: string;
@@ -30,7 +31,13 @@ test('what was appended is read back, record for record', () => {
 });
 
 test('failed samples and skips are read back with their reasons', () => {
-  const { measured: _measured, channels: _channels, systemCalls: _systemCalls, ...head } = okSample({});
+  const {
+    measured: _measured,
+    disturbed: _disturbed,
+    channels: _channels,
+    systemCalls: _systemCalls,
+    ...head
+  } = okSample({});
   const failed = { ...head, status: 'failed' as const, reason: 'the server was killed by SIGSEGV' };
   appendResult(file, machineRecord(['loopback']));
   appendResult(file, { type: 'skip', what: 'topology netns', reason: 'not root' });
@@ -73,9 +80,64 @@ test('a file of several runs is read as these, each with its own samples', () =>
   expect(runs.map(({ samples }) => samples.length)).toEqual([1, 2]);
 });
 
+/** Of format 3: no priority, no budget, and each sample was taken once. */
+function machineOf3() {
+  const { priority: _priority, plan, ...rest } = machineRecord(['netns']);
+  const { budgetMs: _budget, ...oldPlan } = plan;
+  return { ...rest, format: 3, plan: oldPlan };
+}
+
+function sampleOf3() {
+  const { attempt: _attempt, disturbed: _disturbed, measured, ...rest } = okSample({ topology: 'netns' });
+  const { othersShare: _share, ...oldMeasured } = measured;
+  return { ...rest, measured: oldMeasured };
+}
+
+/** Today's, where what a sample lacks is not known. */
+const upgraded = (change: Partial<OkSample>) => {
+  const sample = okSample(change);
+  return { ...sample, measured: { ...sample.measured, othersShare: null } };
+};
+
+test('a file of format 3 is read as if it were of today', () => {
+  mkdirSync(dirname(file), { recursive: true });
+  const { measured: _measured, channels: _channels, systemCalls: _calls, ...head } = sampleOf3();
+  const phase = {
+    about: 'x',
+    topology: 'netns',
+    variants: [baseline],
+    points: [at(1)],
+    samples: 1,
+    firstRound: 0,
+  };
+  const machine3 = machineOf3();
+  const records = [
+    { ...machine3, plan: { ...machine3.plan, phases: [phase] } },
+    sampleOf3(),
+    { ...head, round: 1, status: 'failed', reason: 'it died' },
+  ];
+  writeFileSync(file, records.map((record) => `${JSON.stringify(record)}\n`).join(''));
+  const { machine, samples } = only(readResults(file));
+  expect(machine).toMatchObject({ format: 4, priority: null, plan: { budgetMs: null } });
+  expect(machine.plan.phases).toEqual([{ ...phase, headline: null, tracedPoints: [at(1)] }]);
+  expect(samples[0]).toEqual(upgraded({ topology: 'netns' }));
+  expect(samples[1]).toMatchObject({ status: 'failed', attempt: 1 });
+});
+
+test('of the attempts at a sample the last one counts, and the others are not lost', () => {
+  const tries = [1, 2, 3].map((attempt) => okSample({ attempt, disturbed: true }, 1000 * attempt));
+  const other = okSample({ round: 1 });
+  for (const record of [machineRecord(['loopback']), ...tries.slice(0, 2), other, ...tries.slice(2)]) {
+    appendResult(file, record);
+  }
+  const { samples, retaken } = only(readResults(file));
+  expect(samples).toEqual([other, tries[2]]);
+  expect(retaken).toEqual(tries.slice(0, 2));
+});
+
 /** Of format 2: no phases, one client host, and what is a point's now was said elsewhere. */
 function oldMachine() {
-  const { topologies, plan, workload, ...rest } = machineRecord(['netns']);
+  const { topologies, plan, workload, ...rest } = machineOf3();
   const { lines: _lines, ...oldWorkload } = workload;
   const { arguments: _arguments, phases: _phases, ...oldPlan } = plan;
   return {
@@ -88,7 +150,7 @@ function oldMachine() {
 }
 
 function oldSample() {
-  const { measured, point, ...rest } = okSample({ topology: 'netns' });
+  const { measured, point, ...rest } = sampleOf3();
   const { serviceUs: _serviceUs, unsent: _unsent, ...oldMeasured } = measured;
   const { messageBytes: _bytes, connections: _connections, rate: _rate, ...oldPoint } = point;
   return { ...rest, measured: { ...oldMeasured, concurrency: 256 }, point: oldPoint };
@@ -100,7 +162,7 @@ test('a file of format 2 is read as if it were of today', () => {
   writeFileSync(file, records.map((record) => `${JSON.stringify(record)}\n`).join(''));
   const { machine, samples } = only(readResults(file));
   expect(machine.plan).toMatchObject({ arguments: [], phases: [] });
-  expect(samples).toEqual([okSample({ topology: 'netns' })]);
+  expect(samples).toEqual([upgraded({ topology: 'netns' })]);
 });
 
 test('a run that was taken up again ends where it ended last', () => {
@@ -130,9 +192,9 @@ describe('a file of format 1, which knew memcached alone', () => {
   test('is read as if it were of today', () => {
     write(lines);
     const { machine, samples } = only(readResults(file));
-    expect(machine.format).toBe(3);
+    expect(machine.format).toBe(4);
     expect(machine.topologies[0]?.clients[0]?.address).toBe('10.0.0.2');
-    expect(samples).toEqual([okSample({ topology: 'netns', point: { ...at('unlimited'), cores: 1 } })]);
+    expect(samples).toEqual([upgraded({ topology: 'netns', point: { ...at('unlimited'), cores: 1 } })]);
   });
 
   test('is refused by line and field where it is broken', () => {
@@ -143,8 +205,8 @@ describe('a file of format 1, which knew memcached alone', () => {
 
 test('a file of a format to come is refused as that', () => {
   mkdirSync(dirname(file), { recursive: true });
-  writeFileSync(file, JSON.stringify({ ...machineRecord(['loopback']), format: 4 }));
-  expect(() => readResults(file)).toThrow('it is of format 4, and this megapipe reads 1 to 3');
+  writeFileSync(file, JSON.stringify({ ...machineRecord(['loopback']), format: 5 }));
+  expect(() => readResults(file)).toThrow('it is of format 5, and this megapipe reads 1 to 4');
 });
 
 test('a file that is not there is named', () => {

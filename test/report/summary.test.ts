@@ -10,6 +10,7 @@ function resultsOf(records: ResultRecord[]): Results {
   return {
     machine: records.find((record) => record.type === 'machine') as Results['machine'],
     samples: records.filter((record) => record.type === 'sample'),
+    retaken: [],
     skips: records.filter((record) => record.type === 'skip'),
     end: records.find((record) => record.type === 'end'),
     resumed: 0,
@@ -40,10 +41,14 @@ describe('one sample', () => {
 
   test('tells the work of others from that of server and client', () => {
     // 1.6 s of both CPUs' 2 s were busy, of which server and client used 0.8 s each.
-    const sample = okSample({});
+    const { measured, ...head } = okSample({});
+    const sample = { ...head, measured: { ...measured, othersShare: null } };
     expect(metricsOf(sample, loopback).othersShare).toBeCloseTo(0);
     const less = { ...sample, measured: { ...sample.measured, serverCpuUs: 400_000 } };
     expect(metricsOf(less, loopback).othersShare).toBeCloseTo(0.2);
+    // Today's results have it.
+    const told = { ...less, measured: { ...less.measured, othersShare: 0.3 } };
+    expect(metricsOf(told, loopback).othersShare).toBe(0.3);
   });
 
   test('gives crossings and system calls a request where they were counted', () => {
