@@ -23,11 +23,16 @@ export const betterOf: Record<ComparedMetric, Comparison['better']> = {
   p99Us: 'lower',
 };
 
-/** Pairs of a variant and a rival of the same round, and how many more there would be had others left the machine alone. */
-export type Paired = { logRatios: number[]; disturbed: number };
+/** Pairs of a variant and a rival of the same round. */
+export type Paired = {
+  /** Of rounds in which others left the machine alone. */
+  logRatios: number[];
+  /** Of the others, which say nothing of the servers. */
+  disturbed: number[];
+};
 
 /**
- * The logarithms of a variant's ratios to a rival, a round each. A round that lacks either is left out. So is, of all but CPU
+ * The logarithms of a variant's ratios to a rival, a round each. A round that lacks either is left out. Apart is, of all but CPU
  * time a request, one in which others took more than a tenth of the CPUs' time: such ratios are about how the three share
  * the machine.
  *
@@ -71,6 +76,10 @@ export function pairRounds(
       ? [{ logRatio, disturbed: isDisturbed(own) || isDisturbed(other) }]
       : [];
   });
-  const kept = metric === 'serverCpuUs' ? pairs : pairs.filter(({ disturbed }) => !disturbed);
-  return { logRatios: kept.map(({ logRatio }) => logRatio), disturbed: pairs.length - kept.length };
+  const isKept = ({ disturbed }: { disturbed: boolean }) => metric === 'serverCpuUs' || !disturbed;
+  const values = (some: typeof pairs) => some.map(({ logRatio }) => logRatio);
+  return {
+    logRatios: values(pairs.filter(isKept)),
+    disturbed: values(pairs.filter((pair) => !isKept(pair))),
+  };
 }

@@ -3,7 +3,6 @@ import { describeValues, formatRatio, formatShare, topologyTitle } from './forma
 import type { Cell, Limit, Section } from './model.js';
 import { coresWords, sameLoad } from './points.js';
 import { wholeVariants } from './variants.js';
-import { decisiveCoverage } from './verdict.js';
 
 /** What a reader must know before believing the results; each only where it applies to this run. */
 export function caveats(results: Results, all: Section[]): string[] {
@@ -19,7 +18,6 @@ export function caveats(results: Results, all: Section[]): string[] {
       ...sharedCpu(section, sections),
       ...loneCpu(section),
       ...limits(section),
-      ...fewRounds(section),
     ]),
     ...virtualMachine(results),
   ];
@@ -70,7 +68,7 @@ function elsewhere(section: Section, other: Section): string[] {
     const ratios = other.points.flatMap((point) => {
       const there = other.cell(id, point)?.ratios.throughput;
       if (!there || !section.points.some((own) => sameLoad(own, point))) return [];
-      return [{ point, value: there.median, text: formatRatio(there.median) }];
+      return [{ point, value: there.ratio, text: formatRatio(there.ratio) }];
     });
     if (ratios.length === 0) return [];
     return [`${topologyTitle(other.topology.name)}: ${id} measured ${describeValues(other, ratios)}.`];
@@ -134,18 +132,6 @@ function limits({ topology, cells }: Section): string[] {
       'the clients’ CPUs were used up and the server’s were not, so that the clients limit the throughput,',
     ),
     ...say('nothing', 'neither side’s CPUs were used up, so that waiting limits the throughput,'),
-  ];
-}
-
-function fewRounds({ topology, cells }: Section): string[] {
-  const ratios = cells.flatMap(({ ratios }) => (ratios.throughput ? [ratios.throughput] : []));
-  const few = ratios.filter(({ coverage }) => coverage < decisiveCoverage);
-  if (few.length === 0) return [];
-  const least = few.reduce((a, b) => (a.samples <= b.samples ? a : b));
-  const rounds = least.samples === 1 ? '1 round' : `${least.samples} rounds`;
-  return [
-    `${topologyTitle(topology.name)}: ${few.length} of ${ratios.length} ratios rest on as few as ${rounds}, whose ` +
-      `interval holds the true median with ${formatShare(least.coverage)} only; nothing is concluded from these.`,
   ];
 }
 

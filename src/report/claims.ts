@@ -1,11 +1,13 @@
 import type { Point } from '../results/schema.js';
-import { describeValues, formatPercent, formatRatio, listOf, topologyTitle } from './format.js';
+import { usualRule } from '../statistics/decide.js';
+import { describeValues, formatPercent, formatRatio, listOf, rangeWords, topologyTitle } from './format.js';
 import type { Section } from './model.js';
 import { coresWords, pointWords } from './points.js';
+import { isSound, type Ratio } from './ratios.js';
 import type { Estimate } from './statistics.js';
 import { accumulations, gainAt } from './techniques.js';
 import { isUsual, wholeVariants } from './variants.js';
-import { decisiveCoverage, verdictOf } from './verdict.js';
+import { decisiveCoverage } from './verdict.js';
 
 /** What became of a claim here. Undecided: the samples don't tell. */
 export type Outcome = 'holds' | 'does not hold' | 'undecided';
@@ -57,7 +59,7 @@ const claims: Record<string, Claim[]> = {
     {
       claim: 'All workloads gain throughput',
       where: 'Fig. 7',
-      judge: (section) => judgeGain(section, 'cores', () => true),
+      judge: judgeAllWorkloads,
     },
     { claim: 'Smaller files gain more: yahoo/2 more than yahoo', where: 'section 5.3', judge: judgeFiles },
     { claim: 'MegaPipe scales better over cores', where: 'section 5.3', judge: judgeSpeedup },
@@ -81,7 +83,7 @@ const mostCores = ({ points }: Section) => Math.max(...points.map(({ cores }) =>
 /** The variant that claims are about: the first engine with all techniques. */
 const subjectOf = ({ variants }: Section) => wholeVariants(variants.filter(isUsual))[0];
 
-type At = { point: Point; ratio: Estimate };
+type At = { point: Point; ratio: Ratio };
 
 /**
  * The subject's throughput to the baseline's along the axis, in the section's order. Of closed loops: an open one sends
@@ -99,16 +101,26 @@ function ratiosOf(section: Section): At[] {
 const said = (section: Section, all: At[]) =>
   describeValues(
     section,
-    all.map(({ point, ratio }) => ({ point, value: ratio.median, text: formatRatio(ratio.median) })),
+    all.map(({ point, ratio }) => ({ point, value: ratio.ratio, text: formatRatio(ratio.ratio) })),
   );
 
-const decides = ({ coverage }: Estimate) => coverage >= decisiveCoverage;
+type Bounds = { low: number; high: number };
+
+/** Of a median too few samples tell nothing; a ratio's bounds are as far apart as its rounds are few. */
+const boundsOf = ({ coverage, low, high }: Estimate): Bounds =>
+  coverage >= decisiveCoverage
+    ? { low, high }
+    : { low: Number.NEGATIVE_INFINITY, high: Number.POSITIVE_INFINITY };
 
 /** The first of two is above the second where their intervals are apart. */
-function above(first: Estimate, second: Estimate): Outcome {
-  if (!decides(first) || !decides(second)) return 'undecided';
+function above(first: Bounds, second: Bounds): Outcome {
   if (first.low > second.high) return 'holds';
   return first.high < second.low ? 'does not hold' : 'undecided';
+}
+
+/** Of ratios that others did not disturb. */
+function aboveInBoth(first: Ratio, second: Ratio): Outcome {
+  return !isSound(first) || !isSound(second) ? 'undecided' : above(first, second);
 }
 
 function judgeFall(section: Section, axis: Section['axis']): Seen | undefined {
@@ -116,7 +128,7 @@ function judgeFall(section: Section, axis: Section['axis']): Seen | undefined {
   const [first, last] = [all[0], all.at(-1)];
   if (section.axis !== axis || section.facet || !first || !last || first === last) return undefined;
   return {
-    outcome: above(first.ratio, last.ratio),
+    outcome: aboveInBoth(first.ratio, last.ratio),
     seen: said(section, [first, last]),
   };
 }
@@ -128,10 +140,9 @@ function together(outcomes: Outcome[]): Outcome {
 }
 
 /** More than the baseline. */
-function gains(ratio: Estimate): Outcome {
-  const verdict = verdictOf(ratio);
-  if (verdict === 'above') return 'holds';
-  return verdict === 'below' ? 'does not hold' : 'undecided';
+function gains({ verdict }: Ratio): Outcome {
+  if (verdict === 'better') return 'holds';
+  return verdict === 'worse' ? 'does not hold' : 'undecided';
 }
 
 const isShort = ({ requestsPerConnection }: Point) => requestsPerConnection === 1;
@@ -149,6 +160,21 @@ function judgeGain(
   };
 }
 
+/** One that loses is enough to refute it; all of the paper's must gain to confirm it. */
+function judgeAllWorkloads(section: Section): Seen | undefined {
+  const judged = judgeGain(section, 'cores', () => true);
+  if (!judged) return undefined;
+  const measured = ratiosOf(section).map(({ point }) => point.workload);
+  const missing = paperWorkloads.filter((workload) => !measured.includes(workload));
+  if (missing.length === 0) return judged;
+  return {
+    outcome: judged.outcome === 'holds' ? 'undecided' : judged.outcome,
+    seen: `${judged.seen}; ${listOf(missing)} not measured there`,
+  };
+}
+
+const paperWorkloads = ['specweb', 'yahoo', 'yahoo/2'];
+
 function judgeBatching(section: Section): Seen | undefined {
   const [accumulation] = accumulations(section);
   const last = section.points.at(-1);
@@ -159,7 +185,7 @@ function judgeBatching(section: Section): Seen | undefined {
   };
   const [batch, partition, lwsocket] = [gain('batch'), gain('partition'), gain('lwsocket')];
   if (!batch || !partition || !lwsocket) return undefined;
-  const outcome = together([above(batch, partition), above(batch, lwsocket)]);
+  const outcome = together([partition, lwsocket].map((other) => above(boundsOf(batch), boundsOf(other))));
   const [b, p, l] = [batch, partition, lwsocket].map(({ median }) => formatPercent(median));
   return {
     outcome,
@@ -181,19 +207,20 @@ function judgeSpeedup(section: Section): Seen | undefined {
       `${formatRatio(own.median)} against ${formatRatio(stock.median)} at ${pointWords(section, point)}`,
   );
   return {
-    outcome: together(pairs.map(({ own, stock }) => above(own, stock))),
+    outcome: together(pairs.map(({ own, stock }) => above(boundsOf(own), boundsOf(stock)))),
     seen: `a speed-up of ${listOf(words)}`,
   };
 }
 
-/** That there is nothing is not shown by an interval that holds 1: only that there is something is. */
+/** That there is nothing is not shown by an interval that holds 1, but by one that holds little else. */
 function judgePersistent(section: Section): Seen | undefined {
   const last = ratiosOf(section).find(({ point }) => point.requestsPerConnection === 'unlimited');
   if (section.axis !== 'requestsPerConnection' || !last || last.point.cores === 1) return undefined;
-  const verdict = verdictOf(last.ratio);
-  return { outcome: verdict === 'above' ? 'does not hold' : 'undecided', seen: said(section, [last]) };
+  const outcomes: Partial<Record<Ratio['verdict'], Outcome>> = { better: 'does not hold', same: 'holds' };
+  return { outcome: outcomes[last.ratio.verdict] ?? 'undecided', seen: said(section, [last]) };
 }
 
+/** That it does not suffer is shown where it can be no more than a little higher, not where it can be anything. */
 function judgeMedian(section: Section): Seen | undefined {
   const subject = subjectOf(section);
   if (section.axis !== 'connections' || !subject) return undefined;
@@ -201,12 +228,14 @@ function judgeMedian(section: Section): Seen | undefined {
     const ratio = section.cell(subject.id, point)?.ratios.p50Us;
     return ratio ? [{ point, ratio }] : [];
   });
-  const worse = all.filter(({ ratio }) => verdictOf(ratio) === 'above');
-  const decided = all.every(({ ratio }) => decides(ratio));
-  const shown = worse.length > 0 ? worse : all;
+  if (all.length === 0) return undefined;
+  const worse = all.filter(({ ratio }) => ratio.verdict === 'worse');
+  if (worse.length > 0) return { outcome: 'does not hold', seen: `higher: ${said(section, worse)}` };
+  const unclear = all.filter(({ ratio }) => !isSound(ratio) || ratio.high >= 1 + usualRule.margin);
+  if (unclear.length === 0) return { outcome: 'holds', seen: said(section, all) };
   return {
-    outcome: worse.length > 0 ? 'does not hold' : decided ? 'holds' : 'undecided',
-    seen: `${worse.length > 0 ? 'higher: ' : ''}${said(section, shown)}`,
+    outcome: 'undecided',
+    seen: unclear.map((at) => `${said(section, [at])} (${rangeWords(at.ratio)})`).join(', '),
   };
 }
 
@@ -217,7 +246,7 @@ function judgeFiles(section: Section): Seen | undefined {
   const [half, whole] = [at('yahoo/2'), at('yahoo')];
   if (!half || !whole) return undefined;
   return {
-    outcome: above(half.ratio, whole.ratio),
+    outcome: aboveInBoth(half.ratio, whole.ratio),
     seen: said(section, [half, whole]),
   };
 }

@@ -1,5 +1,6 @@
 import { digits, formatCount, formatRatio, formatShare, formatThroughput, formatUs } from './format.js';
 import type { Cell, FigureName } from './model.js';
+import { drawn } from './ratios.js';
 import type { Estimate } from './statistics.js';
 
 /** What a figure shows of each cell. */
@@ -18,6 +19,29 @@ export type FigureSpec = {
 
 /** All figures, in the order of the page; those without a value are not drawn. */
 export const figureSpecs: readonly FigureSpec[] = [
+  {
+    name: 'serverCpu',
+    title: 'Server CPU time a request',
+    label: 'µs, user and system',
+    value: ({ serverCpuUs }) => serverCpuUs,
+    format: formatUs,
+  },
+  {
+    name: 'relativeServerCpu',
+    title: 'Server CPU time a request, relative to the baseline of the same round',
+    label: 'times the baseline',
+    value: ({ ratios }) => drawn(ratios.serverCpuUs),
+    format: formatRatio,
+    reference: 1,
+  },
+  {
+    name: 'relativeCapacity',
+    title: 'Requests per CPU-second of both sides, relative to the baseline of the same round',
+    label: 'times the baseline',
+    value: ({ ratios }) => drawn(ratios.requestsPerCpuS),
+    format: formatRatio,
+    reference: 1,
+  },
   {
     name: 'throughput',
     title: 'Throughput',
@@ -50,7 +74,7 @@ export const figureSpecs: readonly FigureSpec[] = [
     name: 'relative',
     title: 'Throughput, relative to the baseline of the same round',
     label: 'times the baseline',
-    value: ({ ratios }) => ratios.throughput,
+    value: ({ ratios }) => drawn(ratios.throughput),
     format: formatRatio,
     reference: 1,
   },
@@ -58,22 +82,7 @@ export const figureSpecs: readonly FigureSpec[] = [
     name: 'relativeToReuseport',
     title: 'Throughput, relative to stock I/O with reuseport of the same round',
     label: 'times reuseport',
-    value: ({ ratiosToReuseport }) => ratiosToReuseport.throughput,
-    format: formatRatio,
-    reference: 1,
-  },
-  {
-    name: 'serverCpu',
-    title: 'Server CPU time a request',
-    label: 'µs, user and system',
-    value: ({ serverCpuUs }) => serverCpuUs,
-    format: formatUs,
-  },
-  {
-    name: 'relativeServerCpu',
-    title: 'Server CPU time a request, relative to the baseline of the same round',
-    label: 'times the baseline',
-    value: ({ ratios }) => ratios.serverCpuUs,
+    value: ({ ratiosToReuseport }) => drawn(ratiosToReuseport.throughput),
     format: formatRatio,
     reference: 1,
   },
@@ -131,7 +140,7 @@ export const figureSpecs: readonly FigureSpec[] = [
     name: 'relativeP99',
     title: '99th percentile of latency, relative to the baseline of the same round',
     label: 'times the baseline',
-    value: ({ ratios }) => ratios.p99Us,
+    value: ({ ratios }) => drawn(ratios.p99Us),
     format: formatRatio,
     reference: 1,
   },
@@ -139,11 +148,12 @@ export const figureSpecs: readonly FigureSpec[] = [
 
 /** Those that a view has where it does not say which. */
 export const usualFigures: readonly FigureName[] = [
+  'serverCpu',
+  'relativeCapacity',
   'throughput',
   'speedup',
   'relative',
   'relativeToReuseport',
-  'serverCpu',
   'hostCpu',
   'systemCalls',
   'p50',

@@ -1,11 +1,13 @@
+import { betterOf, type ComparedMetric } from '../metrics/log-ratios.js';
 import type { Point, Variant } from '../results/schema.js';
-import { describeValues, formatPercent, formatRatio } from './format.js';
-import type { Compared, Section } from './model.js';
-import { type Estimate, estimate } from './statistics.js';
-import { pairedRatios } from './summary.js';
+import { usualRule, type Verdict } from '../statistics/decide.js';
+import { describeValues, formatPercent, formatRatio, rangeWords } from './format.js';
+import type { Section } from './model.js';
+import { type Ratio, ratioOf } from './ratios.js';
+import type { Estimate } from './statistics.js';
 import { accumulations, type Step } from './techniques.js';
 import { wholeVariants } from './variants.js';
-import { decisiveCoverage, type Verdict, verdictOf } from './verdict.js';
+import { decisiveCoverage } from './verdict.js';
 
 /** Sentences under one heading: what a variant showed against a rival, or what the techniques added. */
 export type Finding = { section: Section; heading: string; sentences: string[] };
@@ -27,7 +29,7 @@ export function findings(sections: Section[]): Finding[] {
   });
 }
 
-type Rivalry = { variant: Variant; rival: Variant; metrics: readonly Compared[] };
+type Rivalry = { variant: Variant; rival: Variant; metrics: readonly ComparedMetric[] };
 
 /** Each engine with the most techniques against all of stock I/O with the same locks, then the engines against each other. */
 function rivalries({ variants, view }: Section): Rivalry[] {
@@ -52,59 +54,58 @@ function rivalriesAmong(variants: Variant[], view: Section['view']): Rivalry[] {
       })),
     ),
     ...others.flatMap((rival) =>
-      first ? [{ variant: first, rival, metrics: view.metrics.slice(0, 2) }] : [],
+      first ? [{ variant: first, rival, metrics: view.metrics.slice(0, 3) }] : [],
     ),
   ];
 }
 
-const names: Record<Compared, string> = {
-  throughput: 'Throughput',
+/** A metric, as a sentence begins with it. */
+export const metricNames: Record<ComparedMetric, string> = {
   serverCpuUs: 'Server CPU a request',
+  requestsPerCpuS: 'Requests per CPU-second of both sides',
+  throughput: 'Throughput',
   p50Us: 'Median latency',
   p99Us: 'p99 latency',
 };
 
-function verdictWords(verdict: Verdict, metric: Compared): string {
-  const latency = metric === 'p50Us' || metric === 'p99Us';
-  if (verdict === 'above') return latency ? 'higher' : 'more';
-  if (verdict === 'below') return latency ? 'lower' : 'less';
-  return verdict === 'undecided' ? 'no difference shown' : 'too few samples to tell';
+/** A verdict in words of the metric. */
+export function verdictWords(verdict: Verdict, metric: ComparedMetric): string {
+  if (verdict === 'open') return 'not decided';
+  if (verdict === 'same') return `the same within ${usualRule.margin * 100} %`;
+  const isMore = (verdict === 'better') === (betterOf[metric] === 'higher');
+  const isLatency = metric === 'p50Us' || metric === 'p99Us';
+  if (isLatency) return isMore ? 'higher' : 'lower';
+  return isMore ? 'more' : 'less';
 }
 
-type Comparison = { point: Point; ratio: Estimate; verdict: Verdict };
+type Compared = { point: Point; ratio: Ratio };
 
 function compareAll(section: Section, { variant, rival, metrics }: Rivalry): string[] {
   return metrics.flatMap((metric) => {
-    const all = section.points.flatMap((point): Comparison[] => {
+    const all = section.points.flatMap((point): Compared[] => {
       const [own, other] = [section.rounds(variant.id, point), section.rounds(rival.id, point)];
-      const ratio = estimate(pairedRatios(own, other, metric));
-      return ratio ? [{ point, ratio, verdict: verdictOf(ratio) }] : [];
+      const ratio = ratioOf(own, other, metric);
+      return ratio ? [{ point, ratio }] : [];
     });
-    const verdicts: Verdict[] = ['above', 'below', 'undecided', 'unknown'];
+    const verdicts: Verdict[] = ['better', 'worse', 'same', 'open'];
     const clauses = verdicts
       .map((verdict) => clause(section, all, verdict, metric))
       .filter((text) => text !== '');
-    return clauses.length > 0 ? [`${names[metric]}: ${clauses.join('; ')}.`] : [];
+    return clauses.length > 0 ? [`${metricNames[metric]}: ${clauses.join('; ')}.`] : [];
   });
 }
 
-function clause(section: Section, all: Comparison[], verdict: Verdict, metric: Compared): string {
-  const own = all.filter((one) => one.verdict === verdict);
+function clause(section: Section, all: Compared[], verdict: Verdict, metric: ComparedMetric): string {
+  const own = all.filter(({ ratio }) => ratio.verdict === verdict);
   if (own.length === 0) return '';
   const values = own.map(({ point, ratio }) => ({
     point,
-    text: formatRatio(ratio.median),
-    value: ratio.median,
+    text: `${formatRatio(ratio.ratio)} (${verdict === 'open' ? 'could be ' : ''}${rangeWords(ratio)})`,
+    value: ratio.ratio,
   }));
   const where = own.length > 3 ? ` at ${own.length} of ${all.length} points` : '';
-  return `${verdictWords(verdict, metric)}${where}, ${describeValues(section, values)}${intervalWords(own.length, verdict)}`;
-}
-
-function intervalWords(count: number, verdict: Verdict): string {
-  if (verdict === 'unknown') return '';
-  const not = verdict === 'undecided';
-  if (count === 1) return ` (the interval ${not ? 'does not exclude' : 'excludes'} 1)`;
-  return ` (the intervals ${not ? 'do not ' : ''}exclude 1)`;
+  const colon = verdict === 'open' ? ':' : ',';
+  return `${verdictWords(verdict, metric)}${where}${colon} ${describeValues(section, values)}`;
 }
 
 /** In the order of the paper's Table 3. */

@@ -1,6 +1,8 @@
 import type { Point, TopologyName } from '../results/schema.js';
+import type { Interval } from '../statistics/confidence-sequence.js';
 import type { Section } from './model.js';
 import { type Placing, placeInSentence } from './points.js';
+import { isBounded, type Ratio } from './ratios.js';
 import type { Estimate } from './statistics.js';
 
 /** Three significant digits, without an exponent. */
@@ -11,6 +13,7 @@ export function digits(value: number): string {
 }
 
 export const formatThroughput = (perSecond: number) => `${digits(perSecond / 1000)}k/s`;
+export const formatThousands = (count: number) => `${digits(count / 1000)}k`;
 export const formatUs = (us: number) => (us >= 1000 ? `${digits(us / 1000)} ms` : `${digits(us)} µs`);
 export const formatRatio = (ratio: number) => `×${ratio.toFixed(2)}`;
 export const formatPercent = (share: number) =>
@@ -18,13 +21,21 @@ export const formatPercent = (share: number) =>
 export const formatShare = (share: number) => `${(share * 100).toFixed(0)} %`;
 export const formatCount = (count: number) => digits(count);
 
-/** `×1.32 (1.28–1.36)`; one sample has no interval. */
-export function withInterval(estimate: Estimate | undefined, format: (value: number) => string): string {
-  if (!estimate) return 'none';
-  const { median, low, high, samples } = estimate;
-  return samples === 1
-    ? `${format(median)} (1 sample)`
-    : `${format(median)} (${format(low)} to ${format(high)})`;
+/** `1.28 to 1.36`: what a ratio can be. */
+export function rangeWords(interval: Interval): string {
+  const { low, high } = interval;
+  return isBounded(interval) ? `${low.toFixed(2)} to ${high.toFixed(2)}` : 'anything';
+}
+
+/** Of what is not decided: `×1.37, could be 0.50 to 2.50`. */
+export function openWords(interval: Interval): string {
+  return `${formatRatio(interval.ratio)}, could be ${rangeWords(interval)}`;
+}
+
+/** Of any: `×1.32 (1.28 to 1.36)`, `not decided: ×1.37, could be 0.50 to 2.50`. */
+export function ratioWords(ratio: Ratio): string {
+  if (ratio.verdict === 'open') return `not decided: ${openWords(ratio)}`;
+  return `${formatRatio(ratio.ratio)} (${rangeWords(ratio)})`;
 }
 
 export function medianOf(estimate: Estimate | undefined, format: (value: number) => string): string {

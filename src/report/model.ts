@@ -1,6 +1,8 @@
+import type { ComparedMetric } from '../metrics/log-ratios.js';
 import type { Metrics } from '../metrics/metrics.js';
 import type { Point, TopologyRecord, Variant } from '../results/schema.js';
 import type { Placing } from './points.js';
+import type { Ratios } from './ratios.js';
 import type { Estimate } from './statistics.js';
 
 // What a report is made of, from a run's samples to what is drawn of them.
@@ -11,8 +13,9 @@ export type Cell = {
   point: Point;
   timed: number;
   failed: number;
-  throughput: Estimate | undefined;
   serverCpuUs: Estimate | undefined;
+  requestsPerCpuS: Estimate | undefined;
+  throughput: Estimate | undefined;
   hostCpuUs: Estimate | undefined;
   softirqShare: Estimate | undefined;
   serverIdle: Estimate | undefined;
@@ -42,11 +45,6 @@ export type Cell = {
 
 export type Limit = 'all CPUs' | 'server' | 'client' | 'nothing';
 
-/** What is compared between variants. */
-export const compared = ['throughput', 'serverCpuUs', 'p50Us', 'p99Us'] as const;
-export type Compared = (typeof compared)[number];
-export type Ratios = Record<Compared, Estimate | undefined>;
-
 /** A part of a run that is shown together: what a topology's points show in one view. */
 export type Section = Placing & {
   application: string;
@@ -71,13 +69,16 @@ export type View = Placing & {
   /** What is drawn; all that is usual where this is undefined. */
   figures: readonly FigureName[] | undefined;
   /** What variants are compared in, in words. */
-  metrics: readonly Compared[];
+  metrics: readonly ComparedMetric[];
 };
 
 /** A view and its points. */
 export type Viewed = { view: View; points: Point[] };
 
 export type FigureName =
+  | 'serverCpu'
+  | 'relativeServerCpu'
+  | 'relativeCapacity'
   | 'throughput'
   | 'bandwidth'
   | 'speedup'
@@ -85,8 +86,6 @@ export type FigureName =
   | 'relative'
   | 'relativeToReuseport'
   | 'relativeP99'
-  | 'serverCpu'
-  | 'relativeServerCpu'
   | 'hostCpu'
   | 'serverBusy'
   | 'systemCalls'

@@ -5,7 +5,7 @@ import { html, type Markup } from './markup.js';
 import type { FigureName } from './model.js';
 import { documentOf, figure } from './page-document.js';
 import { legend } from './page-legend.js';
-import { ratioCell } from './page-tables.js';
+import { medianRatioCell } from './page-tables.js';
 import { pointHeading, pointWords } from './points.js';
 import type { Estimate } from './statistics.js';
 
@@ -69,7 +69,7 @@ function pairTable(section: SharedSection['first'], pairs: Pair[], names: [strin
     const isFirst = pairs[index - 1]?.point !== point;
     const cells = quantities.map(
       ([key, , format, good]) =>
-        html`${number(first[key], format)}${number(second[key], format)}${ratioCell(ratios[key], good)}`,
+        html`${number(first[key], format)}${number(second[key], format)}${medianRatioCell(ratios[key], good)}`,
     );
     return html`<tr class="${isFirst ? 'first' : ''}"><td>${isFirst ? pointWords(section, point, section.points) : ''}</td><td class="left">${variant.id}</td>${cells}</tr>`;
   });

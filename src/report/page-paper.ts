@@ -1,6 +1,6 @@
 import type { MachineRecord } from '../results/schema.js';
 import { type Judged, judgeClaims, type Outcome } from './claims.js';
-import { formatPercent, formatRatio, listOf, sectionName, withInterval } from './format.js';
+import { formatPercent, formatRatio, listOf, ratioWords, sectionName } from './format.js';
 import { html, type Markup } from './markup.js';
 import type { Section } from './model.js';
 import { paperOn, paperTable2, paperTable3 } from './paper.js';
@@ -34,7 +34,7 @@ function measuredHere(section: Section): string[] {
   return wholeVariants(section.variants).flatMap(({ id }) => {
     const ratios = section.points.flatMap((point) => {
       const ratio = section.cell(id, point)?.ratios.throughput;
-      return ratio ? [`${withInterval(ratio, formatRatio)} at ${pointWords(section, point)}`] : [];
+      return ratio ? [`${ratioWords(ratio)} at ${pointWords(section, point)}`] : [];
     });
     const speedups = section.points.flatMap((point) => {
       const speedup = point.cores > 1 ? section.cell(id, point)?.speedup : undefined;

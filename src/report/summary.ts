@@ -1,7 +1,7 @@
+import { roundsOf } from '../metrics/log-ratios.js';
 import {
   crossingsPerRequest,
   type Metrics,
-  metricsOf,
   operationsPerCrossing,
   saturatedIdle,
   systemCallsPerRequest,
@@ -15,8 +15,9 @@ import {
   type TopologyRecord,
   type Variant,
 } from '../results/schema.js';
-import type { Cell, Compared, Limit, Ratios, Rounds, Section, Viewed } from './model.js';
+import type { Cell, Limit, Rounds, Section, Viewed } from './model.js';
 import { sortPoints } from './points.js';
+import { ratiosTo } from './ratios.js';
 import { estimate } from './statistics.js';
 import { inOrder } from './variants.js';
 import { viewsOf } from './views.js';
@@ -97,8 +98,9 @@ function summarizeCell(
     point,
     timed: samples.filter(({ kind }) => kind === 'timed').length,
     failed: samples.filter(({ kind, status }) => kind === 'timed' && status === 'failed').length,
-    throughput: over('throughput'),
     serverCpuUs: over('serverCpuUs'),
+    requestsPerCpuS: over('requestsPerCpuS'),
+    throughput: over('throughput'),
     hostCpuUs: over('hostCpuUs'),
     softirqShare: over('softirqShare'),
     serverIdle: over('serverIdle'),
@@ -111,33 +113,19 @@ function summarizeCell(
     systemCalls: of('traced', systemCallsPerRequest),
     crossings: of('timed', crossingsPerRequest),
     operationsPerCrossing: of('timed', operationsPerCrossing),
-    speedup: estimate(pairedRatios(rounds, oneCore, 'throughput')),
+    speedup: estimate(speedups(rounds, oneCore)),
     ratios: ratiosTo(variant.id === 'baseline' ? undefined : baseline, rounds),
     ratiosToReuseport: ratiosTo(variant.server === 'baseline' ? undefined : reuseport, rounds),
     limit: limitOf(metrics, topology),
   };
 }
 
-function ratiosTo(rival: Rounds | undefined, rounds: Rounds): Ratios {
-  const ratio = (key: Compared) => (rival ? estimate(pairedRatios(rounds, rival, key)) : undefined);
-  return {
-    throughput: ratio('throughput'),
-    serverCpuUs: ratio('serverCpuUs'),
-    p50Us: ratio('p50Us'),
-    p99Us: ratio('p99Us'),
-  };
-}
-
-/** Ratios to a rival of the same round, which met the same state of the machine. A round that lacks either is left out. */
-export function pairedRatios(rounds: Rounds, rival: Rounds, key: Compared): number[] {
-  return [...rounds].flatMap(([round, metrics]) => {
-    const other = rival.get(round)?.[key];
-    return other ? [metrics[key] / other] : [];
+/** Of the same round, which met the same state of the machine. */
+function speedups(rounds: Rounds, oneCore: Rounds): number[] {
+  return [...rounds].flatMap(([round, { throughput }]) => {
+    const alone = oneCore.get(round)?.throughput;
+    return alone ? [throughput / alone] : [];
   });
-}
-
-function roundsOf(samples: SampleRecord[], topology: TopologyRecord): Rounds {
-  return new Map(okSamples(samples, 'timed').map((sample) => [sample.round, metricsOf(sample, topology)]));
 }
 
 function okSamples(samples: SampleRecord[], kind: 'timed' | 'traced'): OkSample[] {

@@ -3,7 +3,7 @@ import type { Comparison, Pair, SharedSection } from './compare.js';
 import { formatThroughput, formatUs, medianOf, sectionTitle } from './format.js';
 import { pointHeading, pointWords } from './points.js';
 import type { Estimate } from './statistics.js';
-import { shortRatio } from './table.js';
+import { shortMedianRatio } from './table.js';
 import { verdictOf } from './verdict.js';
 
 /** Two runs side by side, for a terminal. */
@@ -51,5 +51,5 @@ function ratio(estimate: Estimate | undefined): string {
   if (!estimate) return '–';
   const verdict = verdictOf(estimate);
   const decided = verdict === 'above' || verdict === 'below';
-  return `${shortRatio(estimate)}${decided ? ' *' : ''}`;
+  return `${shortMedianRatio(estimate)}${decided ? ' *' : ''}`;
 }

@@ -1,4 +1,5 @@
 import Table from 'cli-table3';
+import type { ComparedMetric } from '../metrics/log-ratios.js';
 import type { Results } from '../results/schema.js';
 import { caveats } from './caveats.js';
 import { judgeClaims } from './claims.js';
@@ -14,6 +15,7 @@ import {
 } from './format.js';
 import type { Cell, Section } from './model.js';
 import { pointHeading, pointWords } from './points.js';
+import { isBounded, type Ratio } from './ratios.js';
 import type { Estimate } from './statistics.js';
 
 /** A column of the table; some are only there where they have something to show. */
@@ -21,24 +23,29 @@ type Column = { head: string; text(cell: Cell): string };
 
 function columnsOf(section: Section): Column[] {
   const withReuseport = section.cells.some((cell) => cell.ratiosToReuseport.throughput);
-  const ofReuseport = {
-    head: 'of reuseport',
-    text: (cell: Cell) => shortRatio(cell.ratiosToReuseport.throughput),
-  };
+  const ofReuseport = (metric: ComparedMetric) =>
+    withReuseport
+      ? [
+          {
+            head: 'of reuseport',
+            text: ({ ratiosToReuseport }: Cell) => shortRatio(ratiosToReuseport[metric]),
+          },
+        ]
+      : [];
+  const ofBaseline = (metric: ComparedMetric) => ({
+    head: 'of baseline',
+    text: ({ ratios }: Cell) => shortRatio(ratios[metric]),
+  });
   return [
     { head: 'Variant', text: ({ variant }) => variant.id },
-    { head: 'Through-\nput', text: ({ throughput }) => medianOf(throughput, formatThroughput) },
-    { head: 'of baseline', text: ({ ratios }) => shortRatio(ratios.throughput) },
-    ...(withReuseport ? [ofReuseport] : []),
     { head: 'CPU/\nrequest', text: ({ serverCpuUs }) => medianOf(serverCpuUs, formatUs) },
-    {
-      head: 'of base-\nline',
-      text: ({ ratios }) =>
-        withReuseport ? medianOf(ratios.serverCpuUs, formatRatio) : shortRatio(ratios.serverCpuUs),
-    },
-    { head: 'Calls/\nrequest', text: ({ systemCalls }) => medianOf(systemCalls, formatCount) },
+    ofBaseline('serverCpuUs'),
     // A terminal has 120 columns; the page has everything.
-    ...(withReuseport ? [] : [{ head: 'p50', text: ({ p50Us }: Cell) => medianOf(p50Us, formatUs) }]),
+    ...(withReuseport ? [] : [{ ...ofBaseline('requestsPerCpuS'), head: 'Requests/CPU-\nsecond, of it' }]),
+    { head: 'Through-\nput', text: ({ throughput }) => medianOf(throughput, formatThroughput) },
+    ofBaseline('throughput'),
+    ...ofReuseport('throughput'),
+    { head: 'Calls/\nrequest', text: ({ systemCalls }) => medianOf(systemCalls, formatCount) },
     { head: 'p99', text: ({ p99Us }) => medianOf(p99Us, formatUs) },
     { head: 'Samples', text: sampleCount },
   ];
@@ -81,10 +88,16 @@ function formatSection(section: Section): string {
 /** Where long words may be in two lines. */
 const broken = (words: string) => (words.length > 20 ? words.replaceAll(', ', ',\n') : words);
 
-/** Short, so that the table fits a terminal of 120 columns. */
-export function shortRatio(estimate: Estimate | undefined): string {
-  if (!estimate) return '';
-  const { median, low, high, samples } = estimate;
+/** Short, so that the table fits a terminal of 120 columns; `?` at what is not decided. */
+function shortRatio(ratio: Ratio | undefined): string {
+  if (!ratio) return '';
+  const { low, high, verdict } = ratio;
+  const bounds = isBounded(ratio) ? ` ${low.toFixed(2)}–${high.toFixed(2)}` : '';
+  return `${formatRatio(ratio.ratio)}${bounds}${verdict === 'open' ? '?' : ''}`;
+}
+
+/** Of two runs. */
+export function shortMedianRatio({ median, low, high, samples }: Estimate): string {
   return `${formatRatio(median)}${samples > 1 ? ` ${low.toFixed(2)}–${high.toFixed(2)}` : ''}`;
 }
 

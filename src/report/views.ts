@@ -8,7 +8,7 @@ const overLength: View = {
   facet: undefined,
   paper: undefined,
   figures: undefined,
-  metrics: ['throughput', 'serverCpuUs', 'p99Us'],
+  metrics: ['serverCpuUs', 'requestsPerCpuS', 'throughput', 'p99Us'],
 };
 
 const overCores: View = {
@@ -17,7 +17,7 @@ const overCores: View = {
   facet: 'requestsPerConnection',
   paper: undefined,
   figures: ['throughput', 'speedup', 'efficiency', 'relative', 'serverCpu'],
-  metrics: ['throughput', 'serverCpuUs'],
+  metrics: ['serverCpuUs', 'requestsPerCpuS', 'throughput'],
 };
 
 const overSizes: View = {
@@ -54,7 +54,7 @@ const views: Record<string, View[]> = {
       paper: 'Fig. 6',
       figures: latencyFigures,
       // An open loop sends what it is told to, whoever answers.
-      metrics: ['p50Us', 'p99Us', 'serverCpuUs'],
+      metrics: ['serverCpuUs', 'p50Us', 'p99Us'],
     },
     overCores,
   ],

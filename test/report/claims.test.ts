@@ -80,3 +80,34 @@ test('what was not measured is not judged', () => {
     outcomes({ ...echoShape(() => 0), points: lengths.slice(0, 1) })['The shorter connections'],
   ).toBeUndefined();
 });
+
+test('not all workloads gain where not all were measured', () => {
+  const points = nginxShape.points.filter(({ workload }) => workload === 'specweb');
+  expect(outcomes({ ...nginxShape, points })['All workloads gain']).toBe('undecided');
+});
+
+const connections: Point[] = [64, 256].map((count) => ({ ...at('unlimited'), connections: count }));
+
+/** Two servers of one median latency, but for what the rounds differ in. */
+function latencies(ofMegaPipe: (round: number) => number): Shape {
+  return {
+    ...plainShape,
+    points: connections,
+    p50Us: ({ engine }, round) => (engine ? ofMegaPipe(round) : 250),
+  };
+}
+
+test('median latency does not suffer where it is at most a little higher, not where nobody can tell', () => {
+  const claim = 'Median latency does';
+  expect(outcomes(latencies(() => 250))[claim]).toBe('holds');
+  expect(outcomes(latencies((round) => (round % 2 === 0 ? 200 : 320)))[claim]).toBe('undecided');
+  expect(outcomes(latencies(() => 400))[claim]).toBe('does not hold');
+});
+
+test('no throughput holds that others disturbed', () => {
+  const gain = echoShape(({ techniques }) => techniques.length * 0.3);
+  const points = [at(1), at(128)];
+  const short = { ...gain, application: 'memcached', points };
+  expect(outcomes(short)['Short connections gain']).toBe('holds');
+  expect(outcomes({ ...short, othersUs: 500_000 })['Short connections gain']).toBe('undecided');
+});

@@ -23,6 +23,9 @@ export type Shape = {
   /** Requests in the window of one second. */
   requests(variant: Variant, point: Point, round: number): number;
   serverCpuUs(variant: Variant, point: Point, round: number): number;
+  /** Of the CPU time that was spent, what was neither the server's nor its clients'. */
+  othersUs?: number;
+  p50Us?(variant: Variant, round: number): number;
 };
 
 /** A point of memcached's, on both CPUs. */
@@ -198,7 +201,10 @@ export function recordsOf(shape: Shape): ResultRecord[] {
               largestBatch: variant.batch as number,
             }
           : null;
-      return okSample({ topology, variant, point, round, channels }, requests, cpuUs);
+      const sample = okSample({ topology, variant, point, round, channels }, requests, cpuUs);
+      sample.measured.clientCpuUs -= shape.othersUs ?? 0;
+      sample.measured.latencyUs.p50 = shape.p50Us?.(variant, round) ?? 250;
+      return sample;
     }),
   );
   const traced = cellsOf(shape).map(([topology, point, variant]) =>

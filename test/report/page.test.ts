@@ -53,45 +53,49 @@ describe('the page', () => {
     expect(rows).toHaveLength(8);
     expect(rows[0]).toMatchObject({
       '1 Variant': 'baseline',
-      '2 Throughput': '10.2k/s',
+      '6 Throughput': '10.2k/s',
       '3 of baseline': '',
     });
     // 10,000 requests and 3 tenths more, 2 % more in the median round; 0.5 s of CPU time for 13,260 requests.
     expect(rows[3]).toMatchObject({
       '1 Variant': 'uring+PBL',
-      '2 Throughput': '13.3k/s',
-      '3 of baseline': '×1.30',
-      '4 Server CPU a request': '37.7 µs',
-      '5 of baseline': '×0.48',
-      '6 System calls a request': '0.250',
-      '7 Crossings a request': '0.125',
-      '8 Operations a crossing': '16.0',
-      '9 p50': '250 µs',
-      '10 p99': '900 µs',
-      '11 Server’s CPUs idle': '20 %',
-      '13 Samples': '5',
+      '2 Server CPU a request': '37.7 µs',
+      '3 of baseline': '×0.48',
+      // Of 1.6 s of both CPUs.
+      '4 Requests per CPU-second of both sides': '8.29k',
+      '5 of baseline': '×1.30',
+      '6 Throughput': '13.3k/s',
+      '7 of baseline': '×1.30',
+      '8 System calls a request': '0.250',
+      '9 Crossings a request': '0.125',
+      '10 Operations a crossing': '16.0',
+      '11 p50': '250 µs',
+      '12 p99': '900 µs',
+      '13 Server’s CPUs idle': '20 %',
+      '15 Samples': '5',
     });
     expect(rows[7]).toMatchObject({
       '1 Variant': 'uring+PBL',
-      '2 Throughput': '133k/s',
-      '4 Server CPU a request': '3.77 µs',
+      '2 Server CPU a request': '3.77 µs',
+      '6 Throughput': '133k/s',
     });
   });
 
   test('has a figure for each quantity, drawn wide and narrow, with a text over each point', async () => {
     const { document } = await report(recordsOf(plainShape));
-    const figures = [...document.querySelectorAll('figure')];
+    const figures = [...document.querySelectorAll('article figure')];
     expect(figures.map((figure) => figure.querySelector('figcaption')?.textContent)).toEqual([
+      'Server CPU time a request',
+      'Requests per CPU-second of both sides, relative to the baseline of the same round',
       'Throughput',
       'Throughput, relative to the baseline of the same round',
-      'Server CPU time a request',
       'System calls of the server a request',
       'Median latency',
       '99th percentile of latency',
     ]);
     for (const figure of figures) expect(figure.querySelectorAll('svg')).toHaveLength(2);
-    const titles = [...(figures[1]?.querySelectorAll('.wide title') ?? [])].map((title) => title.textContent);
-    expect(titles).toContain('uring+PBL at ∞: ×1.30, ×1.30 to ×1.30 (5 samples)');
+    const titles = [...(figures[3]?.querySelectorAll('.wide title') ?? [])].map((title) => title.textContent);
+    expect(titles).toContain('uring+PBL at ∞: ×1.30, ×1.28 to ×1.32 (5 samples)');
     const published = titles.filter((title) => title.startsWith('the paper, '));
     expect(titles).toHaveLength(6 + published.length);
     expect(published).toContain('the paper, -FL, eight cores (section 5.2): ×1.15');
@@ -103,8 +107,8 @@ describe('the page', () => {
     expect(captions).toContain('All work of the server’s CPUs a request, soft interrupts included');
     // 0.8 s busy, 0.1 s of it in soft interrupts, for 10,200 requests.
     expect(numbers(document)[0]).toMatchObject({
-      '6 Server CPUs’ work a request': '78.4 µs',
-      '7 of it soft interrupts': '13 %',
+      '4 Server CPUs’ work a request': '78.4 µs',
+      '5 of it soft interrupts': '13 %',
     });
   });
 
@@ -152,33 +156,41 @@ describe('the sentences', () => {
   test('say what was better, by how much, and what the interval is', async () => {
     const { terminal } = await report(faster(2));
     expect(terminal).toContain(
-      'Throughput: more, ×2.00 at 1 and ×2.00 at unlimited requests a connection (the intervals exclude 1).',
+      'Throughput: more, ×2.00 (1.97 to 2.03) at 1 and ×2.00 (1.97 to 2.03) at unlimited requests a connection.',
     );
-    expect(terminal).toContain('Server CPU a request: less, ×0.50 at 1');
+    expect(terminal).toContain('Server CPU a request: less, ×0.50 (0.49 to 0.51) at 1');
   });
 
   test('say what was worse', async () => {
     const { terminal } = await report(faster(0.5));
-    expect(terminal).toContain('Throughput: less, ×0.50 at 1');
-    expect(terminal).toContain('Server CPU a request: more, ×2.00 at 1');
+    expect(terminal).toContain('Throughput: less, ×0.50 (0.49 to 0.51) at 1');
+    expect(terminal).toContain('Server CPU a request: more, ×2.00 (1.97 to 2.03) at 1');
   });
 
-  test('claim no difference where the interval holds 1', async () => {
+  const scattered = (spread: number, rounds = 5) =>
+    recordsOf({
+      ...shape,
+      rounds,
+      requests: ({ engine }, _point, round) => 10_000 * (engine ? 1.1 + (round - 2) * spread : 1),
+      serverCpuUs: () => 500_000,
+    });
+
+  test('say of what is not decided what it could be', async () => {
+    const { terminal } = await report(scattered(0.2));
+    expect(terminal).toContain('Throughput: not decided: ×1.06 (could be 0.44 to 2.59) at 1 and');
+    expect(terminal).not.toContain('no difference');
+  });
+
+  test('say that it is the same only where it cannot be much else', async () => {
     const { terminal } = await report(
-      recordsOf({
-        ...shape,
-        requests: ({ engine }, _point, round) => 10_000 + (engine ? (round - 2) * 100 : 0),
-      }),
+      recordsOf({ ...shape, requests: () => 10_000, serverCpuUs: () => 500_000 }),
     );
-    expect(terminal).toContain('Throughput: no difference shown, ×1.00 at 1');
-    expect(terminal).toContain('the intervals do not exclude 1');
+    expect(terminal).toContain('Throughput: the same within 3 %, ×1.00 (0.98 to 1.02) at 1');
   });
 
   test('conclude nothing from too few rounds', async () => {
-    const { terminal } = await report(recordsOf({ ...shape, rounds: 3 }));
-    expect(terminal).toContain('Throughput: too few samples to tell');
-    expect(terminal).toContain('rest on as few as 3 rounds');
-    expect(terminal).not.toContain('exclude 1');
+    const { terminal } = await report(scattered(0, 3));
+    expect(terminal).toContain('Throughput: not decided: ×1.10 (could be anything) at 1');
   });
 
   test('say what the topology flatters or cannot show', async () => {
