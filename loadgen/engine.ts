@@ -3,6 +3,7 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { UserError } from '../src/base/errors.js';
 import { buildDir } from '../src/base/paths.js';
+import type { ErrorCounts } from './error-counts.js';
 
 /** What is sent and how; loadgen/native/load.h explains the members. */
 export type Plan = {
@@ -50,19 +51,6 @@ export type Plan = {
   answers?: Uint32Array;
   /** HTTP: the body of those requests that have one. */
   body?: Uint8Array;
-};
-
-export type ErrorCounts = {
-  connect: number;
-  portExhaustion: number;
-  refused: number;
-  reset: number;
-  closed: number;
-  timeout: number;
-  protocol: number;
-  server: number;
-  verification: number;
-  other: number;
 };
 
 export type Counters = {
@@ -133,15 +121,27 @@ export type Snapshot = {
 
 export type Notice = 'begun' | 'ended' | 'finished';
 
-declare const runBrand: unique symbol;
-/** A run in the native engine; good until finish(). */
-export type Run = { readonly [runBrand]: true };
+/** A load in the native engine, from its construction on. Hold it until it is finished: an engine that nobody holds ends. */
+export type Run = {
+  /** How it stands now. */
+  snapshot(): Snapshot;
+  /** End early: the window closes now, then comes `finished`. */
+  stop(): void;
+  /** After `finished`: the last snapshot. The run can't be used any more. */
+  finish(): Snapshot;
+};
 
 export type Engine = {
-  start(plan: Plan, notify: (notice: Notice) => void): Run;
-  snapshot(run: Run): Snapshot;
-  stop(run: Run): void;
-  finish(run: Run): Snapshot;
+  /**
+   * Starts to load, and tells `notify` when the window begins and ends, and when all is over.
+   *
+   * Throws a TypeError or RangeError that names a member of the plan that is wrong, and an error with `code` and `errno`,
+   * as Node's own, where the engine can't start.
+   */
+  Run: new (
+    plan: Plan,
+    notify: (notice: Notice) => void,
+  ) => Run;
 };
 
 let loaded: Engine | undefined;

@@ -1,6 +1,7 @@
 import { encodeIntoCompressedBase64 } from 'hdr-histogram-js';
 import { z } from 'zod';
 import type { Counters } from './engine.js';
+import { count } from './error-counts.js';
 import type { HttpOptions } from './http-options.js';
 import { histogramOf, latencyUs } from './latency.js';
 import { mergeResults, type Together, wholeOf } from './merge.js';
@@ -9,7 +10,6 @@ import {
   commonResultOf,
   commonTraffic,
   commonTrafficOf,
-  count,
   type Given,
   latencies,
   latency,

@@ -31,9 +31,8 @@ export type Preparing = {
 
 /** What the engine refused to start with, as a sentence. */
 function startError(engine: string, error: unknown): unknown {
-  const code = error instanceof Error && 'code' in error ? Number(error.code) : Number.NaN;
-  if (!(code < 0)) return error;
-  return new UserError(`the load engine can't start with --engine ${engine}: ${errnoName(code)}`, {
+  if (!(error instanceof Error && 'errno' in error && 'code' in error)) return error;
+  return new UserError(`the load engine can't start with --engine ${engine}: ${error.code}`, {
     hint: 'megapipe doctor tells what this machine can do',
     cause: error,
   });

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { Counters, Snapshot } from './engine.js';
+import { count } from './error-counts.js';
 import { addUp, mergeResults, type Together, wholeOf } from './merge.js';
 import type { MemcachedOptions } from './options.js';
 import {
@@ -7,7 +8,6 @@ import {
   commonResultOf,
   commonTraffic,
   commonTrafficOf,
-  count,
   type Given,
   latencies,
   requestLatencies,

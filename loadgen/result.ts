@@ -2,12 +2,11 @@ import { getSystemErrorName } from 'node:util';
 import { encodeIntoCompressedBase64 } from 'hdr-histogram-js';
 import { z } from 'zod';
 import type { Counters, Snapshot, ThreadUsage } from './engine.js';
+import { count, errorCounts } from './error-counts.js';
 import { histogramOf, latencyUs } from './latency.js';
 import type { CommonOptions } from './options.js';
 import { answeredOf, type Interval, type Outcome } from './run.js';
 
-/** A count. */
-export const count = z.number().int().nonnegative();
 /** Percentiles in microseconds; missing where nothing was measured. */
 export const latency = z
   .object({
@@ -20,34 +19,12 @@ export const latency = z
   })
   .optional();
 
-const errors = z.object({
-  /** connect() failed. */
-  connect: count,
-  /** connect() found no free local port. */
-  portExhaustion: count,
-  /** The server said that it has too many connections. */
-  refused: count,
-  /** The server ended a connection that was in use. */
-  reset: count,
-  /** The server said that it ends a connection while more requests were in flight on it (pipelining). */
-  closed: count,
-  /** Nothing came for --timeout. */
-  timeout: count,
-  /** What came was no answer; the connection was given up. */
-  protocol: count,
-  /** The server answered with an error. */
-  server: count,
-  /** A value was not what had been stored, an answer not what it must be. */
-  verification: count,
-  other: count,
-});
-
 /** What goes back and forth, whatever the protocol. */
 export const commonTraffic = {
   connections: count,
   bytesSent: count,
   bytesReceived: count,
-  errors,
+  errors: errorCounts,
 };
 
 /** Requests of a protocol that has one kind of them. */

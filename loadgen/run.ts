@@ -1,5 +1,12 @@
 import type { Histogram } from 'hdr-histogram-js';
-import { type Counters, loadEngine, type Notice, type Plan, type Run, type Snapshot } from './engine.js';
+import {
+  type Counters,
+  loadEngine,
+  type Notice,
+  type Plan,
+  type Snapshot,
+  type Run as StartedRun,
+} from './engine.js';
 import { histogramOf, type LatencyUs, latencyUs, since } from './latency.js';
 
 /** One step of the measuring window. */
@@ -49,7 +56,7 @@ function intervalBetween(before: Snapshot | undefined, now: Snapshot, service: H
 
 /** Carry the plan out. Resolves when every thread has ended; throws where it can't start. */
 export async function runPlan(plan: Plan, observer: Observer = {}): Promise<Outcome> {
-  const engine = loadEngine();
+  const { Run } = loadEngine();
   const times = { begun: 0, ended: 0, finished: 0 };
   let before: Snapshot | undefined;
   let timer: NodeJS.Timeout | undefined;
@@ -59,23 +66,23 @@ export async function runPlan(plan: Plan, observer: Observer = {}): Promise<Outc
     observer.interval?.(intervalBetween(before, now, service), now.phase, service);
     before = now;
   };
-  const everyInterval = (run: Run) => {
+  const everyInterval = (run: StartedRun) => {
     clearInterval(timer);
-    timer = setInterval(() => look(engine.snapshot(run)), observer.intervalMs ?? 1000);
+    timer = setInterval(() => look(run.snapshot()), observer.intervalMs ?? 1000);
   };
   const last = await new Promise<Snapshot>((resolve) => {
-    const run = engine.start(plan, (notice) => {
+    const run = new Run(plan, (notice) => {
       times[notice] = Date.now();
       observer.notice?.(notice, { monotonicNs: Number(process.hrtime.bigint()), wallMs: times[notice] });
       if (notice === 'begun') before = undefined;
       if (notice === 'begun') everyInterval(run);
       if (notice === 'ended') clearInterval(timer);
       if (notice === 'finished') listening.abort();
-      if (notice === 'finished') resolve(engine.finish(run));
+      if (notice === 'finished') resolve(run.finish());
     });
     everyInterval(run);
-    observer.signal?.addEventListener('abort', () => engine.stop(run), listening);
-    if (observer.signal?.aborted) engine.stop(run);
+    observer.signal?.addEventListener('abort', () => run.stop(), listening);
+    if (observer.signal?.aborted) run.stop();
   });
   clearInterval(timer);
   if (last.endNs > 0) look(last);

@@ -14,6 +14,10 @@
 #include "../../libmegapipe/megapipe.h"
 #include "histogram.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* Kinds of requests; what they are is the protocol's affair. */
 #define LOAD_KINDS 4
 
@@ -28,19 +32,39 @@
 #define LOAD_STATUS_FIRST 100
 #define LOAD_STATUSES 500
 
+/*
+ * What can go wrong with a request or a connection, with the names that
+ * TypeScript has for it (loadgen/error-counts.ts):
+ *
+ * CONNECT: connect() failed.
+ * PORTS: connect() found no free local port.
+ * REFUSED: the server said that it has too many connections.
+ * RESET: the peer ended a connection that was in use.
+ * CLOSED: the server said that it ends a connection, and requests were behind
+ *	the answer that said so.
+ * TIMEOUT: nothing came for so long.
+ * PROTOCOL: what came was no answer.
+ * SERVER: the server answered with an error.
+ * VERIFICATION: a value was not what was stored.
+ * OTHER: any other errno.
+ */
+#define LOAD_ERROR_KINDS(KIND)                  \
+	KIND(LOAD_CONNECT, "connect")           \
+	KIND(LOAD_PORTS, "portExhaustion")      \
+	KIND(LOAD_REFUSED, "refused")           \
+	KIND(LOAD_RESET, "reset")               \
+	KIND(LOAD_CLOSED, "closed")             \
+	KIND(LOAD_TIMEOUT, "timeout")           \
+	KIND(LOAD_PROTOCOL, "protocol")         \
+	KIND(LOAD_SERVER, "server")             \
+	KIND(LOAD_VERIFICATION, "verification") \
+	KIND(LOAD_OTHER, "other")
+
 enum load_error {
-	LOAD_CONNECT,	   /* connect() failed */
-	LOAD_PORTS,	   /* connect() found no free local port */
-	LOAD_REFUSED,	   /* the server said it has too many connections */
-	LOAD_RESET,	   /* the peer ended a connection that was in use */
-	LOAD_CLOSED,	   /* the server said that it ends a connection, with
-			      requests behind the answer that said so */
-	LOAD_TIMEOUT,	   /* nothing came for so long */
-	LOAD_PROTOCOL,	   /* what came was no answer */
-	LOAD_SERVER,	   /* the server answered with an error */
-	LOAD_VERIFICATION, /* a value was not what was stored */
-	LOAD_OTHER,	   /* any other errno */
-	LOAD_ERRORS,
+#define LOAD_ERROR_NUMBER(number, name) number,
+	LOAD_ERROR_KINDS(LOAD_ERROR_NUMBER)
+#undef LOAD_ERROR_NUMBER
+		LOAD_ERRORS
 };
 
 /* How the content of an answer is checked (HTTP). */
@@ -146,20 +170,33 @@ static inline uint32_t load_value_start(uint32_t item)
 	return (item * 2654435761U) >> 20;
 }
 
+/*
+ * Counts of one number each, with TypeScript's names:
+ *
+ * sent: requests handed to the channel.
+ * failed: requests that got no answer.
+ * unsent: open loop: due, but not sent when it ended.
+ * body_bytes: of bytes_received, those of bodies (HTTP).
+ */
+#define LOAD_PLAIN_COUNTERS(COUNTER)             \
+	COUNTER(sent, "sent")                    \
+	COUNTER(failed, "failed")                \
+	COUNTER(unsent, "unsent")                \
+	COUNTER(hits, "hits")                    \
+	COUNTER(misses, "misses")                \
+	COUNTER(verified, "verified")            \
+	COUNTER(bytes_sent, "bytesSent")         \
+	COUNTER(bytes_received, "bytesReceived") \
+	COUNTER(body_bytes, "bodyBytes")         \
+	COUNTER(connections, "connections")
+
 struct load_counters {
-	uint64_t sent;		       /* requests handed to the channel */
+#define LOAD_COUNTER_MEMBER(member, name) uint64_t member;
+	LOAD_PLAIN_COUNTERS(LOAD_COUNTER_MEMBER)
+#undef LOAD_COUNTER_MEMBER
 	uint64_t answered[LOAD_KINDS]; /* requests, whatever the answer was */
-	uint64_t failed;	       /* requests that got no answer */
-	uint64_t unsent; /* open loop: due, but not sent when it ended */
-	uint64_t items[LOAD_KINDS]; /* as answered, but each key of a multiget
-				     */
-	uint64_t hits;
-	uint64_t misses;
-	uint64_t verified;
-	uint64_t bytes_sent;
-	uint64_t bytes_received;
-	uint64_t body_bytes; /* of bytes_received (HTTP) */
-	uint64_t connections;
+	uint64_t items[LOAD_KINDS];    /* as answered, but each key of a
+					  multiget is counted */
 	uint64_t errors[LOAD_ERRORS];
 	uint64_t statuses[LOAD_STATUSES]; /* of answers (HTTP) */
 };
@@ -215,4 +252,7 @@ void load_stop(struct load_run *run);
 /* Wait for the threads (after LOAD_FINISHED: not long) and free it all. */
 void load_free(struct load_run *run);
 
+#ifdef __cplusplus
+}
+#endif
 #endif

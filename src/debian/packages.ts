@@ -6,6 +6,7 @@ type DebianPackage = { name: string; purpose: Purpose; why: string };
 /** Every Debian package that the project uses beyond Node.js. */
 export const debianPackages: readonly DebianPackage[] = [
   { name: 'gcc', purpose: 'build', why: 'compiles libmegapipe and the ports' },
+  { name: 'g++', purpose: 'build', why: 'compiles the load generator’s addon for Node.js' },
   { name: 'libc6-dev', purpose: 'build', why: 'C headers' },
   { name: 'make', purpose: 'build', why: 'builds libmegapipe and the ports' },
   { name: 'pkg-config', purpose: 'build', why: 'finds libraries; its m4 file is needed by autoreconf' },
@@ -37,7 +38,6 @@ export const debianPackages: readonly DebianPackage[] = [
   { name: 'perl', purpose: 'test', why: 'memcached’s own test suite' },
   { name: 'libio-socket-ssl-perl', purpose: 'test', why: 'memcached’s own tests of TLS' },
   { name: 'libsasl2-modules', purpose: 'test', why: 'memcached’s own test of SASL' },
-  { name: 'g++', purpose: 'test', why: 'that the header is C++ too' },
   { name: 'wrk', purpose: 'test', why: 'an HTTP load generator that nobody here wrote' },
   { name: 'strace', purpose: 'test', why: 'that the kernel crossings counted are those made' },
   { name: 'libasan8', purpose: 'test', why: 'builds with AddressSanitizer' },
