@@ -59,12 +59,31 @@ function showBoth(stock: Fact | undefined, engine: Fact | undefined): { stock: s
   return { stock: showBytes(stock.bytes, same), engine: showBytes(engine.bytes, same) };
 }
 
-/** In what an engine differs from all that was seen of stock. */
-export function differences(stock: Observation[], engine: Observation): Difference[] {
-  const names = new Set([...stock.flatMap((seen) => [...seen.keys()]), ...engine.keys()]);
+/** What lies between two counts that were seen can be seen, too: the ranges of both sides must be apart. */
+function areApart(stock: (Fact | undefined)[], engine: (Fact | undefined)[]): boolean {
+  const [countsOfStock, countsOfEngine] = [stock.map(countOf), engine.map(countOf)];
+  const slack = Math.max(...[...stock, ...engine].map((fact) => (fact?.by === 'count' ? fact.slack : 0)));
+  return (
+    Math.min(...countsOfEngine) > Math.max(...countsOfStock) + slack ||
+    Math.max(...countsOfEngine) < Math.min(...countsOfStock) - slack
+  );
+}
+
+const countOf = (fact: Fact | undefined) => (fact?.by === 'count' ? fact.count : 0);
+
+const isCount = (fact: Fact | undefined) => fact === undefined || fact.by === 'count';
+
+/** Whether nothing that was seen of an engine in a fact was seen of stock. */
+function differs(stock: (Fact | undefined)[], engine: (Fact | undefined)[]): boolean {
+  if ([...stock, ...engine].every(isCount)) return areApart(stock, engine);
+  return engine.every((own) => !stock.some((one) => isSame(one, own)));
+}
+
+/** In what all that was seen of an engine differs from all that was seen of stock. */
+export function differences(stock: Observation[], engine: Observation[]): Difference[] {
+  const names = new Set([...stock, ...engine].flatMap((seen) => [...seen.keys()]));
   return [...names].flatMap((fact) => {
-    const own = engine.get(fact);
-    if (stock.some((seen) => isSame(seen.get(fact), own))) return [];
-    return [{ fact, ...showBoth(stock[0]?.get(fact), own) }];
+    const of = (side: Observation[]) => side.map((seen) => seen.get(fact));
+    return differs(of(stock), of(engine)) ? [{ fact, ...showBoth(of(stock)[0], of(engine)[0]) }] : [];
   });
 }

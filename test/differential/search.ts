@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { type Difference, differences } from './compare.js';
+import type { Observation } from './observation.js';
 import type { Side, Subject } from './subject.js';
 
 export type Engine = Exclude<Side, 'stock'>;
@@ -7,33 +8,46 @@ export type Engine = Exclude<Side, 'stock'>;
 /** A scenario in which an engine differs from stock. */
 export type Finding<Scenario> = { scenario: Scenario; differences: Difference[] };
 
-/** How many scenarios are run at the same time. */
+/** How many scenarios are run at the same time, since they mostly wait. */
 const together = 3;
 
-/** How often a scenario is run before a difference is one, and not an accident of a busy machine. */
-const tries = 3;
+/** How often each side runs a scenario that is suspected, before something is a difference and not an accident. */
+const tries = { suspecting: 3, confirming: 6 };
 
-/** Run a scenario on both, and again where they differ: what an engine always does, and stock never. */
+/** Run a scenario on both sides, and again as long as they differ: what the engine always does, and stock never. */
 export async function differ<Scenario>(
   subject: Subject<Scenario>,
   engine: Engine,
   scenario: Scenario,
+  most = tries.confirming,
 ): Promise<Difference[]> {
-  const stock = [];
+  const stock: Observation[] = [];
+  const own: Observation[] = [];
   let found: Difference[] = [];
-  for (let run = 1; run <= tries; run += 1) {
+  for (let run = 1; run <= most; run += 1) {
     const [one, other] = await Promise.all([
       subject.observe('stock', scenario),
       subject.observe(engine, scenario),
     ]);
     stock.push(one);
-    const now = differences(stock, other).filter(
+    own.push(other);
+    found = differences(stock, own).filter(
       (difference) => !subject.known.some((known) => known.is(difference, scenario)),
     );
-    found = run === 1 ? now : now.filter(({ fact }) => found.some((before) => before.fact === fact));
     if (found.length === 0) break;
   }
   return found;
+}
+
+/** Whether the scenario of a seed seems to differ, however busy the machine is with other scenarios. */
+async function isSuspect<Scenario>(subject: Subject<Scenario>, engine: Engine, seed: number) {
+  let suspected = false;
+  const property = fc.asyncProperty(subject.scenarios, async (scenario) => {
+    suspected = (await differ(subject, engine, scenario, tries.suspecting)).length > 0;
+  });
+  const result = await fc.check(property, { seed, numRuns: 1 });
+  if (result.failed) throw result.errorInstance;
+  return suspected;
 }
 
 /**
@@ -41,7 +55,7 @@ export async function differ<Scenario>(
  *
  * @param shrinkMs how long to look for a smaller one
  */
-export async function trySeed<Scenario>(
+async function trySeed<Scenario>(
   subject: Subject<Scenario>,
   engine: Engine,
   seed: number,
@@ -63,7 +77,10 @@ export async function trySeed<Scenario>(
   return smallest;
 }
 
-/** Try seeds, some at the same time, since scenarios mostly wait; tell each finding as it comes. */
+/**
+ * Try seeds, several at a time; then those that seem to differ once more, each alone on the machine, so that scenarios don't
+ * take the time from each other. Tells each finding as it comes.
+ */
 export async function trySeeds<Scenario>(
   subject: Subject<Scenario>,
   engine: Engine,
@@ -71,13 +88,16 @@ export async function trySeeds<Scenario>(
   shrinkMs: number,
   tell: (finding: string) => void,
 ): Promise<void> {
-  const work = async () => {
-    for (let next = seeds.next(); !next.done; next = seeds.next()) {
-      const finding = await trySeed(subject, engine, next.value, shrinkMs);
-      if (finding) tell(describeFinding(subject, engine, next.value, finding));
-    }
+  const suspects: number[] = [];
+  const suspect = async () => {
+    for (let next = seeds.next(); !next.done; next = seeds.next())
+      if (await isSuspect(subject, engine, next.value)) suspects.push(next.value);
   };
-  await Promise.all(Array.from({ length: together }, work));
+  await Promise.all(Array.from({ length: together }, suspect));
+  for (const seed of suspects) {
+    const finding = await trySeed(subject, engine, seed, shrinkMs);
+    if (finding) tell(describeFinding(subject, engine, seed, finding));
+  }
 }
 
 /** A finding, to be read by a person and tried again. */
