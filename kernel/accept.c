@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Accepting connections, as file descriptors or lwsockets. What becomes of a
+ * Accepting connections as lwsockets. Descriptors are left to the system call:
+ * security modules watch it by a hook that isn't exported. What becomes of a
  * connection is a user's as if accept() had made it; so this does as
  * do_accept() does. kernel_accept() makes sockets of the kernel's own, which of
  * some protocols hold no reference to their network namespace.
@@ -84,22 +85,6 @@ static void mp_tell_peer(const struct sock *sk, struct megapipe_completion *c)
 #endif
 }
 
-/* Returns the lwsocket's handle, or a descriptor. */
-static s64 mp_accept_lwsocket(struct mp_handle *h,
-			      struct megapipe_completion *peer)
-{
-	struct mp_handle *new;
-
-	if (READ_ONCE(mp_no_lwsockets))
-		return -EOPNOTSUPP;
-	new = mp_lwsocket_accept(h);
-	if (IS_ERR(new))
-		return PTR_ERR(new);
-	if (peer)
-		mp_tell_peer(new->sock->sk, peer);
-	return new->number;
-}
-
 /* A file for a connection of the other socket's kind, which it hasn't yet. */
 struct file *mp_file_like(const struct socket *other)
 {
@@ -140,36 +125,21 @@ struct file *mp_accept_file(struct socket *listener)
 	return ERR_PTR(ret);
 }
 
-static s64 mp_accept_fd(struct mp_handle *h, struct megapipe_completion *peer)
-{
-	struct file *file;
-	int fd;
-
-	fd = get_unused_fd_flags(O_CLOEXEC);
-	if (fd < 0)
-		return fd;
-	file = mp_accept_file(h->sock);
-	if (IS_ERR(file)) {
-		put_unused_fd(fd);
-		return PTR_ERR(file);
-	}
-	if (peer)
-		mp_tell_peer(sock_from_file(file)->sk, peer);
-	/* from here on another thread may close it */
-	fd_install(fd, file);
-	return fd;
-}
-
-/* One connection; -EAGAIN: there is none. */
+/* One connection, its handle's number; -EAGAIN: there is none. */
 s64 mp_try_accept(struct mp_handle *h, struct megapipe_completion *peer)
 {
-	const struct mp_lane *lane = &h->lanes[MP_READING];
-	int ret = mp_ask_listener(h);
+	struct mp_handle *new;
+	int ret;
 
+	ret = mp_ask_listener(h);
 	if (ret)
 		return ret;
-	if (!(lane->flags & MEGAPIPE_F_PEER))
-		peer = NULL;
-	return lane->flags & MEGAPIPE_F_LWSOCKET ? mp_accept_lwsocket(h, peer) :
-						   mp_accept_fd(h, peer);
+	if (READ_ONCE(mp_no_lwsockets))
+		return -EOPNOTSUPP;
+	new = mp_lwsocket_accept(h);
+	if (IS_ERR(new))
+		return PTR_ERR(new);
+	if (h->lanes[MP_READING].flags & MEGAPIPE_F_PEER)
+		mp_tell_peer(new->sock->sk, peer);
+	return new->number;
 }

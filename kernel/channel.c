@@ -24,6 +24,14 @@
  * The process is gone, or executes another program. Somebody else may still
  * have the file, a child or a UNIX socket's queue: that must not keep its
  * connections. The owner isn't in an ioctl then: it would need the memory.
+ *
+ * A notifier of its memory, for want of something else that tells: flush() of
+ * the file comes where the process has a descriptor of it at its end, and not
+ * where the last one is on its way through a socket that the channel itself
+ * has registered; each would keep the other for ever. Other notifiers of the
+ * machine wait for what is done here: so it waits for nobody. Sockets of which
+ * others have descriptors are let go of, and only those are closed whose lock
+ * nobody else can have.
  */
 static void mp_process_ends(struct mmu_notifier *process, struct mm_struct *mm)
 {

@@ -25,8 +25,7 @@ struct mp_rule {
 	.no_addr = -1ULL + (uses_addr), .no_len = -1U + (uses_len), \
 	.no_arg = -1U + (uses_arg)
 
-#define MP_ACCEPT_FLAGS \
-	(MEGAPIPE_F_LWSOCKET | MEGAPIPE_F_PEER | MEGAPIPE_F_NOWAIT)
+#define MP_ACCEPT_FLAGS (MEGAPIPE_F_PEER | MEGAPIPE_F_NOWAIT)
 
 static const struct mp_rule mp_rules[] = {
 	[MEGAPIPE_OP_ACCEPT] = { MP_RULE(MP_READING, MP_ACCEPT_FLAGS, 0, 1, 0),
@@ -43,7 +42,7 @@ static const struct mp_rule mp_rules[] = {
 	[MEGAPIPE_OP_DISCONNECT] = { MP_RULE(MP_WRITING, 0, 0, 0, 1),
 				     .needs_socket = true,
 				     .needs_check = true },
-	[MEGAPIPE_OP_POLL] = { MP_RULE(MP_POLLING, 0, 0, 0, 1),
+	[MEGAPIPE_OP_POLL] = { MP_RULE(MP_POLLING, MEGAPIPE_F_NOWAIT, 0, 0, 1),
 			       .needs_check = true },
 	[MEGAPIPE_OP_CANCEL] = { MP_RULE(0, 0, 0, 0, 1), .needs_check = true },
 	[MEGAPIPE_OP_CLOSE] = { MP_RULE(0, MEGAPIPE_F_SILENT, 0, 0, 1),

@@ -95,7 +95,9 @@ static s64 mp_try_poll(struct mp_handle *h, const struct mp_lane *lane)
 	__poll_t events = mp_poll(h);
 
 	events &= (__force __poll_t)lane->arg | MP_GONE;
-	return events ? (__force s64)events : -EAGAIN;
+	if (!events && !(lane->flags & MEGAPIPE_F_NOWAIT))
+		return -EAGAIN;
+	return (__force s64)events;
 }
 
 /* A connection that is made or failed is writable. */

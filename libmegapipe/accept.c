@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "engine.h"
@@ -22,6 +23,30 @@ void mp__listener_stop(struct mp_handle *handle)
 	mp__queues_count(handle);
 	for (unsigned int i = 0; i < l->nqueues; i++)
 		mp__queue_stop(l->queues[i]);
+}
+
+/*
+ * One connection as a descriptor, from a listening socket that doesn't block;
+ * its peer's name comes along for nothing. No point of cancellation, as
+ * mp__fd_close().
+ */
+int mp__accept4(struct mp__queue *q)
+{
+	struct mp_channel *ch = q->handle->ch;
+	bool is_named = ch->options.accept_peer;
+	int fd;
+
+	q->peer_len = is_named ? sizeof(q->peer) : 0;
+	ch->stats.crossings++;
+	mp__fds_hold(ch);
+	fd = syscall(SYS_accept4, q->fd, is_named ? &q->peer : NULL,
+		     is_named ? &q->peer_len : NULL, SOCK_CLOEXEC);
+	if (fd >= 0)
+		mp__fd_own(fd);
+	else
+		fd = -errno;
+	mp__fds_let(ch);
+	return fd;
 }
 
 /* ------------------------------------------------------------ accepted */

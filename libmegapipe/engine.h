@@ -265,6 +265,7 @@ struct mp__queue {
 	struct mp__watch watch;
 	bool is_in_module; /* engine kernel: as this number */
 	uint32_t number;
+	bool is_nonblocking; /* likewise, for accept4() */
 };
 
 TAILQ_HEAD(mp__queues, mp__queue);
@@ -607,6 +608,7 @@ void mp__lane_cancel(struct mp_handle *handle, struct mp__lane *lane);
 /* handle.c */
 #define MP__CANCEL_AGAIN_US 10000
 void mp__handle_end(struct mp_handle *handle);
+int mp__make_nonblocking(struct mp_channel *ch, int fd);
 void mp__by_fd_forget(struct mp_handle *handle);
 void mp__cancel_again(struct mp_handle *handle);
 void mp__reset_at_close(struct mp_handle *handle);
@@ -615,6 +617,9 @@ void mp__reset_at_close(struct mp_handle *handle);
 ssize_t mp__close_result(const struct mp_handle *handle, ssize_t result);
 
 /* accept.c */
+/* Connections taken from a queue before others get their turn. */
+#define MP__ACCEPTS_A_TURN 64
+int mp__accept4(struct mp__queue *queue);
 int mp__listener_new(struct mp_handle *handle, const cpu_set_t *cpu_mask);
 void mp__listener_free(struct mp_handle *handle);
 void mp__listener_stop(struct mp_handle *handle);

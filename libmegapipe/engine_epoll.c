@@ -20,7 +20,6 @@
 
 #define EVENTS 256
 /* Connections taken from a queue before others get their turn. */
-#define ACCEPTS_A_TURN 64
 #define RETRY_US 1000
 /* What the eventfd of disk.c is marked with: no place has this number. */
 #define DISK 0
@@ -93,19 +92,6 @@ static void epoll_destroy(struct mp_channel *ch)
 	free(e);
 }
 
-static int make_nonblocking(struct mp_channel *ch, int fd)
-{
-	int flags = fcntl(fd, F_GETFL);
-
-	ch->stats.crossings++;
-	if (flags < 0)
-		return -errno;
-	if (flags & O_NONBLOCK)
-		return 0;
-	ch->stats.crossings++;
-	return fcntl(fd, F_SETFL, flags | O_NONBLOCK) ? -errno : 0;
-}
-
 static void watch_init(struct mp__watch *w, struct mp_handle *handle,
 		       struct mp__queue *queue)
 {
@@ -121,7 +107,7 @@ static int epoll_attach(struct mp_handle *handle)
 {
 	watch_init(&handle->watch, handle, NULL);
 	if (handle->kind == MP__POLLABLE)
-		return make_nonblocking(handle->ch, handle->fd);
+		return mp__make_nonblocking(handle->ch, handle->fd);
 	return 0;
 }
 
@@ -331,7 +317,7 @@ static int do_connect(struct mp__op *op)
 	socklen_t len = sizeof(error);
 
 	if (!op->polled) {
-		make_nonblocking(op->handle->ch, fd);
+		mp__make_nonblocking(op->handle->ch, fd);
 		if (!connect(fd, (struct sockaddr *)&op->addr, op->addr_len))
 			return 0;
 		if (errno != EINPROGRESS)
@@ -504,26 +490,6 @@ static void run_poll(struct mp__watch *w, struct mp__op *op)
 	mp__poll_done(op, n);
 }
 
-/*
- * The peer's name comes along for nothing. No point of cancellation, as
- * mp__fd_close().
- */
-static int accept_one(struct mp__queue *q)
-{
-	struct mp_channel *ch = q->handle->ch;
-	bool is_named = ch->options.accept_peer;
-	int fd;
-
-	q->peer_len = is_named ? sizeof(q->peer) : 0;
-	mp__fds_hold(ch);
-	fd = syscall(SYS_accept4, q->fd, is_named ? &q->peer : NULL,
-		     is_named ? &q->peer_len : NULL, SOCK_CLOEXEC);
-	if (fd >= 0)
-		mp__fd_own(fd);
-	mp__fds_let(ch);
-	return fd;
-}
-
 /* What was armed, and not what is armed when that has ended. */
 static void end_accepts(struct mp__queue *q)
 {
@@ -552,22 +518,21 @@ static bool accept_some(struct mp__watch *w)
 	struct mp__queue *q = w->queue;
 	uint32_t most = mp__queue_share(q);
 
-	if (most > ACCEPTS_A_TURN)
-		most = ACCEPTS_A_TURN;
+	if (most > MP__ACCEPTS_A_TURN)
+		most = MP__ACCEPTS_A_TURN;
 	for (uint32_t i = 0; i < most; i++) {
 		int fd;
 
 		if (!q->armed || q->polls || mp__queue_is_ending(q) ||
 		    !w->readable)
 			return false;
-		w->handle->ch->stats.crossings++;
-		fd = accept_one(q);
-		if (fd < 0 && errno == EAGAIN) {
+		fd = mp__accept4(q);
+		if (fd == -EAGAIN) {
 			w->readable = false;
 			if (!mp__queue_is_nowait(q))
 				return false;
 		}
-		mp__accepted(q, fd < 0 ? -errno : fd, fd >= 0 && q->multi);
+		mp__accepted(q, fd, fd >= 0 && q->multi);
 	}
 	return true;
 }
@@ -639,7 +604,7 @@ static int epoll_accept(struct mp__queue *q)
 		if (w == &q->watch)
 			watch_init(w, q->handle, q);
 		w->queue = q;
-		make_nonblocking(ch, q->fd);
+		mp__make_nonblocking(ch, q->fd);
 	}
 	if (mp__queue_is_nowait(q))
 		w->readable = true;

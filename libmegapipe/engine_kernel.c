@@ -27,6 +27,7 @@
 #define COMPLETIONS_MAX 256
 /* What they bring about, besides those that a push takes. */
 #define COMMANDS_MIN COMPLETIONS_MAX
+#define FLUSH_ROUNDS 16
 /* A UNIX socket's full backlog: nothing tells when there is room. */
 #define RETRY_US 1000
 
@@ -498,13 +499,7 @@ static void try_connect(struct mp__op *op)
 
 MP__RARELY static void begin_connect(struct mp__op *op)
 {
-	int fd = op->handle->fd, flags = fcntl(fd, F_GETFL);
-
-	op->handle->ch->stats.crossings++;
-	if (flags >= 0 && !(flags & O_NONBLOCK)) {
-		op->handle->ch->stats.crossings++;
-		fcntl(fd, F_SETFL, flags | O_NONBLOCK);
-	}
+	mp__make_nonblocking(op->handle->ch, op->handle->fd);
 	try_connect(op);
 }
 
@@ -682,6 +677,59 @@ static int register_queue(struct mp__queue *q)
 	return ret;
 }
 
+static void poll_queue(struct mp__queue *q)
+{
+	struct megapipe_command *cmd =
+		command(q->handle->ch, MEGAPIPE_OP_POLL, q->number);
+
+	cmd->arg = POLLIN;
+	if (!q->polls && mp__queue_is_nowait(q))
+		cmd->flags = MEGAPIPE_F_NOWAIT;
+	q->handle->ch->unflushed++;
+}
+
+/*
+ * Descriptors are accepted by the system call, which security modules watch.
+ * The module tells when.
+ */
+static int accept_descriptors(struct mp__queue *q)
+{
+	int ret = q->is_nonblocking ?
+			  0 :
+			  mp__make_nonblocking(q->handle->ch, q->fd);
+
+	if (ret)
+		return ret;
+	q->is_nonblocking = true;
+	poll_queue(q);
+	return 0;
+}
+
+/* There are some, as the module tells: or none, or why it doesn't tell. */
+static void take_descriptors(struct mp__queue *q, int told)
+{
+	if (told <= 0 || mp__queue_is_ending(q)) {
+		mp__accepted(q, told < 0 ? told : -EAGAIN, false);
+		return;
+	}
+	for (int i = 0; i < MP__ACCEPTS_A_TURN; i++) {
+		int fd = mp__accept4(q);
+		bool is_last = fd < 0 || !q->multi;
+
+		if (fd == -EAGAIN && !mp__queue_is_nowait(q))
+			break;
+		mp__accepted(q, fd, !is_last);
+		/* what is armed from here on is another one */
+		if (is_last)
+			return;
+		if (mp__queue_is_ending(q)) {
+			mp__accepted(q, -ECANCELED, false);
+			return;
+		}
+	}
+	poll_queue(q);
+}
+
 static int kernel_accept(struct mp__queue *q)
 {
 	struct mp_channel *ch = q->handle->ch;
@@ -690,11 +738,11 @@ static int kernel_accept(struct mp__queue *q)
 
 	if (ret)
 		return ret;
+	if (!q->handle->listener->is_lwsocket)
+		return accept_descriptors(q);
 	cmd = command(ch, MEGAPIPE_OP_ACCEPT, q->number);
 	ch->unflushed++;
 	cmd->len = q->multi ? 0 : 1;
-	if (q->handle->listener->is_lwsocket)
-		cmd->flags |= MEGAPIPE_F_LWSOCKET;
 	if (ch->options.accept_peer)
 		cmd->flags |= MEGAPIPE_F_PEER;
 	if (mp__queue_is_nowait(q))
@@ -706,17 +754,17 @@ static int kernel_accept_poll(struct mp__queue *q)
 {
 	int ret = register_queue(q);
 
-	if (ret)
-		return ret;
-	command(q->handle->ch, MEGAPIPE_OP_POLL, q->number)->arg = POLLIN;
-	q->handle->ch->unflushed++;
-	return 0;
+	if (!ret)
+		poll_queue(q);
+	return ret;
 }
 
 static void kernel_accept_stop(struct mp__queue *q)
 {
+	bool polls = q->polls || !q->handle->listener->is_lwsocket;
+
 	command(q->handle->ch, MEGAPIPE_OP_CANCEL, q->number)->arg =
-		q->polls ? MEGAPIPE_LANE_POLL : MEGAPIPE_LANE_READ;
+		polls ? MEGAPIPE_LANE_POLL : MEGAPIPE_LANE_READ;
 }
 
 static void kernel_accept_forget(struct mp__queue *q)
@@ -725,6 +773,7 @@ static void kernel_accept_forget(struct mp__queue *q)
 		return;
 	close_number(q->handle->ch, q->number);
 	q->is_in_module = false;
+	q->is_nonblocking = false;
 	push_commands(q->handle->ch);
 }
 
@@ -752,9 +801,13 @@ static void accepted(struct mp__queue *q, const struct megapipe_completion *c)
 {
 	int64_t result = c->result;
 
+	if (c->op == MEGAPIPE_OP_POLL && !q->polls) {
+		take_descriptors(q, result);
+		return;
+	}
 	if (c->op == MEGAPIPE_OP_ACCEPT)
 		take_peer(q, c);
-	if (result >= 0 && !q->polls && q->handle->listener->is_lwsocket) {
+	if (result >= 0 && c->op == MEGAPIPE_OP_ACCEPT) {
 		result &= MEGAPIPE_PLACE_MASK;
 		q->handle->ch->lwsockets[result].number = c->result;
 	}
@@ -838,13 +891,16 @@ static void complete_all(struct mp_channel *ch)
 
 /* ------------------------------------------------------- flush and fetch */
 
-/* Unbatched, completions are left for the fetch, one by one. */
+/*
+ * Unbatched, completions are left for the fetch, one by one. They may bring
+ * about commands: of a listener, as long as clients come.
+ */
 static int kernel_flush(struct mp_channel *ch)
 {
 	struct kernel_engine *e = engine_of(ch);
 
 	begin_disks(ch);
-	while (e->ncommands) {
+	for (int i = 0; e->ncommands && i < FLUSH_ROUNDS; i++) {
 		struct megapipe_run now = {
 			.max = ch->options.batch == 1 ? 0 : COMPLETIONS_MAX,
 		};

@@ -83,6 +83,19 @@ static int number_of(int fd, int option)
 								   number;
 }
 
+int mp__make_nonblocking(struct mp_channel *ch, int fd)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	ch->stats.crossings++;
+	if (flags < 0)
+		return -errno;
+	if (flags & O_NONBLOCK)
+		return 0;
+	ch->stats.crossings++;
+	return fcntl(fd, F_SETFL, flags | O_NONBLOCK) ? -errno : 0;
+}
+
 /*
  * Some kernels call a pidfd a regular file (6.9 to 6.15): it can be waited for,
  * and never be read. No point of cancellation, as mp__fd_close().

@@ -59,7 +59,7 @@
 #define MEGAPIPE_DEVICE "/dev/megapipe"
 
 /* Changes with every change that an older program could notice. */
-#define MEGAPIPE_ABI_VERSION 3
+#define MEGAPIPE_ABI_VERSION 4
 
 /* ------------------------------------------------------------ handles */
 
@@ -86,15 +86,17 @@ enum megapipe_kind {
 
 enum megapipe_op {
 	/*
-	 * Accept len connections from a listening socket; len 0: until it is
-	 * cancelled. Flags: MEGAPIPE_F_LWSOCKET, _PEER, _NOWAIT. A completion
-	 * each; result: a file descriptor (close-on-exec), or an lwsocket's
-	 * handle. The last one, or an error, lacks MEGAPIPE_C_MORE.
+	 * Accept len connections from a listening socket as lwsockets; len 0:
+	 * until it is cancelled. Flags: MEGAPIPE_F_PEER, _NOWAIT. A completion
+	 * each; result: the lwsocket's handle. The last one, or an error, lacks
+	 * MEGAPIPE_C_MORE. Accepting a file descriptor is left to the system
+	 * call, where the system's security modules watch: POLL tells when.
 	 *   -EAGAIN  with MEGAPIPE_F_NOWAIT: there is none (any more)
-	 *   -EMFILE  no descriptor is left (RLIMIT_NOFILE), or as many
-	 * lwsockets are open in the channel -ENFILE  all lwsockets are in use
-	 *   -EOPNOTSUPP  the socket is none of TCP, MPTCP, UNIX and vsock; or
-	 *            an lwsocket, where the module's no_lwsockets forbids them
+	 *   -EMFILE  as many are open in the channel as the process may have
+	 *            files open (RLIMIT_NOFILE)
+	 *   -ENFILE  all lwsockets are in use
+	 *   -EOPNOTSUPP  the socket is none of TCP, MPTCP, UNIX and vsock, or
+	 *            the module's no_lwsockets forbids them
 	 */
 	MEGAPIPE_OP_ACCEPT = 1,
 	/*
@@ -125,7 +127,7 @@ enum megapipe_op {
 	/*
 	 * Tell once that one of the events in arg holds (one or more of
 	 * POLLIN, POLLOUT, POLLRDHUP; POLLERR and POLLHUP always count).
-	 * Result: those that do.
+	 * Result: those that do; with MEGAPIPE_F_NOWAIT also 0, none does.
 	 */
 	MEGAPIPE_OP_POLL = 8,
 	/*
@@ -154,7 +156,6 @@ enum megapipe_op {
 
 /* addr is an array of len struct iovec, to be kept till the completion. */
 #define MEGAPIPE_F_VECTOR (1 << 0)
-#define MEGAPIPE_F_LWSOCKET (1 << 2)
 #define MEGAPIPE_F_PEER (1 << 3)
 #define MEGAPIPE_F_NOWAIT (1 << 4)
 #define MEGAPIPE_F_SILENT (1 << 5)

@@ -10,23 +10,30 @@ const capabilities = { CAP_NET_ADMIN: 12, CAP_SYS_ADMIN: 21, CAP_SYS_NICE: 23 };
 
 /** What this process may do, and whether hosts can be made of network namespaces. */
 export async function rightsFindings(): Promise<Finding[]> {
-  return [userFinding(), await namespaceFinding(), rpsFinding(), ...packetRuleFindings()];
+  return [
+    userFinding(),
+    await namespaceFinding(),
+    rpsFinding(),
+    ...packetRuleFindings(),
+    ...securityModuleFindings(),
+  ];
 }
 
 /** Modules of packet rules and classes that go by the file of a socket, or by whose descriptor it is. */
 const goByFile = ['xt_owner', 'cls_cgroup'];
 const goByDescriptor = ['cls_cgroup'];
 
+function isSet(modules: string, parameter: string): boolean {
+  const file = join(modules, 'megapipe/parameters', parameter);
+  return existsSync(file) && readFileSync(file, 'utf8').startsWith('Y');
+}
+
 /** Whether packet rules see lwsockets; nothing where our module isn't loaded. */
 export function packetRuleFindings(modules = '/sys/module'): Finding[] {
-  const parameter = (name: string) => {
-    const file = join(modules, 'megapipe/parameters', name);
-    return existsSync(file) && readFileSync(file, 'utf8').startsWith('Y');
-  };
   if (!existsSync(join(modules, 'megapipe'))) return [];
   const base = { area, name: 'packet rules' } as const;
-  if (parameter('no_lwsockets')) return [{ ...base, state: 'yes', detail: 'lwsockets are refused' }];
-  const blind = parameter('lwsocket_file') ? goByDescriptor : goByFile;
+  if (isSet(modules, 'no_lwsockets')) return [{ ...base, state: 'yes', detail: 'lwsockets are refused' }];
+  const blind = isSet(modules, 'lwsocket_file') ? goByDescriptor : goByFile;
   const loaded = blind.filter((name) => existsSync(join(modules, name)));
   if (loaded.length === 0) {
     const detail = `${blind.join(' and ')}, which would not see lwsockets, are not loaded`;
@@ -39,6 +46,31 @@ export function packetRuleFindings(modules = '/sys/module'): Finding[] {
       detail: `loaded, and blind to lwsockets: ${loaded.join(', ')}`,
       cost: 'rules by owner or class let lwsockets pass, or stop them, as nobody’s',
       remedy: 'load megapipe with no_lwsockets=1, or for xt_owner and skuid with lwsocket_file=1',
+    },
+  ];
+}
+
+/** Security modules that have a say in who accepts. */
+const watchAccept = ['selinux', 'apparmor', 'smack', 'tomoyo', 'bpf'];
+
+/** Whether security modules see that lwsockets are accepted; nothing where our module isn't loaded. */
+export function securityModuleFindings(
+  modules = '/sys/module',
+  listed = '/sys/kernel/security/lsm',
+): Finding[] {
+  if (!existsSync(join(modules, 'megapipe')) || !existsSync(listed)) return [];
+  const base = { area, name: 'security modules' } as const;
+  if (isSet(modules, 'no_lwsockets')) return [{ ...base, state: 'yes', detail: 'lwsockets are refused' }];
+  const active = readFileSync(listed, 'utf8').trim().split(',');
+  const blind = watchAccept.filter((name) => active.includes(name));
+  if (blind.length === 0) return [{ ...base, state: 'yes', detail: 'none that watches accept()' }];
+  return [
+    {
+      ...base,
+      state: 'limited',
+      detail: `active, and not asked when lwsockets are accepted: ${blind.join(', ')}`,
+      cost: 'a rule against accepting doesn’t stop lwsockets; one against listening does',
+      remedy: 'where you have such rules, load megapipe with no_lwsockets=1',
     },
   ];
 }

@@ -6,7 +6,7 @@ import { expect, test } from 'vitest';
 import { root } from '../../src/base/paths.js';
 import type { Diagnosis } from '../../src/doctor/doctor.js';
 import type { Finding } from '../../src/doctor/finding.js';
-import { packetRuleFindings } from '../../src/doctor/rights.js';
+import { packetRuleFindings, securityModuleFindings } from '../../src/doctor/rights.js';
 import { megapipe } from '../megapipe.js';
 import { nobody, whyNotAsNobody } from '../nobody.js';
 import { testUnless } from '../skip.js';
@@ -67,6 +67,25 @@ test('packet rules that cannot see lwsockets are told, where the module and such
     expect(packetRuleFindings(modules)[0]?.state).toBe('yes');
   } finally {
     rmSync(modules, { recursive: true });
+  }
+});
+
+test('security modules that watch accept() are told of, where lwsockets may be accepted', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'megapipe-modules-'));
+  const listed = join(folder, 'lsm');
+  const found = () => securityModuleFindings(folder, listed)[0];
+  try {
+    writeFileSync(listed, 'lockdown,capability,landlock,yama,apparmor\n');
+    expect(found()).toBeUndefined();
+    mkdirSync(join(folder, 'megapipe/parameters'), { recursive: true });
+    expect(found()).toMatchObject({ state: 'limited', detail: expect.stringMatching(/: apparmor$/) });
+    writeFileSync(join(folder, 'megapipe/parameters/no_lwsockets'), 'Y\n');
+    expect(found()?.state).toBe('yes');
+    rmSync(join(folder, 'megapipe/parameters/no_lwsockets'));
+    writeFileSync(listed, 'capability,landlock,yama\n');
+    expect(found()?.state).toBe('yes');
+  } finally {
+    rmSync(folder, { recursive: true });
   }
 });
 

@@ -31,7 +31,7 @@ static void check_accepting(int ch)
 	ASK(ch, ACCEPT, h, .len = 1);
 	REFUSES(ch, -EBUSY, ACCEPT, h, .len = 1);
 	SYS(close(connect_to(listener)));
-	SYS(close(NEXT_OF(ch).result));
+	drop(ch, NEXT_OF(ch).result);
 	ASK(ch, ACCEPT, h, .len = 1);
 	drop(ch, h);
 	SYS(close(listener));

@@ -41,7 +41,7 @@ void test(void)
 		uint32_t accepted;
 		char text[8];
 
-		ASK(ch, ACCEPT, h, .len = 1, .flags = MEGAPIPE_F_LWSOCKET);
+		ASK(ch, ACCEPT, h, .len = 1);
 		accepted = NEXT_OF(ch).result;
 		ASK(ch, COOKIE, accepted, .addr = 2);
 		CHECK_IS(OUTCOME(ch, READ, accepted, BYTES(text, 8)), 5);

@@ -11,7 +11,7 @@ void test(void)
 	uint32_t h = add(ch, listener, 1), accepted;
 	struct address a = address_of(listener);
 
-	ASK(ch, ACCEPT, h, .flags = MEGAPIPE_F_LWSOCKET);
+	ASK(ch, ACCEPT, h);
 	STAYS_QUIET(ch);
 	SYS(close(listener));
 	client = SYS(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
@@ -23,7 +23,7 @@ void test(void)
 	check_echo(ch, accepted, 3, client);
 	listener = listen_tcp(AF_INET);
 	h = add(ch, listener, 1);
-	ASK(ch, ACCEPT, h, .flags = MEGAPIPE_F_LWSOCKET);
+	ASK(ch, ACCEPT, h);
 	STAYS_QUIET(ch);
 	SYS(shutdown(listener, SHUT_RDWR));
 	CHECK(NEXT_OF(ch).result < 0);

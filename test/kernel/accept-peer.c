@@ -44,21 +44,15 @@ static void check_listener(int listener, int flags,
 {
 	uint32_t h = add(ch, listener, 1);
 
-	for (int lwsocket = 0; lwsocket < 2; lwsocket++) {
-		int client = connect_to(listener);
-		struct megapipe_completion c;
+	int client = connect_to(listener);
+	struct megapipe_completion c;
 
-		ASK(ch, ACCEPT, h, .len = 1,
-		    .flags = flags | (lwsocket ? MEGAPIPE_F_LWSOCKET : 0));
-		c = NEXT_OF(ch);
-		CHECK(c.result >= 0);
-		check(&c, client);
-		if (lwsocket)
-			drop(ch, c.result);
-		else
-			SYS(close(c.result));
-		SYS(close(client));
-	}
+	ASK(ch, ACCEPT, h, .len = 1, .flags = flags);
+	c = NEXT_OF(ch);
+	CHECK(c.result >= 0);
+	check(&c, client);
+	drop(ch, c.result);
+	SYS(close(client));
 	drop(ch, h);
 }
 

@@ -29,7 +29,7 @@ static void serve(void *arg)
 
 	(void)arg;
 	ASK(ch, READ, stop, BYTES(&byte, 1));
-	ASK(ch, ACCEPT, h, .flags = MEGAPIPE_F_LWSOCKET);
+	ASK(ch, ACCEPT, h);
 	STAYS_QUIET(ch);
 	ring(listening);
 	while ((c = NEXT_OF(ch)).op != MEGAPIPE_OP_READ) {

@@ -8,9 +8,7 @@ static void check_error(int ch, int fd)
 {
 	uint32_t h = add(ch, fd, 1);
 
-	for (int flags = 0; flags <= MEGAPIPE_F_LWSOCKET;
-	     flags += MEGAPIPE_F_LWSOCKET)
-		CHECK(OUTCOME(ch, ACCEPT, h, .len = 1, .flags = flags) < 0);
+	CHECK(OUTCOME(ch, ACCEPT, h, .len = 1) < 0);
 	drop(ch, h);
 }
 
@@ -32,8 +30,6 @@ void test(void)
 	check_error(ch, pair[0]);
 	h = accept_lwsocket(ch, listener, &client, 1);
 	CHECK(OUTCOME(ch, ACCEPT, h, .len = 1) < 0);
-	CHECK(OUTCOME(ch, ACCEPT, h, .len = 1, .flags = MEGAPIPE_F_LWSOCKET) <
-	      0);
 	check_echo(ch, h, 1, client);
 	SYS(close(ch));
 }

@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* Connections are accepted, so many as asked for, as descriptors. */
-#include <fcntl.h>
-
+/* Connections are accepted, so many as asked for. */
 #include "channel.h"
 
 static int ch, listener;
 static uint32_t h;
 
-static int accepted(bool has_more)
+static uint32_t accepted(bool has_more)
 {
 	struct megapipe_completion c = NEXT_OF(ch);
 
@@ -18,23 +16,18 @@ static int accepted(bool has_more)
 	return c.result;
 }
 
-/* An ordinary descriptor, as of accept4(SOCK_CLOEXEC). */
-static void check_ordinary(int fd, int client)
+static void check_works(uint32_t handle, int client)
 {
-	char text[4];
-
-	CHECK_IS(SYS(fcntl(fd, F_GETFD)), FD_CLOEXEC);
-	CHECK(!(SYS(fcntl(fd, F_GETFL)) & O_NONBLOCK));
-	send_all(client, "ping", 4);
-	receive_all(fd, text, 4);
-	CHECK_BYTES(text, "ping", 4);
-	SYS(close(fd));
+	ASK(ch, COOKIE, handle, .addr = 2);
+	check_echo(ch, handle, 2, client);
+	drop(ch, handle);
 	receive_end(client);
 	SYS(close(client));
 }
 
 static void check_count(void)
 {
+	uint32_t handles[3];
 	int clients[4];
 
 	ASK(ch, ACCEPT, h, .len = 3);
@@ -42,10 +35,12 @@ static void check_count(void)
 	for (int i = 0; i < 4; i++)
 		clients[i] = connect_to(listener);
 	for (int i = 0; i < 3; i++)
-		check_ordinary(accepted(i < 2), clients[i]);
+		handles[i] = accepted(i < 2);
+	for (int i = 0; i < 3; i++)
+		check_works(handles[i], clients[i]);
 	STAYS_QUIET(ch);
 	ASK(ch, ACCEPT, h, .len = 1);
-	check_ordinary(accepted(false), clients[3]);
+	check_works(accepted(false), clients[3]);
 }
 
 static void check_until_canceled(void)
@@ -54,7 +49,7 @@ static void check_until_canceled(void)
 	for (int i = 0; i < 100; i++) {
 		int client = connect_to(listener);
 
-		check_ordinary(accepted(true), client);
+		check_works(accepted(true), client);
 	}
 	ASK(ch, CANCEL, h, .arg = MEGAPIPE_LANE_READ);
 	CHECK_IS(COMPLETES(ch, 1, ACCEPT, -ECANCELED).flags, 0);
@@ -62,6 +57,7 @@ static void check_until_canceled(void)
 
 static void check_no_wait(void)
 {
+	uint32_t handles[2];
 	int clients[2];
 
 	ASK(ch, ACCEPT, h, .len = 0, .flags = MEGAPIPE_F_NOWAIT);
@@ -71,8 +67,10 @@ static void check_no_wait(void)
 	wait_queued(listener, 2);
 	ASK(ch, ACCEPT, h, .len = 0, .flags = MEGAPIPE_F_NOWAIT);
 	for (int i = 0; i < 2; i++)
-		check_ordinary(accepted(true), clients[i]);
+		handles[i] = accepted(true);
 	CHECK_IS(COMPLETES(ch, 1, ACCEPT, -EAGAIN).flags, 0);
+	for (int i = 0; i < 2; i++)
+		check_works(handles[i], clients[i]);
 }
 
 void test(void)

@@ -82,7 +82,7 @@ static void check_accepting(void)
 	int listener = listen_tcp(AF_INET), clients[100];
 	uint32_t h = add(ch, listener, COUNT);
 
-	ASK(ch, ACCEPT, h, .flags = MEGAPIPE_F_LWSOCKET);
+	ASK(ch, ACCEPT, h);
 	for (int i = 0; i < 100; i++)
 		clients[i] = connect_to(listener);
 	for (int i = 0; i < 100; i++) {

@@ -60,7 +60,7 @@ static void send_channel(void *arg)
 	uint32_t h = add(ch, listener, 1);
 
 	(void)arg;
-	ASK(ch, ACCEPT, h, .len = 1, .flags = MEGAPIPE_F_LWSOCKET);
+	ASK(ch, ACCEPT, h, .len = 1);
 	CHECK(NEXT_OF(ch).result >= 0);
 	send_fd(through[0], ch);
 	pause();

@@ -234,7 +234,6 @@ struct thing {
 	int fd, peer; /* or -1 */
 	int in_flight[LANES];
 	bool planned[LANES], will_close; /* in this batch */
-	bool accepts_lwsockets;
 	bool is_closing, is_silent, closes_fd;
 };
 
@@ -367,7 +366,6 @@ static void open_thing(void)
 		return;
 	*t = (struct thing){
 		.kind = one_in(5) ? LISTENER : below(KINDS),
-		.accepts_lwsockets = !one_in(4),
 	};
 	if (is_pair(t->kind))
 		open_pair(t->kind, pair);
@@ -570,10 +568,8 @@ static void set_members(struct megapipe_command *c, struct thing *t)
 	switch (c->op) {
 	case MEGAPIPE_OP_ACCEPT:
 		c->len = below(4);
-		c->flags =
-			(one_in(2) ? MEGAPIPE_F_PEER : 0) |
-			(one_in(4) ? MEGAPIPE_F_NOWAIT : 0) |
-			(t && t->accepts_lwsockets ? MEGAPIPE_F_LWSOCKET : 0);
+		c->flags = (one_in(2) ? MEGAPIPE_F_PEER : 0) |
+			   (one_in(4) ? MEGAPIPE_F_NOWAIT : 0);
 		break;
 	case MEGAPIPE_OP_READ:
 	case MEGAPIPE_OP_WRITE:
@@ -588,6 +584,7 @@ static void set_members(struct megapipe_command *c, struct thing *t)
 		break;
 	case MEGAPIPE_OP_POLL:
 		c->arg = polls[below(4)];
+		c->flags = one_in(8) ? MEGAPIPE_F_NOWAIT : 0;
 		break;
 	case MEGAPIPE_OP_CANCEL:
 		c->arg = below(8);
@@ -687,14 +684,6 @@ static void took(const struct megapipe_command *c)
 	}
 }
 
-static void take_connection(const struct thing *listener, int64_t result)
-{
-	if (listener && listener->accepts_lwsockets)
-		add_lwsocket(result);
-	else if (listener)
-		close(result);
-}
-
 static void check_completion(const struct megapipe_completion *c)
 {
 	struct thing *t = thing_of(c->cookie);
@@ -728,8 +717,8 @@ static void completed(const struct megapipe_completion *c)
 		give_back(&pool, c->info);
 	if (t && lane_of[c->op] && !(c->flags & MEGAPIPE_C_MORE))
 		t->in_flight[lane_of[c->op] - 1]--;
-	if (c->op == MEGAPIPE_OP_ACCEPT && c->result >= 0)
-		take_connection(t, c->result);
+	if (t && c->op == MEGAPIPE_OP_ACCEPT && c->result >= 0)
+		add_lwsocket(c->result);
 	if (t && c->op == MEGAPIPE_OP_CLOSE) {
 		for (int i = 0; is_strict && i < LANES; i++)
 			CHECK_IS(t->in_flight[i], 0);

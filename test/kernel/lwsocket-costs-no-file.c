@@ -4,6 +4,8 @@
  * descriptor. Accepted as descriptors they do, so the counting can be
  * trusted.
  */
+#include <sys/socket.h>
+
 #include "channel.h"
 #include "machine.h"
 #include "processes.h"
@@ -22,6 +24,8 @@ struct clients {
 	int listener, count;
 	struct bell connected;
 };
+
+static int ch;
 
 static void connect_all(void *arg)
 {
@@ -47,24 +51,35 @@ static struct objects count_objects(void)
 	return o;
 }
 
+static void accept_files(int listener, int count)
+{
+	for (int i = 0; i < count; i++)
+		SYS(accept(listener, NULL, NULL));
+}
+
+static void accept_lwsockets(int listener, int count)
+{
+	uint32_t h = add(ch, listener, 1);
+
+	ASK(ch, ACCEPT, h, .len = count);
+	for (int i = 0; i < count; i++)
+		CHECK(NEXT_OF(ch).result >= 0);
+	drop(ch, h);
+}
+
 /* What accepting has cost, the clients' side left out. */
-static struct objects accept_all(int ch, int listener, int count, int flags)
+static struct objects cost_of(void (*accept_all)(int listener, int count),
+			      int listener, int count)
 {
 	struct clients c = { listener, count, new_bell() };
 	pid_t child = start(connect_all, &c);
-	uint32_t h = add(ch, listener, 1);
 	struct objects before, after;
-	int64_t last = -1;
 
 	await(c.connected);
 	wait_queued(listener, count);
 	before = count_objects();
-	ASK(ch, ACCEPT, h, .len = count, .flags = flags);
-	for (int i = 0; i < count; i++)
-		last = NEXT_OF(ch).result;
-	CHECK(last >= 0);
+	accept_all(listener, count);
 	after = count_objects();
-	drop(ch, h);
 	end(child);
 	printf("%d accepted: %ld files, %ld dentries, %ld inodes, %d fds\n",
 	       count, after.files - before.files,
@@ -91,7 +106,7 @@ static int listen_deep(void)
 
 void test(void)
 {
-	int listener, ch;
+	int listener;
 	struct objects cost;
 
 	need_root();
@@ -100,12 +115,12 @@ void test(void)
 	listener = listen_deep();
 	ch = make_channel_of(COUNT);
 	CHECK(limit_fds(AS_FILES + COUNT + 200));
-	cost = accept_all(ch, listener, AS_FILES, 0);
+	cost = cost_of(accept_files, listener, AS_FILES);
 	CHECK_IS(cost.fds, AS_FILES);
 	CHECK(cost.files > AS_FILES - NOISE);
 	CHECK(cost.dentries > AS_FILES - NOISE);
 	CHECK(cost.inodes > AS_FILES - NOISE);
-	cost = accept_all(ch, listener, COUNT, MEGAPIPE_F_LWSOCKET);
+	cost = cost_of(accept_lwsockets, listener, COUNT);
 	CHECK_IS(cost.fds, 0);
 	CHECK(cost.files < NOISE);
 	CHECK(cost.dentries < NOISE);

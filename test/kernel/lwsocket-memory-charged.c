@@ -66,7 +66,7 @@ static void be_server(void *arg)
 	enter_group();
 	kernel = stat_of("kernel");
 	sock = stat_of("sock");
-	ASK(ch, ACCEPT, h, .len = COUNT, .flags = MEGAPIPE_F_LWSOCKET);
+	ASK(ch, ACCEPT, h, .len = COUNT);
 	for (int i = 0; i < COUNT; i++)
 		CHECK(NEXT_OF(ch).result >= 0);
 	ring(c->may_send);

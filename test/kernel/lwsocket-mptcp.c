@@ -41,7 +41,7 @@ static void check_client(int ch, int listener, int client)
 	char text[8];
 
 	SYS(connect(client, (struct sockaddr *)&a.storage, a.len));
-	result = OUTCOME(ch, ACCEPT, h, .len = 1, .flags = MEGAPIPE_F_LWSOCKET);
+	result = OUTCOME(ch, ACCEPT, h, .len = 1);
 	drop(ch, h);
 	if (result < 0)
 		return;
@@ -67,7 +67,7 @@ static void check_reset(int ch, int listener)
 	int64_t result;
 
 	SYS(connect(client, (struct sockaddr *)&a.storage, a.len));
-	result = OUTCOME(ch, ACCEPT, h, .len = 1, .flags = MEGAPIPE_F_LWSOCKET);
+	result = OUTCOME(ch, ACCEPT, h, .len = 1);
 	if (result < 0)
 		return;
 	ASK(ch, READ, result, BYTES(text, 8));

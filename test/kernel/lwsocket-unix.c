@@ -24,7 +24,7 @@ void test(void)
 		uint32_t h = add(ch, listener, 1), accepted;
 
 		SYS(connect(client, (struct sockaddr *)&a.storage, a.len));
-		ASK(ch, ACCEPT, h, .len = 1, .flags = MEGAPIPE_F_LWSOCKET);
+		ASK(ch, ACCEPT, h, .len = 1);
 		accepted = NEXT_OF(ch).result;
 		ASK(ch, COOKIE, accepted, .addr = 5);
 		check_echo(ch, accepted, 5, client);

@@ -53,24 +53,20 @@ static int send_zerocopy(int fd, const char *text, int len)
 	return cqes[0].res;
 }
 
-static void check(int ch, int listener, bool is_later)
+static void check(int ch, int listener)
 {
-	uint32_t h = add(ch, listener, 1);
-	struct megapipe_fd arg;
-	int client = connect_to(listener), fd;
+	int client, fd;
+	struct megapipe_fd arg = {
+		.handle = accept_lwsocket(ch, listener, &client, 1),
+	};
 	char got[4];
 
-	fd = OUTCOME(ch, ACCEPT, h, .len = 1,
-		     .flags = is_later ? MEGAPIPE_F_LWSOCKET : 0);
-	if (is_later) {
-		arg = (struct megapipe_fd){ .handle = fd };
-		fd = try_ioctl(ch, MEGAPIPE_IOC_FD, &arg);
-	}
+	fd = try_ioctl(ch, MEGAPIPE_IOC_FD, &arg);
 	CHECK(fd >= 0);
 	CHECK_IS(send_zerocopy(fd, "ping", 4), 4);
 	receive_all(client, got, 4);
 	CHECK_BYTES(got, "ping", 4);
-	drop(ch, h);
+	drop(ch, arg.handle);
 	SYS(close(fd));
 	SYS(close(client));
 }
@@ -79,7 +75,6 @@ void test(void)
 {
 	int ch = new_channel(), listener = listen_tcp(AF_INET);
 
-	check(ch, listener, false);
-	check(ch, listener, true);
+	check(ch, listener);
 	SYS(close(ch));
 }

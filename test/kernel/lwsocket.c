@@ -44,7 +44,7 @@ static void check_first_cookie(void)
 	char text[8];
 
 	SYS(close(connect_to(listener)));
-	ASK(ch, ACCEPT, l, .len = 1, .flags = MEGAPIPE_F_LWSOCKET);
+	ASK(ch, ACCEPT, l, .len = 1);
 	h = NEXT_OF(ch).result;
 	ASK(ch, READ, h, BYTES(text, 8));
 	COMPLETES(ch, h, READ, 0);

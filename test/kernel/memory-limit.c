@@ -50,7 +50,7 @@ static void take_much(void *arg)
 	uint32_t h = add(ch, fd, 1), other;
 
 	write_setting("cgroup.procs", "0");
-	ASK(ch, ACCEPT, h, .flags = MEGAPIPE_F_LWSOCKET);
+	ASK(ch, ACCEPT, h);
 	while (NEXT_OF(ch).flags & MEGAPIPE_C_MORE)
 		if (stats_now(ch).lwsockets == COUNT)
 			break;

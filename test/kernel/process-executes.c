@@ -22,7 +22,7 @@ static void execute(void *arg)
 	uint32_t h = add(ch, s->listener, 1);
 	char number[20], text[8];
 
-	ASK(ch, ACCEPT, h, .len = 1, .flags = MEGAPIPE_F_LWSOCKET);
+	ASK(ch, ACCEPT, h, .len = 1);
 	h = NEXT_OF(ch).result;
 	ASK(ch, READ, h, BYTES(text, 8));
 	if (s->keeps)

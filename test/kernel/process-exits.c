@@ -47,7 +47,7 @@ static void be_parent(void *arg)
 	uint32_t listener = add(ch, s->listener, 1), h;
 	char text[8];
 
-	ASK(ch, ACCEPT, listener, .len = 1, .flags = MEGAPIPE_F_LWSOCKET);
+	ASK(ch, ACCEPT, listener, .len = 1);
 	h = NEXT_OF(ch).result;
 	ASK(ch, READ, h, BYTES(text, 8));
 	if (SYS(fork()) == 0)

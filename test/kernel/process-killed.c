@@ -31,7 +31,7 @@ static void be_busy(void *arg)
 		.timeout_ns = s->timeout_ns,
 	};
 
-	ASK(ch, ACCEPT, h, .flags = MEGAPIPE_F_LWSOCKET);
+	ASK(ch, ACCEPT, h);
 	for (int i = 0; i < CLIENTS; i++) {
 		uint32_t accepted = NEXT_OF(ch).result;
 

@@ -45,16 +45,14 @@ static void check_lwsockets(int ch)
 		if (last >= 0)
 			SYS(close(last));
 		last = connect_to(listener);
-		result = OUTCOME(ch, ACCEPT, h, .len = 1,
-				 .flags = MEGAPIPE_F_LWSOCKET);
+		result = OUTCOME(ch, ACCEPT, h, .len = 1);
 		if (result >= 0)
 			handles[count++] = result;
 	}
 	CHECK_IS(result, -EMFILE);
 	CHECK_IS(count, LIMIT);
 	drop(ch, handles[0]);
-	handles[0] =
-		OUTCOME(ch, ACCEPT, h, .len = 1, .flags = MEGAPIPE_F_LWSOCKET);
+	handles[0] = OUTCOME(ch, ACCEPT, h, .len = 1);
 	ASK(ch, COOKIE, handles[0], .addr = 3);
 	check_echo(ch, handles[0], 3, last);
 	SYS(close(last));

@@ -123,7 +123,7 @@ void test(void)
 	for (int i = 0; i < CLIENTS; i++)
 		asking[i] = start(ask_questions, &listener);
 	for (int i = 0; i < CLIENTS; i++) {
-		ASK(ch, ACCEPT, h, .len = 1, .flags = MEGAPIPE_F_LWSOCKET);
+		ASK(ch, ACCEPT, h, .len = 1);
 		clients[i].handle = NEXT_OF(ch).result;
 		ASK(ch, COOKIE, clients[i].handle, .addr = i);
 		read_next(&clients[i]);

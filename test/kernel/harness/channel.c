@@ -212,7 +212,7 @@ uint32_t accept_lwsocket(int ch, int listener, int *client, uint64_t cookie)
 	uint32_t h = add(ch, listener, 0xacce), accepted;
 
 	*client = connect_to(listener);
-	ASK(ch, ACCEPT, h, .len = 1, .flags = MEGAPIPE_F_LWSOCKET);
+	ASK(ch, ACCEPT, h, .len = 1);
 	accepted = NEXT_OF(ch).result;
 	drop(ch, h);
 	ASK(ch, COOKIE, accepted, .addr = cookie);
