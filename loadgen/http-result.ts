@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { Counters } from './engine.js';
 import { count } from './error-counts.js';
 import type { HttpOptions } from './http-options.js';
-import { histogramOf, latencyUs } from './latency.js';
+import { histogramOf, latencySchema, latencyUs } from './latency.js';
 import { mergeResults, type Together, wholeOf } from './merge.js';
 import {
   commonResult,
@@ -12,7 +12,6 @@ import {
   commonTrafficOf,
   type Given,
   latencies,
-  latency,
   plainRequests,
   plainRequestsOf,
 } from './result.js';
@@ -36,13 +35,13 @@ export const httpResultSchema = z.object({
   bodyKBps: z.number(),
   latencyUs: z.object({
     /** From sending a request to its whole answer. */
-    service: latency,
+    service: latencySchema,
     /** From the time it was due (open loop). */
-    corrected: latency,
+    corrected: latencySchema,
     /** From sending a request to the first byte of its answer. */
-    firstByte: latency,
+    firstByte: latencySchema,
     /** From asking for a connection to having it. */
-    connect: latency,
+    connect: latencySchema,
   }),
   /** Of nanoseconds; HdrHistogram V2, compressed, base64. */
   histogram: z.object({

@@ -1,5 +1,6 @@
 import { inflateSync } from 'node:zlib';
 import { build, decodeFromCompressedBase64, type Histogram } from 'hdr-histogram-js';
+import { z } from 'zod';
 
 /** The native engine's layout: 1 ns to 1 hour, three significant digits; histogram.h. */
 const lowestNs = 1;
@@ -33,7 +34,19 @@ export function histogramOf(counts: Float64Array): Histogram {
   return histogram;
 }
 
-export type LatencyUs = { p50: number; p90: number; p99: number; p999: number; max: number; mean: number };
+/** Percentiles in microseconds; missing where nothing was measured. */
+export const latencySchema = z
+  .object({
+    p50: z.number(),
+    p90: z.number(),
+    p99: z.number(),
+    p999: z.number(),
+    max: z.number(),
+    mean: z.number(),
+  })
+  .optional();
+
+export type LatencyUs = NonNullable<z.infer<typeof latencySchema>>;
 
 const microseconds = (ns: number) => Math.round(ns) / 1000;
 

@@ -6,6 +6,7 @@ import { openOutputFiles } from './output-files.js';
 import { type Progress, startProgress } from './progress.js';
 import { type CommonResult, type Counted, errnoName, type Given } from './result.js';
 import { type Interval, type Observer, type Outcome, runPlan } from './run.js';
+import { stepBeginsMs } from './steps.js';
 import { errorsText, portAdvice } from './table.js';
 
 /** One load: a plan, where it goes, and what to make of what comes back. */
@@ -95,6 +96,7 @@ export async function measure<Result extends CommonResult>(
   await beforeLoading?.();
   const outcome = await carryOut(load.plan, load.target, {
     signal,
+    marksMs: stepBeginsMs(load.options.rate),
     ...(notice ? { notice } : {}),
     interval: (one, phase, service) => {
       if (phase !== 'warmup') series.push(one);

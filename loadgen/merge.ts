@@ -2,6 +2,7 @@ import { encodeIntoCompressedBase64 } from 'hdr-histogram-js';
 import type { Counters, Snapshot } from './engine.js';
 import { addHistograms, type LatencyUs, latencyUs } from './latency.js';
 import type { AgentPart, CommonResult, Counted } from './result.js';
+import { mergeSteps } from './steps.js';
 
 /** What is known of the whole load beside the results of its parts. */
 export type Together = Pick<CommonResult, 'config' | 'interrupted' | 'window' | 'series'> & {
@@ -85,6 +86,7 @@ export function mergeCommon(
     engine: [...new Set(parts.map(({ engine }) => engine))].join(', '),
     throughputRps: seconds > 0 ? total / seconds : 0,
     ...scheduleOf(parts),
+    ...mergeSteps(parts),
     clientCpu: addUp(parts.map(({ clientCpu }) => clientCpu)),
     threads: parts.flatMap(({ threads }) => threads),
     ...limitOf(parts, names),

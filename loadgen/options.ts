@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { allowedCpus, parseCpuList } from '../src/base/cpus.js';
 import { UserError } from '../src/base/errors.js';
 import { openFilesLimit } from './machine.js';
+import { lengthOf, parseRate } from './rate.js';
 import { parseSizes } from './sizes.js';
 
 /** memcached's own limit is 1 MiB unless it is started with -I. */
@@ -72,6 +73,18 @@ export const perConnection = z.string().transform((text, context) => {
   return z.NEVER;
 });
 
+/** Of all threads together; as text, or as the number that it is. */
+const rate = z.preprocess(
+  (given) => (typeof given === 'number' ? String(given) : given),
+  z.string().transform((text, context) => {
+    const parsed = parseRate(text);
+    if (parsed) return parsed;
+    const message = 'must be requests a second above 0, or steps like 1000:10s,2000:10s or 1000..50000:1m';
+    context.addIssue({ code: 'custom', message });
+    return z.NEVER;
+  }),
+);
+
 const cpuList = z.string().transform((text, context) => {
   const allowed = allowedCpus();
   const cpus = parseCpuList(text);
@@ -93,7 +106,7 @@ export const commonOptions = {
     .preprocess(numberOf, z.number({ error: 'must be a number of seconds' }).min(0, 'must not be negative'))
     .optional(),
   pipeline: integer(1, 4096),
-  rate: positive('a number of requests a second above 0').optional(),
+  rate: rate.optional(),
   arrival: z.enum(['constant', 'poisson'], { error: 'must be constant or poisson' }),
   engine: z.enum(['auto', 'kernel', 'uring', 'epoll'], { error: 'must be auto, kernel, uring or epoll' }),
   batch: integer(1, 4096),
@@ -195,6 +208,8 @@ function checkTogether(options: CheckedCommon, threads: number, command: string)
   const { duration, requests, concurrency } = options;
   if (duration !== undefined && requests !== undefined)
     throw usage('give --duration or --requests, not both', command);
+  if (options.rate && 'steps' in options.rate && (duration ?? requests) !== undefined)
+    throw usage('the steps of --rate say how long it takes: give no --duration or --requests', command);
   if (threads > concurrency) {
     const message = `--threads ${threads} need at least as many connections; --concurrency is ${concurrency}`;
     throw usage(message, command);
@@ -215,7 +230,7 @@ export function decide(options: CheckedCommon, command: string): Decided {
   return {
     cpus,
     threads,
-    duration: byCount ? undefined : (options.duration ?? 10),
+    duration: byCount ? undefined : (options.duration ?? (options.rate && lengthOf(options.rate)) ?? 10),
     warmup: options.warmup ?? (byCount ? 0 : 1),
   };
 }

@@ -3,21 +3,11 @@ import { encodeIntoCompressedBase64 } from 'hdr-histogram-js';
 import { z } from 'zod';
 import type { Counters, Snapshot, ThreadUsage } from './engine.js';
 import { count, errorCounts } from './error-counts.js';
-import { histogramOf, latencyUs } from './latency.js';
+import { histogramOf, latencySchema, latencyUs } from './latency.js';
 import type { CommonOptions } from './options.js';
+import { meanRate, type Rate } from './rate.js';
 import { answeredOf, type Interval, type Outcome } from './run.js';
-
-/** Percentiles in microseconds; missing where nothing was measured. */
-export const latency = z
-  .object({
-    p50: z.number(),
-    p90: z.number(),
-    p99: z.number(),
-    p999: z.number(),
-    max: z.number(),
-    mean: z.number(),
-  })
-  .optional();
+import { stepResult, stepsOf } from './steps.js';
 
 /** What goes back and forth, whatever the protocol. */
 export const commonTraffic = {
@@ -44,7 +34,7 @@ export function plainRequestsOf(c: Counters): z.infer<typeof plainRequests> {
 
 /** Latencies of requests, and their histograms of nanoseconds: HdrHistogram V2, compressed, base64. */
 export const requestLatencies = {
-  latencyUs: z.object({ service: latency, corrected: latency }),
+  latencyUs: z.object({ service: latencySchema, corrected: latencySchema }),
   histogram: z.object({ service: z.string(), corrected: z.string() }),
 };
 
@@ -94,7 +84,7 @@ export const commonResult = {
   interrupted: z.boolean(),
   window: z.object({ start: instant, end: instant, seconds: z.number() }),
   throughputRps: z.number(),
-  /** Open loop only. */
+  /** Open loop only; of several steps the mean rate. */
   schedule: z.object({ rate: z.number(), sent: count, unsent: count }).optional(),
   clientCpu: z.object({ userSeconds: z.number(), systemSeconds: z.number() }),
   threads: z.array(thread),
@@ -112,12 +102,14 @@ export const commonResult = {
       rps: z.number(),
       errors: count,
       connectionsOpen: count,
-      latencyUs: latency,
+      latencyUs: latencySchema,
     }),
   ),
   /** Errno's name of the latest failed call, the server's latest error. */
   lastError: z.string().nullable(),
   serverComplaint: z.string().nullable(),
+  /** Where --rate has steps. */
+  steps: z.array(stepResult).optional(),
   /** With --agents: who loaded. */
   agents: z.array(agent).optional(),
 };
@@ -187,8 +179,8 @@ function windowOf({ last, beganAtMs }: Outcome): CommonResult['window'] {
   };
 }
 
-function scheduleOf(rate: number | undefined, { sent, unsent }: Counters): Pick<CommonResult, 'schedule'> {
-  return rate === undefined ? {} : { schedule: { rate, sent, unsent } };
+function scheduleOf(rate: Rate | undefined, { sent, unsent }: Counters): Pick<CommonResult, 'schedule'> {
+  return rate === undefined ? {} : { schedule: { rate: meanRate(rate), sent, unsent } };
 }
 
 /** Latencies of requests, and their histograms. */
@@ -234,6 +226,7 @@ export function commonResultOf(
     kernelCrossings: last.stats.crossings,
     channel: { ...last.stats },
     series,
+    ...stepsOf(options.rate, outcome),
     lastError: errnoName(last.lastError),
     serverComplaint: last.complaint || null,
   };

@@ -27,11 +27,19 @@ export type Observer = {
   /** Called every intervalMs, in warm-up and window; the histogram is of the interval's service latencies. */
   interval?: (interval: Interval, phase: Snapshot['phase'], service: Histogram) => void;
   intervalMs?: number;
+  /** When to take a snapshot more, from the window's begin, in milliseconds. */
+  marksMs?: number[];
   /** Ends the run early, as Ctrl-C does. */
   signal?: AbortSignal;
 };
 
-export type Outcome = { last: Snapshot; beganAtMs: number; endedAtMs: number };
+export type Outcome = {
+  last: Snapshot;
+  /** Taken at the observer's marks; fewer where the window ended before. */
+  marks: Snapshot[];
+  beganAtMs: number;
+  endedAtMs: number;
+};
 
 export const answeredOf = (counters: Counters) => counters.answered.reduce((a, b) => a + b, 0);
 export const errorsOf = (counters: Counters) => Object.values(counters.errors).reduce((a, b) => a + b, 0);
@@ -54,37 +62,58 @@ function intervalBetween(before: Snapshot | undefined, now: Snapshot, service: H
   };
 }
 
-/** Carry the plan out. Resolves when every thread has ended; throws where it can't start. */
-export async function runPlan(plan: Plan, observer: Observer = {}): Promise<Outcome> {
-  const { Run } = loadEngine();
-  const times = { begun: 0, ended: 0, finished: 0 };
+/** Looks at a run at its intervals and marks, for the observer. */
+function startLooking(observer: Observer) {
+  const marks: Snapshot[] = [];
   let before: Snapshot | undefined;
-  let timer: NodeJS.Timeout | undefined;
-  const listening = new AbortController();
+  let timers: NodeJS.Timeout[] = [];
   const look = (now: Snapshot) => {
     const service = histogramOf(since(now.service, before?.service));
     observer.interval?.(intervalBetween(before, now, service), now.phase, service);
     before = now;
   };
-  const everyInterval = (run: StartedRun) => {
-    clearInterval(timer);
-    timer = setInterval(() => look(run.snapshot()), observer.intervalMs ?? 1000);
+  const stop = () => {
+    for (const timer of timers) clearTimeout(timer);
+    timers = [];
   };
+  const everyInterval = (run: StartedRun) => {
+    stop();
+    timers.push(setInterval(() => look(run.snapshot()), observer.intervalMs ?? 1000));
+  };
+  return {
+    marks,
+    look,
+    stop,
+    warmUp: everyInterval,
+    begin(run: StartedRun) {
+      before = undefined;
+      everyInterval(run);
+      for (const atMs of observer.marksMs ?? [])
+        timers.push(setTimeout(() => marks.push(run.snapshot()), atMs));
+    },
+  };
+}
+
+/** Carry the plan out. Resolves when every thread has ended; throws where it can't start. */
+export async function runPlan(plan: Plan, observer: Observer = {}): Promise<Outcome> {
+  const { Run } = loadEngine();
+  const times = { begun: 0, ended: 0, finished: 0 };
+  const looking = startLooking(observer);
+  const listening = new AbortController();
   const last = await new Promise<Snapshot>((resolve) => {
     const run = new Run(plan, (notice) => {
       times[notice] = Date.now();
       observer.notice?.(notice, { monotonicNs: Number(process.hrtime.bigint()), wallMs: times[notice] });
-      if (notice === 'begun') before = undefined;
-      if (notice === 'begun') everyInterval(run);
-      if (notice === 'ended') clearInterval(timer);
-      if (notice === 'finished') listening.abort();
-      if (notice === 'finished') resolve(run.finish());
+      if (notice === 'begun') looking.begin(run);
+      else looking.stop();
+      if (notice !== 'finished') return;
+      listening.abort();
+      resolve(run.finish());
     });
-    everyInterval(run);
+    looking.warmUp(run);
     observer.signal?.addEventListener('abort', () => run.stop(), listening);
     if (observer.signal?.aborted) run.stop();
   });
-  clearInterval(timer);
-  if (last.endNs > 0) look(last);
-  return { last, beganAtMs: times.begun, endedAtMs: times.ended };
+  if (last.endNs > 0) looking.look(last);
+  return { last, marks: looking.marks, beganAtMs: times.begun, endedAtMs: times.ended };
 }

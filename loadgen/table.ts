@@ -41,6 +41,17 @@ function latencyRows({ latencyUs, schedule }: Result): Row[] {
   ];
 }
 
+/** With several steps of --rate: what was answered in each, and how late. */
+function stepRows({ steps = [] }: Result): Row[] {
+  const lines = steps.map(({ from, to, seconds, rps, errors, latencyUs: { corrected } }) => {
+    const rate = from === to ? `${show(from)}/s` : `${show(from)} to ${show(to)}/s`;
+    const late = corrected ? `p50 ${show(corrected.p50)}, p99 ${show(corrected.p99)} us` : 'nothing measured';
+    const failed = errors > 0 ? `, ${show(errors)} errors` : '';
+    return `${rate} for ${show(seconds)} s: ${show(rps)}/s answered, ${late}${failed}`;
+  });
+  return lines.length === 0 ? [] : [{ steps: [lines.join('\n')] }];
+}
+
 /** What the numbers alone don't say. */
 function remarks({ serverComplaint, errors, interrupted }: Result): string[] {
   return [
@@ -73,6 +84,7 @@ function tableOf(result: Result, own: Row[]): string {
     { 'requests/s': [show(result.throughputRps)] },
     ...own,
     ...latencyRows(result),
+    ...stepRows(result),
     { errors: [errorsText(result.errors)] },
     { 'unanswered requests': [show(requests.failed)] },
     { connections: [`${show(result.connections)} made`] },

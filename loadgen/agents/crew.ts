@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { UserError } from '../../src/base/errors.js';
+import { lengthOf } from '../rate.js';
 import { checkClock, checkSteady, readClock } from './clock.js';
 import { discover, interrupted } from './discover.js';
 import { startHeartbeat } from './heartbeat.js';
@@ -172,7 +173,8 @@ async function readAgain({ nats, options }: Crew, part: Part): Promise<void> {
  */
 export async function untilOver(crew: Crew, mayLast: boolean, signal: AbortSignal): Promise<void> {
   const { options, parts } = crew;
-  const { duration, requests, warmup = 1, timeout } = options;
+  const { rate, requests, warmup = 1, timeout } = options;
+  const duration = options.duration ?? (rate && lengthOf(rate));
   const pending = (part: Part) => !isOver(part);
   const timers: NodeJS.Timeout[] = [];
   const overdue = (ms: number, why: string) => timers.push(loseLater(crew, pending, ms, why));

@@ -2,6 +2,7 @@ import { BlockList, isIP } from 'node:net';
 import { UserError } from '../../src/base/errors.js';
 import type { Load } from '../load.js';
 import type { Address } from '../options.js';
+import { peakRate } from '../rate.js';
 import type { CommonResult } from '../result.js';
 
 /** What an agent may load. */
@@ -82,8 +83,8 @@ export function checkLimits({ allow, maxRate }: Limits, { plan, options }: Load<
       hint: 'say --rate',
     });
   }
-  if (options.rate > maxRate) {
-    const message = `this agent may send ${maxRate} requests a second, and its part are ${options.rate}`;
+  if (peakRate(options.rate) > maxRate) {
+    const message = `this agent may send ${maxRate} requests a second, and its part are ${peakRate(options.rate)}`;
     throw new UserError(message, { hint: 'lower --rate, or its --max-rate is too low' });
   }
 }

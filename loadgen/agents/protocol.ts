@@ -1,6 +1,5 @@
 import { z } from 'zod';
-import { isEncodedHistogram } from '../latency.js';
-import { latency } from '../result.js';
+import { isEncodedHistogram, latencySchema } from '../latency.js';
 
 /*
  * What agents and conductors say to each other over NATS. Messages are JSON. Whoever reaches the server can say
@@ -99,7 +98,7 @@ const interval = z.strictObject({
   rps: atLeast0,
   errors: count,
   connectionsOpen: count,
-  latencyUs: latency,
+  latencyUs: latencySchema,
 });
 
 const phase = z.enum(['warmup', 'measuring', 'draining', 'finished']);

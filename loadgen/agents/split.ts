@@ -1,6 +1,7 @@
 import type { Content } from '../given-content.js';
 import { usage } from '../options.js';
 import type { Protocol } from '../protocol.js';
+import { rateText, scaleRate } from '../rate.js';
 import type { CommonResult, Counted, Given } from '../result.js';
 import { type ConductorOptions, forAgents } from './options.js';
 
@@ -29,7 +30,7 @@ export function splitOptions<Result extends CommonResult & Counted>(
     const own = split.flatMap(([name, total]) =>
       total === undefined ? [] : [[name, shares(total, count)[index]] as const],
     );
-    const rate = options.rate === undefined ? {} : { rate: options.rate / count };
+    const rate = options.rate === undefined ? {} : { rate: rateText(scaleRate(options.rate, 1 / count)) };
     const all = { ...forAgents(given, protocol), ...Object.fromEntries(own), ...rate, part: index };
     return { given: protocol.partOf(all, index), content: share };
   });

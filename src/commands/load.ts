@@ -21,7 +21,10 @@ function addCommonOptions(command: Command): Command {
     .option('--requests <n>', 'measure until so many requests are answered, instead')
     .option('--warmup <s>', 'load before measuring (default: 1, with --requests 0)')
     .option('--pipeline <n>', 'requests in flight on a connection', '1')
-    .option('--rate <n>', 'open loop: send so many requests a second, all threads together')
+    .option(
+      '--rate <rate>',
+      'open loop: requests a second, all threads together; or steps and ramps, like 1000:10s,2000:10s or 0..50000:1m',
+    )
     .option('--arrival <how>', 'open loop: constant or poisson times between requests', 'constant')
     .option('--engine <name>', 'auto, kernel, uring or epoll', 'auto')
     .option('--batch <n>', 'requests pushed to the kernel together; 1: no batching', '32')
