@@ -37,6 +37,7 @@ type BenchOptions = {
   fineGrainedLocks?: boolean;
   setup: boolean;
   priority: boolean;
+  tables?: boolean;
 };
 
 /** `megapipe bench`: measure the variants of an application against each other, and report. */
@@ -78,6 +79,7 @@ function benchCommand(): Command {
     .option('--fine-grained-locks', 'each variant also without a lock for the whole cache: memcached 1.4.13')
     .option('--out <file>', 'where the results go (default: a new file in results/)')
     .option('--resume <file>', 'go on with a run that was interrupted, as it was asked for')
+    .option('--tables', 'print all tables and sentences, too, before the answer')
     .option('--no-priority', 'measure at the priority that everything else has')
     .option('--no-setup', 'measure what is built, without looking whether it is up to date');
 }
@@ -97,6 +99,7 @@ async function bench(name: string | undefined, options: BenchOptions): Promise<v
     measure(
       all.map((one) => ({ ...one, priority })),
       file,
+      options,
     ),
   );
 }
@@ -119,7 +122,9 @@ async function begin(
 
 /** The run's own words say what there is to measure; what was measured is in the file. */
 async function resume(name: string | undefined, given: BenchOptions, file: string): Promise<void> {
-  const others = Object.keys(given).filter((option) => !['resume', 'setup', 'priority'].includes(option));
+  const others = Object.keys(given).filter(
+    (option) => !['resume', 'setup', 'priority', 'tables'].includes(option),
+  );
   if (name || others.length > 0) {
     throw new UserError('--resume takes a run as it was asked for, and nothing is asked for beside it', {
       hint: `npx megapipe bench --resume ${file}`,
@@ -133,7 +138,7 @@ async function resume(name: string | undefined, given: BenchOptions, file: strin
     const left = all.map((one) => begun.goOn({ ...one, priority })).filter((one) => one !== undefined);
     for (const choices of left) await checkResumable(file, choices);
     if (left.length === 0) console.error(`megapipe: nothing of ${shown(file)} is left to measure`);
-    await measure(left, file);
+    await measure(left, file, given);
   });
 }
 
@@ -151,7 +156,11 @@ function parseWords(words: string[]): { name: string | undefined; options: Bench
   return { name: command.args[0], options: command.opts<BenchOptions>() };
 }
 
-async function measure(all: BenchChoices[], file: string): Promise<void> {
+async function measure(
+  all: BenchChoices[],
+  file: string,
+  { tables }: Pick<BenchOptions, 'tables'>,
+): Promise<void> {
   let failures: BenchFailure[] = [];
   await untilInterrupted(
     async (signal) => {
@@ -163,7 +172,7 @@ async function measure(all: BenchChoices[], file: string): Promise<void> {
   );
   // Drawing takes long to load: not for every command, and the load generator is one.
   const { publishReport } = await import('../report/publish.js');
-  if (existsSync(file)) publishReport(file);
+  if (existsSync(file)) publishReport(file, { tables });
   complain(failures, all.length);
 }
 

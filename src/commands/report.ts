@@ -28,7 +28,7 @@ async function report(files: string[], options: ReportOptions): Promise<void> {
   if (isGuestFile(file)) return reportGuest(file, options);
   // Drawing takes long to load: not for every command.
   const { publishReport } = await import('../report/publish.js');
-  publishReport(file, options);
+  publishReport(file, { ...options, tables: true });
 }
 
 async function compare([first, second, ...more]: string[], { html, csv }: ReportOptions): Promise<void> {

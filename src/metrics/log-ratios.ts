@@ -6,11 +6,14 @@ import {
   type TopologyRecord,
 } from '../results/schema.js';
 import type { Comparison } from '../statistics/decide.js';
-import { isDisturbed, type Metrics, metricsOf } from './metrics.js';
+import { type Metrics, metricsOf } from './metrics.js';
 
 /** What variants are compared in, the most robust first: CPU time hardly depends on what else the machine does. */
 export const comparedMetrics = ['serverCpuUs', 'requestsPerCpuS', 'throughput', 'p50Us', 'p99Us'] as const;
 export type ComparedMetric = (typeof comparedMetrics)[number];
+
+/** The variant that is the baseline once more: how it differs from it is what a difference of nothing looks like. */
+export const againId = 'again';
 
 /** What a run is to answer of each of its headline points. */
 export const headlineMetrics = ['serverCpuUs', 'throughput'] as const satisfies readonly ComparedMetric[];
@@ -73,7 +76,7 @@ export function pairRounds(
     const logRatio = other ? Math.log(own[metric] / other[metric]) : Number.NaN;
     // Without a request, or without CPU time that was seen, there is no ratio.
     return other && Number.isFinite(logRatio)
-      ? [{ logRatio, disturbed: isDisturbed(own) || isDisturbed(other) }]
+      ? [{ logRatio, disturbed: own.disturbed || other.disturbed }]
       : [];
   });
   const isKept = ({ disturbed }: { disturbed: boolean }) => metric === 'serverCpuUs' || !disturbed;

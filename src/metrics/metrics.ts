@@ -15,6 +15,8 @@ export type Metrics = {
   clientIdle: number;
   /** At least this much of the CPUs' time went to processes that are neither server nor client. */
   othersShare: number;
+  /** Whether that is so much that throughput and latency say how the machine is shared, not what a server can do. */
+  disturbed: boolean;
   p50Us: number;
   p99Us: number;
   service99Us: number;
@@ -26,13 +28,11 @@ export type Metrics = {
 /** Below this idle share, a side's CPUs are taken for fully used. */
 export const saturatedIdle = 0.05;
 
-/** Where others have more, throughput and latency say how the machine is shared, not what a server can do. */
+/** A sample of which others had more is disturbed; older results don't say so themselves. */
 export const disturbingShare = 0.1;
 
-export const isDisturbed = ({ othersShare }: Metrics) => othersShare > disturbingShare;
-
 /** What follows from a sample's counts and times. */
-export function metricsOf({ measured, point }: OkSample, topology: TopologyRecord): Metrics {
+export function metricsOf({ measured, disturbed, point }: OkSample, topology: TopologyRecord): Metrics {
   const requestsPerUs = measured.requests / measured.windowUs;
   const serverCpus = pick(measured.cpus, topology.server.cpus.slice(0, point.cores));
   const clientCpus = pick(
@@ -40,6 +40,7 @@ export function metricsOf({ measured, point }: OkSample, topology: TopologyRecor
     topology.clients.flatMap(({ cpus }) => cpus),
   );
   const busyUs = sum(serverCpus, busy);
+  const others = measured.othersShare ?? othersShareOf(measured, topology);
   return {
     throughput: requestsPerUs * 1e6,
     serverCpuUs: measured.serverCpuUs / measured.sampledUs / requestsPerUs,
@@ -49,7 +50,8 @@ export function metricsOf({ measured, point }: OkSample, topology: TopologyRecor
     softirqShare: busyUs === 0 ? 0 : sum(serverCpus, ({ softirqUs }) => softirqUs) / busyUs,
     serverIdle: idleShare(serverCpus),
     clientIdle: idleShare(clientCpus),
-    othersShare: measured.othersShare ?? othersShareOf(measured, topology),
+    othersShare: others,
+    disturbed: disturbed || others > disturbingShare,
     p50Us: measured.latencyUs.p50,
     p99Us: measured.latencyUs.p99,
     service99Us: measured.serviceUs.p99,
@@ -76,8 +78,9 @@ export function operationsPerCrossing({ channels }: OkSample): number | null {
 }
 
 /**
- * As far as older results tell, which had not measured it. A process's time holds the soft interrupts that ran on its account, a CPU's is told apart: on shared CPUs, where the
- * sender's account pays, all of them do; elsewhere only what is surely foreign is counted.
+ * As far as older results tell, which had not measured it. A process's time holds the soft interrupts that ran on its
+ * account, a CPU's is told apart: on shared CPUs, where the sender's account pays, all of them do; elsewhere only what is
+ * surely foreign is counted.
  */
 function othersShareOf({ cpus, serverCpuUs, clientCpuUs }: Measured, { sharesCpus }: TopologyRecord): number {
   const spentUs = sum(cpus, (cpu) => (sharesCpus ? busy(cpu) : cpu.userUs + cpu.systemUs));

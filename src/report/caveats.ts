@@ -4,12 +4,14 @@ import type { Cell, Limit, Section } from './model.js';
 import { coresWords, sameLoad } from './points.js';
 import { wholeVariants } from './variants.js';
 
+/** Whether there is all that there should be. */
+export const incomplete = (results: Results) => [...ending(results), ...failures(results)];
+
 /** What a reader must know before believing the results; each only where it applies to this run. */
 export function caveats(results: Results, all: Section[]): string[] {
   const sections = oneOfEachTopology(all);
   return [
-    ...ending(results),
-    ...failures(results),
+    ...incomplete(results),
     ...emulated(results),
     ...sections.flatMap(busyMachine),
     ...results.skips.map(({ what, reason }) => `Not measured: ${what}: ${reason}.`),
@@ -52,15 +54,17 @@ function failures({ samples }: Results): string[] {
 
 /** On loopback a partitioned flow stays on one CPU from client to server, which no two machines can do. */
 function sharedCpu(section: Section, sections: Section[]): string[] {
-  const { topology, variants } = section;
-  if (topology.name !== 'loopback' || !variants.some(({ techniques }) => techniques.includes('partition')))
-    return [];
+  if (!isFlattered(section)) return [];
   const others = sections.filter((other) => other !== section).flatMap((other) => elsewhere(section, other));
-  const flattery =
-    'Loopback flatters partitioning: the kernel handles a packet on the CPU that sent it, so that client and server ' +
-    'of a partitioned flow share a CPU and its caches, as on no real network.';
   return [[flattery, ...others].join(' ')];
 }
+
+const isFlattered = ({ topology, variants }: Section) =>
+  topology.name === 'loopback' && variants.some(({ techniques }) => techniques.includes('partition'));
+
+const flattery =
+  'Loopback flatters partitioning: the kernel handles a packet on the CPU that sent it, so that client and server ' +
+  'of a partitioned flow share a CPU and its caches, as on no real network.';
 
 /** The same variants' ratios on another topology, at the loads that both have. */
 function elsewhere(section: Section, other: Section): string[] {
@@ -75,18 +79,32 @@ function elsewhere(section: Section, other: Section): string[] {
   });
 }
 
+/** What such a machine can't tell, however long it measures. */
+export function beyondReach(runs: { results: Results; sections: Section[] }[]): string[] {
+  const all = runs.flatMap(({ sections }) => sections);
+  return [
+    ...fewCores(all),
+    ...(all.some(isFlattered) ? [flattery] : []),
+    ...runs.slice(0, 1).flatMap(({ results }) => [...emulated(results), ...virtualMachine(results)]),
+  ];
+}
+
+/** Where a shared accept queue stops scaling is beyond a few cores. */
+function fewCores(sections: Section[]): string[] {
+  const cores = sections.flatMap(({ points }) => points.map((point) => point.cores));
+  const most = Math.max(0, ...cores);
+  if (most === 0 || most >= paperCores) return [];
+  return [
+    `The server had ${coresWords(most)} at most, the paper’s eight: where a shared accept queue stops scaling, and ` +
+      'what MegaPipe gains there, cannot be seen with so few.',
+  ];
+}
+
 /** What a run over cores cannot show: the paper's gains grew with them, up to eight. */
 function speedups(sections: Section[]): string[] {
   const over = sections.filter(({ topology }) => topology.name !== 'one-core');
   if (over.length === 0) return [];
-  const most = Math.max(...over.flatMap(({ cells }) => cells.map(({ point }) => point.cores)));
-  const few =
-    most < paperCores
-      ? [
-          `The server had ${coresWords(most)} at most, the paper’s eight: where a shared accept queue stops scaling, and ` +
-            'what MegaPipe gains there, cannot be seen with so few.',
-        ]
-      : [];
+  const few = fewCores(over);
   const measured = over.some(({ cells }) => cells.some(({ speedup }) => speedup));
   const none =
     measured || allCores(over) < 2 || !over.some(({ axis }) => axis === 'cores')

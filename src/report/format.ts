@@ -21,6 +21,14 @@ export const formatPercent = (share: number) =>
 export const formatShare = (share: number) => `${(share * 100).toFixed(0)} %`;
 export const formatCount = (count: number) => digits(count);
 
+/** `45 s`, `9 min 40 s`, `2 h 5 min`. */
+export function formatDuration(ms: number): string {
+  const s = Math.round(ms / 1000);
+  if (s < 60) return `${s} s`;
+  const min = Math.floor(s / 60);
+  return min < 60 ? `${min} min ${s % 60} s` : `${Math.floor(min / 60)} h ${min % 60} min`;
+}
+
 /** `1.28 to 1.36`: what a ratio can be. */
 export function rangeWords(interval: Interval): string {
   const { low, high } = interval;

@@ -3,36 +3,30 @@ import { caveats } from './caveats.js';
 import { figureSpecs, usualFigures } from './figure-specs.js';
 import { type Finding, findings } from './findings.js';
 import { listOf, sectionName, sectionTitle } from './format.js';
+import type { Reported } from './headline.js';
 import { html, type Markup } from './markup.js';
 import type { Section } from './model.js';
 import { documentOf, figure } from './page-document.js';
+import { firstScreen } from './page-first.js';
 import { legend } from './page-legend.js';
 import { machineSection } from './page-machine.js';
 import { paperSection, techniqueTables } from './page-paper.js';
 import { resultTable, sampleTables } from './page-tables.js';
 import { commonWords, varyingFields } from './points.js';
 
-/** A run and what was made of it. */
-type Reported = { results: Results; sections: Section[] };
-
-/** The whole report as one file that needs nothing else: one run after another. */
+/** The whole report as one file that needs nothing else: the answer, and one run after another folded below. */
 export function formatPage(runs: Reported[]): string {
   const names = runs.map(({ results }) => results.machine.workload.application);
   const title = `${listOf(names)}: MegaPipe against stock I/O`;
-  return documentOf(
-    title,
-    [
-      ...runs.slice(0, 1).map(({ results }) => machineLine(results)),
-      runs.length > 1
-        ? html`<nav>${names.map((name) => html`<a href="#${name}">${name}</a>`)}</nav>`
-        : undefined,
-    ],
-    runs.map((run) => runArticle(run, runs.length > 1)),
-  );
+  return documentOf(title, [], [firstScreen(runs), ...runs.map((run) => folded(run, runs.length > 1))]);
 }
 
-function machineLine({ machine }: Results): Markup {
-  return html`<p class="muted">${machine.startedAt.slice(0, 10)} · ${machine.cpus} × ${machine.cpuModel} · Linux ${machine.kernel}</p>`;
+/** All the rest is there for who asks. */
+function folded(run: Reported, several: boolean): Markup {
+  const { application } = run.results.machine.workload;
+  return html`<details class="run"><summary>${application}: all sentences, figures and numbers, the paper’s beside them, and how it was measured</summary>
+${runArticle(run, several)}
+</details>`;
 }
 
 function runArticle({ results, sections }: Reported, several: boolean): Markup {

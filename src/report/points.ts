@@ -138,6 +138,28 @@ export function pointWords(placing: Placing, point: Point, all: Point[] = []): s
   return told.map((field) => words[field].phrase(point)).join(', ');
 }
 
+/** As short as can be, to tell it from an application's other points. */
+export function shortWords(point: Point, all: Point[]): string {
+  const [field = 'workload', ...others] = varyingFields(all);
+  return others.length > 0
+    ? [field, ...others].map((one) => words[one].phrase(point)).join(', ')
+    : words[field].label(point);
+}
+
+/** What the numbers of `shortWords` are, where it gives mere numbers. */
+export function axisHint(all: Point[]): string | undefined {
+  const [field, ...others] = varyingFields(all);
+  return field === undefined || field === 'workload' || others.length > 0 ? undefined : words[field].axis;
+}
+
+/** As a reader without context needs it, to tell it from an application's other points. */
+export function wordsAmong(point: Point, all: Point[]): string {
+  const varying = varyingFields(all);
+  return (varying.length > 0 ? varying : (['workload'] as const))
+    .map((field) => words[field].phrase(point))
+    .join(', ');
+}
+
 /** All that is known of it. */
 export const pointInFull = (point: Point) => commonWords(point, []);
 

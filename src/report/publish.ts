@@ -2,16 +2,21 @@ import { writeFileSync } from 'node:fs';
 import { basename, relative } from 'node:path';
 import { UserError } from '../base/errors.js';
 import { readResults, writing } from '../results/file.js';
+import { formatAnswer } from './answer.js';
 import { compareRuns } from './compare.js';
 import { formatCsv } from './csv.js';
+import type { Reported } from './headline.js';
 import { formatPage } from './page.js';
 import { formatComparison } from './page-compare.js';
 import { summarize } from './summary.js';
 import { formatTerminal } from './table.js';
 import { formatComparisonTables } from './table-compare.js';
 
-/** Print a results file and write its page; or print it as CSV. */
-export function publishReport(file: string, options: { html?: string; csv?: boolean } = {}): void {
+/** What becomes of a results file: CSV and no more, or a page and the answer, with all tables before that if wanted. */
+type ReportOptions = { html?: string; csv?: boolean; tables?: boolean | undefined };
+
+/** Print what a results file answers and write its page; or print it as CSV. */
+export function publishReport(file: string, options: ReportOptions = {}): void {
   const runs = readResults(file).map((results) => ({ results, sections: summarize(results) }));
   if (options.csv) {
     process.stdout.write(formatCsv(runs.map(({ results }) => results)));
@@ -19,11 +24,18 @@ export function publishReport(file: string, options: { html?: string; csv?: bool
   }
   const page = options.html ?? `${file.replace(/\.ndjson$/, '')}.html`;
   writing(page, () => writeFileSync(page, formatPage(runs)));
+  if (options.tables) printTables(runs);
+  const [shownFile, shownPage] = [relative(process.cwd(), file), relative(process.cwd(), page)];
+  console.log(`${formatAnswer(runs)}`);
+  const tables = options.tables ? '' : ` (all tables: npx megapipe report ${shownFile})`;
+  console.log(`results: ${shownFile}${tables}\nreport:  ${shownPage}`);
+}
+
+function printTables(runs: Reported[]): void {
   for (const { results, sections } of runs) {
     if (runs.length > 1) console.log(`${results.machine.workload.application}\n`);
     console.log(`${formatTerminal(results, sections)}\n`);
   }
-  console.log(`results: ${relative(process.cwd(), file)}\nreport:  ${relative(process.cwd(), page)}`);
 }
 
 /** Print two results files side by side and write that as a page. */

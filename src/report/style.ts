@@ -2,8 +2,8 @@
 export const style = `
 :root {
   color-scheme: light dark;
-  --text: #1c2126; --muted: #5b6570; --page: #ffffff; --card: #f5f7f9; --line: #d7dde3;
-  --better: #17703b; --worse: #b3261e;
+  --text: #1c2126; --muted: #5b6570; --page: #ffffff; --card: #f5f7f9; --line: #d7dde3; --band: #c2cbd4;
+  --better: #17703b; --worse: #b3261e; --same: #1456b8;
   --paper: #9aa0a8; --baseline: #4b5563; --reuseport: #8b3fa8; --steered: #c2258b; --sleep: #8a6d3b; --raw: #0e8a8a;
   --uring-0: #93b7ee; --uring-1: #6f9fe8; --uring-2: #3f7ddb; --uring-3: #1456b8;
   --epoll-0: #f3bf85; --epoll-1: #eaa04f; --epoll-2: #d97f1e; --epoll-3: #b05c05;
@@ -11,8 +11,8 @@ export const style = `
 }
 @media (prefers-color-scheme: dark) {
   :root {
-    --text: #e6eaee; --muted: #9aa5b1; --page: #14181c; --card: #1d2329; --line: #343c45;
-    --better: #6fd699; --worse: #ff8a80;
+    --text: #e6eaee; --muted: #9aa5b1; --page: #14181c; --card: #1d2329; --line: #343c45; --band: #48525d;
+    --better: #6fd699; --worse: #ff8a80; --same: #9cc3ff;
     --paper: #7b848e; --baseline: #c3cad3; --reuseport: #d19be6; --steered: #f07ac4; --sleep: #d3b27a; --raw: #55cfcf;
     --uring-0: #3d5f94; --uring-1: #4c7cc4; --uring-2: #6a9fee; --uring-3: #9cc3ff;
     --epoll-0: #7d5526; --epoll-1: #b0742c; --epoll-2: #e0953a; --epoll-3: #ffbe73;
@@ -26,8 +26,17 @@ body {
 }
 h1 { font-size: 1.6rem; line-height: 1.2; margin: 0 0 .3rem; }
 h2 { font-size: 1.25rem; margin: 2.5rem 0 .5rem; border-bottom: 1px solid var(--line); padding-bottom: .2rem; }
-article > h1 { margin-top: 3.5rem; border-top: 3px solid var(--line); padding-top: 1rem; }
-nav { display: flex; gap: 1.2rem; }
+article > h1 { margin-top: 1.5rem; }
+.answer { font-size: 1.15rem; line-height: 1.4; max-width: none; margin: .5rem 0; }
+.trust { font-size: .85rem; max-width: none; }
+.trust span:not(:last-child)::after { content: " · "; }
+.screen { display: grid; grid-template-columns: minmax(0, 41rem) minmax(0, 1fr); gap: 1rem 1.5rem; align-items: start; }
+@media (max-width: 60rem) { .screen { grid-template-columns: minmax(0, 1fr); } }
+.screen h3:first-child { margin-top: 0; }
+.screen ul { font-size: .88rem; }
+.note { font-size: .8rem; margin: .3rem 0 0; }
+details.run { margin-top: 1.2rem; border-top: 1px solid var(--line); padding-top: .8rem; }
+details.run > summary { font-weight: 600; }
 a { color: inherit; }
 h3 { font-size: 1rem; margin: 1.5rem 0 .4rem; }
 h4 { font-size: .95rem; margin: .3rem 0; }
@@ -45,6 +54,9 @@ figure .narrow { display: none; }
   figure .wide { display: none; }
   figure .narrow { display: block; }
   figure { padding: .6rem .4rem; }
+  body { padding: .8rem .6rem 3rem; }
+  h1 { font-size: 1.15rem; }
+  .answer { font-size: 1rem; }
 }
 .legend { display: flex; flex-wrap: wrap; gap: .3rem 1.1rem; margin: .6rem 0; font-size: .95rem; }
 .legend span { display: inline-flex; align-items: center; gap: .4rem; }

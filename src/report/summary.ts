@@ -1,4 +1,4 @@
-import { roundsOf } from '../metrics/log-ratios.js';
+import { againId, roundsOf } from '../metrics/log-ratios.js';
 import {
   crossingsPerRequest,
   type Metrics,
@@ -45,7 +45,8 @@ function summarizeView(
 ): Omit<Section, 'application'> {
   const keys = new Set(points.map(pointKey));
   const samples = ofTopology.filter(({ point }) => keys.has(pointKey(point)));
-  const variants = alongAxis(samples).sort(inOrder);
+  // The baseline once more is there to tell the machine's noise, not to be compared.
+  const variants = alongAxis(samples.filter(({ variant }) => variant.id !== againId)).sort(inOrder);
   const groups = groupBy(samples, ({ variant, point }) => `${variant.id} ${pointKey(point)}`);
   const at = (id: string, point: Point) => groups.get(`${id} ${pointKey(point)}`) ?? [];
   const rounds = (id: string, point: Point) => roundsOf(at(id, point), topology);
@@ -90,7 +91,8 @@ function summarizeCell(
 ): Cell {
   const rounds = roundsOf(samples, topology);
   const metrics = [...rounds.values()];
-  const over = (key: keyof Metrics) => estimate(present(metrics.map((metric) => metric[key])));
+  const over = (key: Exclude<keyof Metrics, 'disturbed'>) =>
+    estimate(present(metrics.map((metric) => metric[key])));
   const of = (kind: 'timed' | 'traced', value: (sample: OkSample) => number | null) =>
     estimate(present(okSamples(samples, kind).map(value)));
   return {

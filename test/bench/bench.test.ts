@@ -62,7 +62,8 @@ describe('a run', () => {
       '1 epoll+PBL',
       '1 baseline',
     ]);
-    expect(stdout).toContain('epoll+PBL against baseline');
+    expect(stdout).toContain('epoll+PBL against stock I/O: ');
+    expect(stdout).not.toContain('┌');
     expect(readFileSync(file.replace('.ndjson', '.html'), 'utf8')).toContain('<!doctype html>');
   });
 
@@ -165,7 +166,7 @@ describe('a run', () => {
     const timed = runOf(file).samples.filter(({ kind }) => kind === 'timed');
     expect(timed[0]).toMatchObject({ status: 'failed', reason: 'the server was killed by SIGKILL' });
     expect(timed[1]).toMatchObject({ status: 'ok' });
-    expect(stdout).toContain('2, 1 failed');
+    expect(stdout).toContain('memcached: 1 of 2 samples failed');
   });
 });
 

@@ -83,7 +83,7 @@ describe('a run of nginx', () => {
       // Six requests a connection; those that the window cut have some of theirs outside it.
       expect(sample.measured.requests / sample.measured.connections).toBeLessThan(12);
     }
-    expect(stdout).toContain('epoll+PBL against reuseport');
+    expect(stdout).toContain('epoll+PBL against stock I/O: ');
   });
 
   testUnless(nginxNotBuilt ?? noTracing)('counts the system calls of the workers', async () => {
@@ -165,7 +165,7 @@ describe('a run of all applications', () => {
     'is one file and one page, and takes to each what is its',
     async () => {
       const file = resultsFile();
-      const { stdout, all, exitCode } = await start([...args, '--out', file]);
+      const { stdout, all, exitCode } = await start([...args, '--tables', '--out', file]);
       expect(exitCode, all).toBe(0);
       const runs = readResults(file);
       expect(runs.map(({ machine }) => machine.workload.application)).toEqual(['echo', 'memcached', 'nginx']);

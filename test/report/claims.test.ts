@@ -109,5 +109,5 @@ test('no throughput holds that others disturbed', () => {
   const points = [at(1), at(128)];
   const short = { ...gain, application: 'memcached', points };
   expect(outcomes(short)['Short connections gain']).toBe('holds');
-  expect(outcomes({ ...short, othersUs: 500_000 })['Short connections gain']).toBe('undecided');
+  expect(outcomes({ ...short, othersShare: 0.2 })['Short connections gain']).toBe('undecided');
 });

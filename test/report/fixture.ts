@@ -23,8 +23,8 @@ export type Shape = {
   /** Requests in the window of one second. */
   requests(variant: Variant, point: Point, round: number): number;
   serverCpuUs(variant: Variant, point: Point, round: number): number;
-  /** Of the CPU time that was spent, what was neither the server's nor its clients'. */
-  othersUs?: number;
+  /** Of the CPUs' time; with over a tenth, samples are disturbed. */
+  othersShare?: number;
   p50Us?(variant: Variant, round: number): number;
 };
 
@@ -202,7 +202,8 @@ export function recordsOf(shape: Shape): ResultRecord[] {
             }
           : null;
       const sample = okSample({ topology, variant, point, round, channels }, requests, cpuUs);
-      sample.measured.clientCpuUs -= shape.othersUs ?? 0;
+      sample.measured.othersShare = shape.othersShare ?? 0;
+      sample.disturbed = sample.measured.othersShare > 0.1;
       sample.measured.latencyUs.p50 = shape.p50Us?.(variant, round) ?? 250;
       return sample;
     }),

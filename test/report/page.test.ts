@@ -114,7 +114,7 @@ describe('the page', () => {
 
   test('takes what was measured for text, not for markup', async () => {
     const { text, document } = await report(recordsOf(plainShape));
-    expect(document.querySelector('header')?.textContent).toContain('Abacus <2000>');
+    expect(document.querySelector('.trust')?.textContent).toContain('Abacus <2000>');
     expect(text).toContain('Abacus &lt;2000&gt;');
   });
 
