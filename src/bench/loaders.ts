@@ -1,12 +1,13 @@
 import { type Agents, startAgents } from '../host/agents.js';
 import { type NatsServer, startNats } from '../host/nats-server.js';
 import type { Topology } from '../host/topology.js';
+import { type Generator, type Order, startGenerator } from './generator.js';
 
 /** Who loads the servers on a topology: a generator where there is one client's host, agents where there are several. */
 export type Loaders = {
-  /** The command line that has the clients' hosts do what this generator would do. */
-  command(generator: string[]): Promise<string[]>;
-  /** Processes that load, beside that of the command. */
+  /** Have the clients' hosts carry out a load; resolves to what the generator prints. */
+  load(order: Order): Promise<string>;
+  /** Processes that load, beside the generator. */
   pids(): number[];
   stop(): Promise<void>;
 };
@@ -18,32 +19,46 @@ const clockBoundMs = 1000;
 
 /** Start what loads for as long as there is the topology. */
 export async function startLoaders(topology: Topology, signal: AbortSignal): Promise<Loaders> {
-  const { onClients } = topology;
-  if (onClients.length > 1) return startTeam(topology, signal);
+  const generator = keepGenerator(topology, signal);
+  if (topology.onClients.length === 1) return { ...generator, pids: () => [] };
+  return startTeam(topology, generator, signal);
+}
+
+/** One that has ended is replaced at the next load. */
+function keepGenerator({ onClients }: Topology, signal: AbortSignal): Pick<Loaders, 'load' | 'stop'> {
+  const [first] = onClients;
+  let generator: Generator | undefined;
   return {
-    command: async (generator) => onClients[0](generator),
-    pids: () => [],
-    stop: async () => undefined,
+    load: (order) => {
+      if (!generator?.isThere()) generator = startGenerator(first, signal);
+      return generator.load(order);
+    },
+    stop: async () => generator?.stop(),
   };
 }
 
-async function startTeam({ record, onClients }: Topology, signal: AbortSignal): Promise<Loaders> {
+async function startTeam(
+  { record, onClients }: Topology,
+  generator: Pick<Loaders, 'load' | 'stop'>,
+  signal: AbortSignal,
+): Promise<Loaders> {
   const [first] = onClients;
   const nats = await startNats({ on: first, address: record.clients[0]?.address ?? '' }, signal);
   const start = () => startAll({ record, onClients }, nats, signal);
   const state = { agents: await start().catch((error) => nats.stop().then(() => Promise.reject(error))) };
   return {
-    async command(generator) {
+    async load(order) {
       if (!state.agents.areThere()) {
         await state.agents.stop();
         state.agents = await start();
       }
       const conducted = ['--agents', String(onClients.length), '--nats', nats.url, '--insecure'];
       const patience = ['--agents-within', String(agentsWithinS), '--clock-bound', String(clockBoundMs)];
-      return first([...generator, ...conducted, ...patience]);
+      return generator.load({ ...order, words: [...order.words, ...conducted, ...patience] });
     },
     pids: () => state.agents.pids,
     async stop() {
+      await generator.stop();
       await state.agents.stop();
       await nats.stop();
     },

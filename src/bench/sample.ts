@@ -1,4 +1,3 @@
-import { type Child, startChild } from '../host/child.js';
 import { cpusBetween } from '../host/cpu-time.js';
 import type { Channels, Point, SampleRecord, TopologyRecord, Variant } from '../results/schema.js';
 import type { Application, ChannelsKind, Identity, Load } from './application/application.js';
@@ -79,18 +78,14 @@ async function loadServer(
   { application, topology, loaders, signal }: SampleContext,
   counter: SystemCallCounter | undefined,
 ): Promise<OkPart> {
-  const load = loadOf(server, order, threadsOf(topology.record));
-  const command = await loaders.command(application.loadCommand(load));
-  const client = startChild(command, signal, { timeoutMs: order.warmupMs + order.durationMs + patienceMs });
-  try {
-    const window = await watchWindow(client, { server, loaders, counter });
-    const part = evaluate(application, topology.record, await client, window);
-    checkProcesses(server);
-    return part;
-  } finally {
-    client.kill('SIGKILL');
-    await client;
-  }
+  const words = application.loadWords(loadOf(server, order, threadsOf(topology.record)));
+  const { onWindow, readings } = watchWindow({ server, loaders, counter });
+  const timeoutMs = order.warmupMs + order.durationMs + patienceMs;
+  const output = await loaders.load({ words, onWindow, timeoutMs });
+  signal.throwIfAborted();
+  const part = evaluate(application, topology.record, output, await readings());
+  checkProcesses(server);
+  return part;
 }
 
 function threadsOf({ clients }: TopologyRecord): number {
@@ -112,16 +107,12 @@ function loadOf(server: RunningServer, order: SampleOrder, threads: number): Loa
 function evaluate(
   application: Application,
   topology: TopologyRecord,
-  client: Awaited<Child>,
+  output: string,
   [begin, end]: Reading[],
 ): OkPart {
-  if (client.timedOut) throw new Error('the load generator did not end in time');
-  if (client.failed) {
-    throw new Error(`the load generator failed: ${lastLine(client.stderr) || client.shortMessage}`);
-  }
   if (!begin || !end)
     throw new Error('the load generator did not announce both ends of its measuring window');
-  const { measured, faults } = application.readLoad(client.stdout);
+  const { measured, faults } = application.readLoad(output);
   if (faults.length > 0 || !measured) throw new Error(faults.join('; '));
   const use = useBetween(begin, end, topology);
   return {
@@ -174,9 +165,4 @@ function channelsBetween(before: Channels | null, after: Channels | null): Chann
     operations: after.operations - before.operations,
     crossings: after.crossings - before.crossings,
   };
-}
-
-function lastLine(text: string): string {
-  const lines = text.split('\n').filter((line) => line !== '' && !line.startsWith('{"event"'));
-  return lines.at(-1) ?? '';
 }

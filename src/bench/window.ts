@@ -1,9 +1,7 @@
-import { createInterface } from 'node:readline';
-import { z } from 'zod';
-import type { Child } from '../host/child.js';
 import { cpuUsBetween, type ProcessTime, readCpus, readProcessTime } from '../host/cpu-time.js';
 import { type ProcessId, processTree } from '../host/process-tree.js';
 import type { Channels, CpuUse, Measured } from '../results/schema.js';
+import type { WindowEvent } from './generator.js';
 import type { Loaders } from './loaders.js';
 import type { RunningServer } from './server.js';
 import type { SystemCallCounter } from './trace.js';
@@ -30,22 +28,19 @@ type Watched = {
   counter: SystemCallCounter | undefined;
 };
 
-/** What a load generator says when its window begins and when it ends. */
-const windowEvent = z.object({ event: z.enum(['measuring', 'measured']), cpuUs: z.number() });
-
-/** Read the counters when the load generator says that its window begins and ends; until it closes its stderr. */
-export async function watchWindow(client: Child, watched: Watched): Promise<Reading[]> {
+/** Reads the counters when the load generator says that its window begins and ends. */
+export function watchWindow(watched: Watched) {
   const readings: Promise<Reading>[] = [];
-  for await (const line of createInterface({ input: client.stderr })) {
-    if (!line.startsWith('{"event":')) continue;
-    const { event, cpuUs } = windowEvent.parse(JSON.parse(line));
-    const count = () => (event === 'measuring' ? begin(watched.counter) : end(watched.counter));
-    const reading = takeReading(cpuUs, watched, count);
-    // Waited for below; until then a failure has nobody to hear it.
-    reading.catch(() => undefined);
-    readings.push(reading);
-  }
-  return Promise.all(readings);
+  return {
+    onWindow: ({ event, cpuUs }: WindowEvent) => {
+      const count = () => (event === 'measuring' ? begin(watched.counter) : end(watched.counter));
+      const reading = takeReading(cpuUs, watched, count);
+      // Waited for below; until then a failure has nobody to hear it.
+      reading.catch(() => undefined);
+      readings.push(reading);
+    },
+    readings: () => Promise.all(readings),
+  };
 }
 
 /** Times first and in one go; what has to be asked for comes after, the same for all variants. */

@@ -1,4 +1,4 @@
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { conduct } from '../../loadgen/agents/conductor.js';
 import { isConducted } from '../../loadgen/agents/options.js';
 import { echoProtocol } from '../../loadgen/echo-load.js';
@@ -9,6 +9,7 @@ import type { Protocol } from '../../loadgen/protocol.js';
 import type { CommonResult, Counted, Given } from '../../loadgen/result.js';
 import { workloadNames } from '../../loadgen/workloads.js';
 import { portProtocol } from '../bench/application/port/port.js';
+import { addOrdersCommand } from './load-orders.js';
 
 /** Options of every load generator. */
 function addCommonOptions(command: Command): Command {
@@ -139,7 +140,9 @@ export function addLoadCommand(program: Command) {
         await command.parseAsync(wordsForPort(folder, words), { from: 'user' });
         return;
       }
-      const protocols = command.commands.map((one) => one.name()).join(', ');
+      const protocols = command.commands
+        .flatMap((one) => (one.name() === 'orders' ? [] : [one.name()]))
+        .join(', ');
       throw new InvalidArgumentError(
         folder === undefined
           ? `load what? ${protocols}`
@@ -149,4 +152,12 @@ export function addLoadCommand(program: Command) {
   addMemcached(load);
   addHttp(load);
   addEcho(load);
+  addOrdersCommand(load, carryOut);
+}
+
+/** What the words after `megapipe load` ask for; a command of its own, which knows no earlier words. */
+async function carryOut(words: string[]): Promise<void> {
+  const program = new Command().exitOverride().configureOutput({ outputError: () => {} });
+  addLoadCommand(program);
+  await program.parseAsync(['load', ...words], { from: 'user' });
 }

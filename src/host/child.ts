@@ -19,11 +19,32 @@ type Ending = {
   orphaned?: 'KILL' | 'TERM';
 };
 
+/** A process that is told what to do, and answers, for as long as it runs; its output is not kept. */
+export type Conversing = ReturnType<typeof startConversing>;
+
 /** Start a server or a client. */
 export function startChild(command: string[], signal: AbortSignal, ending: Ending = {}) {
-  return execa('setpriv', ['--pdeathsig', ending.orphaned ?? 'KILL', '--', ...command], {
+  return execa('setpriv', tied(command, ending.orphaned), {
     ...childOptions,
     cancelSignal: signal,
     timeout: ending.timeoutMs ?? 0,
   });
 }
+
+/** Start a process to talk to over its standard input, which ends when we do, too. */
+export function startConversing(command: string[], signal: AbortSignal) {
+  return execa('setpriv', tied(command), {
+    ...childOptions,
+    stdin: 'pipe',
+    buffer: false,
+    cancelSignal: signal,
+  });
+}
+
+/** The words that tie a command's life to that of this process. */
+const tied = (command: string[], orphaned: Ending['orphaned'] = 'KILL') => [
+  '--pdeathsig',
+  orphaned,
+  '--',
+  ...command,
+];

@@ -8,6 +8,7 @@ import { megapipe } from '../megapipe.js';
 import { testUnless } from '../skip.js';
 import { until } from '../waiting.js';
 import {
+  areLoaded,
   childrenOf,
   isRunning,
   measuringIn,
@@ -182,14 +183,12 @@ function groupOf(pid: number): string {
   return existsSync(file) ? readFileSync(file, 'utf8') : '';
 }
 
-/** The pid of a sample's server, once its load generator runs too. */
+/** The pid of a sample's server, once it is loaded. */
 async function serverUnderLoad(measuring: number): Promise<number> {
   let server: number | undefined;
-  await until('a server runs and its load generator', () => {
-    const children = childrenOf(measuring);
-    const find = (part: string) => children.find(({ command }) => command.includes(part))?.pid;
-    server = find('hashpower');
-    return server !== undefined && find('load memcached') !== undefined;
+  await until('a server is loaded', () => {
+    server = childrenOf(measuring).find(({ command }) => command.includes('hashpower'))?.pid;
+    return server !== undefined && areLoaded([server]);
   });
   return server as number;
 }

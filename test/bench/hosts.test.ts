@@ -5,6 +5,7 @@ import { whyNoTopology } from '../../src/host/topology.js';
 import { testUnless } from '../skip.js';
 import { until } from '../waiting.js';
 import {
+  areLoaded,
   childrenOf,
   isRunning,
   measuringIn,
@@ -42,6 +43,14 @@ async function untilRun({ running, measuring }: Run, words: string, count: numbe
   await Promise.race([there, ended]);
 }
 
+/** Until a server of the run is loaded. */
+async function untilLoaded(run: Run): Promise<void> {
+  await untilRun(run, 'hashpower', 1);
+  await until('the server is loaded', () =>
+    areLoaded(childrenLike(run.measuring, 'hashpower').map(({ pid }) => pid)),
+  );
+}
+
 /** What runs of a command line for the run. */
 function childrenLike(measuring: number, words: string) {
   return childrenOf(measuring).filter(({ command }) => command.includes(words));
@@ -73,7 +82,7 @@ describe('three client hosts', () => {
   testUnless(why)('cost one sample when an agent dies, and go on with new agents', async () => {
     const run = await startRun(2);
     const { file, running, measuring } = run;
-    await untilRun(run, ' load memcached', 1);
+    await untilLoaded(run);
     const [agent] = childrenLike(measuring, ' agent --nats');
     process.kill(agent?.pid as number, 'SIGKILL');
     const { all } = await running;
@@ -90,7 +99,7 @@ describe('three client hosts', () => {
   testUnless(why)('leave nothing behind at Ctrl-C', async () => {
     const run = await startRun(50);
     const { running, measuring } = run;
-    await untilRun(run, ' load memcached', 1);
+    await untilLoaded(run);
     const children = childrenOf(measuring);
     expect(children.filter(({ command }) => command.includes('nats-server'))).toHaveLength(1);
     running.kill('SIGINT');

@@ -11,6 +11,7 @@ import { readResults } from '../../src/results/file.js';
 import { testUnless } from '../skip.js';
 import { until } from '../waiting.js';
 import {
+  areLoaded,
   childrenOf,
   isRunning,
   measuringIn,
@@ -46,14 +47,13 @@ function foldersOf(pid: number): string[] {
     .filter((name) => name.startsWith(`megapipe-folder-${pid}-`));
 }
 
-/** All processes of a bench's server, once its load generator runs too. */
+/** All processes of a bench's server, once it is loaded. */
 async function serverUnderLoad(measuring: number): Promise<number[]> {
   let server: number[] = [];
-  await until('a server runs and its load generator', () => {
-    const children = childrenOf(measuring);
-    const find = (part: string) => children.find(({ command }) => command.includes(part))?.pid;
-    server = processTree(find('nginx: master') ?? 0).map(({ pid }) => pid);
-    return server.length > 1 && find('load http') !== undefined;
+  await until('a server is loaded', () => {
+    const master = childrenOf(measuring).find(({ command }) => command.includes('nginx: master'));
+    server = processTree(master?.pid ?? 0).map(({ pid }) => pid);
+    return areLoaded(server);
   });
   return server;
 }

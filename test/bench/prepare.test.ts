@@ -45,7 +45,7 @@ const stub: Application = {
   identify: async () => null,
   readChannels: async () => null,
   complaints: () => ({ words: '[alert] the log’s own words', fatal: false }),
-  loadCommand: () => ['false'],
+  loadWords: () => ['false'],
   readLoad: () => ({ measured: undefined, faults: ['none'] }),
 };
 

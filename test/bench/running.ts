@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { root } from '../../src/base/paths.js';
+import { readProcessTime } from '../../src/host/cpu-time.js';
 import { loadPort, variantDirectory } from '../../src/port/port.js';
 import { readResults } from '../../src/results/file.js';
 import type { Results } from '../../src/results/schema.js';
@@ -63,6 +64,12 @@ export async function measuringIn(bench: number): Promise<number> {
     return measuring !== undefined;
   });
   return measuring as number;
+}
+
+/** Whether processes of a server have something to do: starting takes next to no time of a CPU. */
+export function areLoaded(pids: number[]): boolean {
+  const used = pids.filter(isRunning).map((pid) => readProcessTime(pid).tickedUs);
+  return used.reduce((sum, us) => sum + us, 0) > 200_000;
 }
 
 /** It may have ended meanwhile. */

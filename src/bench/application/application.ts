@@ -134,6 +134,7 @@ export type Application = {
   readChannels(ask: Ask, started: Started): Promise<Channels | null>;
   /** What a server complained of in files of its own, if it did. */
   complaints(folders: ServerFolders): Complaints;
-  loadCommand(load: Load): string[];
+  /** What the load generator is told: the words of `megapipe load`. */
+  loadWords(load: Load): string[];
   readLoad(output: string): LoadOutcome;
 };

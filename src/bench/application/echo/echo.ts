@@ -1,7 +1,7 @@
 import { techniqueName } from '../../../results/schema.js';
 import type { Application } from '../application.js';
 import { baseline, raw, reuseport, sleep, steered } from '../variant.js';
-import { loadCommand, parameters, readLoad } from './load.js';
+import { loadWords, parameters, readLoad } from './load.js';
 import { preset } from './plan.js';
 import { echoCommand } from './programs.js';
 import { askChannels, greetingOf, identityOf, wordsFile } from './words.js';
@@ -33,6 +33,6 @@ export const echo: Application = {
   identify: async (_ask, folders) => identityOf(greetingOf(folders), stock),
   readChannels: async (_ask, started) => askChannels(identityOf(greetingOf(started.folders), stock), started),
   complaints: () => ({ words: '', fatal: false }),
-  loadCommand,
+  loadWords,
   readLoad,
 };

@@ -1,6 +1,4 @@
-import { join } from 'node:path';
 import { loadResultSchema } from '../../../../loadgen/memcached-result.js';
-import { root } from '../../../base/paths.js';
 import type { Load, LoadOutcome } from '../application.js';
 import { pointOptions } from '../load-options.js';
 import { outcomeOf } from '../load-outcome.js';
@@ -14,12 +12,10 @@ export const parameters = {
   close: 'rst',
 };
 
-/** Our own generator, in a process of its own. */
-export function loadCommand(load: Load): string[] {
+/** What our own generator is told. */
+export function loadWords(load: Load): string[] {
   return [
-    process.execPath,
-    join(root, 'dist/src/cli.js'),
-    ...['load', 'memcached', '--server', `${load.address}:${load.port}`, '--json', '--events'],
+    ...['memcached', '--server', `${load.address}:${load.port}`, '--json', '--events'],
     ...pointOptions(load),
     ...['--requests-per-connection', String(load.point.requestsPerConnection), '--close', parameters.close],
     ...['--keys', String(parameters.keys), '--get-set', parameters.getsToSets],

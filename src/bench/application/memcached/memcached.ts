@@ -5,7 +5,7 @@ import type { Application, Grid, PhaseSpec, Preset, ServerPlace } from '../appli
 import { gridOf } from '../grid.js';
 import { accumulated, baseline, fineGrained, whole } from '../variant.js';
 import { identityIn, readChannels } from './channels.js';
-import { loadCommand, parameters, readLoad } from './load.js';
+import { loadWords, parameters, readLoad } from './load.js';
 
 /**
  * Memory far beyond what is stored, so that nothing is evicted, and a hash table that never grows while we measure: the
@@ -38,7 +38,7 @@ export const memcachedAt = (version?: string): Application => ({
   identify: async (ask) => identityIn(await ask(statsWords), await ask(locksWords)),
   readChannels: async (ask) => readChannels(await ask(statsWords)),
   complaints: () => ({ words: '', fatal: false }),
-  loadCommand,
+  loadWords,
   readLoad,
 });
 

@@ -1,7 +1,5 @@
-import { join } from 'node:path';
 import { httpResultSchema } from '../../../../loadgen/http-result.js';
 import { workloadNames } from '../../../../loadgen/workloads.js';
-import { root } from '../../../base/paths.js';
 import type { Load, LoadOutcome } from '../application.js';
 import { pointOptions } from '../load-options.js';
 import { outcomeOf } from '../load-outcome.js';
@@ -12,12 +10,10 @@ export const workloads = workloadNames;
 /** What of the load is said in a report. */
 export const parameters = { close: 'rst' };
 
-/** Our own generator, in a process of its own. */
-export function loadCommand(load: Load): string[] {
+/** What our own generator is told. */
+export function loadWords(load: Load): string[] {
   return [
-    process.execPath,
-    join(root, 'dist/src/cli.js'),
-    ...['load', 'http', `http://${load.address}:${load.port}/`, '--json', '--events'],
+    ...['http', `http://${load.address}:${load.port}/`, '--json', '--events'],
     ...['--workload', load.point.workload, '--close', parameters.close],
     ...pointOptions(load),
   ];

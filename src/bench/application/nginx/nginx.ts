@@ -9,7 +9,7 @@ import { accumulated, baseline, reuseport, whole } from '../variant.js';
 import { eventSettings, httpSettings, nginxConfig } from './config.js';
 import { prepareContent } from './content.js';
 import { complaints, identify, readLog } from './identity.js';
-import { loadCommand, parameters, readLoad, workloads } from './load.js';
+import { loadWords, parameters, readLoad, workloads } from './load.js';
 
 /** nginx as the paper loads it (section 5.3): static files from memory, for three workloads. */
 export const nginxAt = (version?: string): Application => ({
@@ -43,7 +43,7 @@ export const nginxAt = (version?: string): Application => ({
   identify: async (_ask, folders) => identify(readLog(folders)),
   readChannels: async () => null,
   complaints: (folders) => complaints(readLog(folders)),
-  loadCommand,
+  loadWords,
   readLoad,
 });
 

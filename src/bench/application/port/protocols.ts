@@ -15,7 +15,7 @@ export type Protocol = Pick<
   | 'varies'
   | 'defaultPort'
   | 'prepareContent'
-  | 'loadCommand'
+  | 'loadWords'
   | 'readLoad'
 > & {
   isReady(ask: Ask): Promise<boolean>;
@@ -46,7 +46,7 @@ export const protocols: Record<ServeSettings['protocol'], Protocol> = {
     varies: ['workload', 'cores', 'connections', 'rate'],
     defaultPort: 8080,
     prepareContent,
-    loadCommand: http.loadCommand,
+    loadWords: http.loadWords,
     readLoad: http.readLoad,
     isReady: async (ask) => /^HTTP\/1\.[01] \d/.test(await ask('GET / HTTP/1.0\r\n\r\n')),
     grids: { quick: [files(['specweb', 'yahoo'])], full: [files(http.workloads)] },
@@ -58,7 +58,7 @@ export const protocols: Record<ServeSettings['protocol'], Protocol> = {
     varies: ['requestsPerConnection', 'cores', 'connections', 'rate'],
     defaultPort: 11211,
     prepareContent: nothing,
-    loadCommand: memcached.loadCommand,
+    loadWords: memcached.loadWords,
     readLoad: memcached.readLoad,
     isReady: async (ask) => /^VERSION /.test(await ask('version\r\nquit\r\n')),
     grids: { quick: [memaslap(few)], full: [memaslap(many)] },
@@ -70,7 +70,7 @@ export const protocols: Record<ServeSettings['protocol'], Protocol> = {
     varies: ['requestsPerConnection', 'messageBytes', 'cores', 'connections', 'rate'],
     defaultPort: 7777,
     prepareContent: nothing,
-    loadCommand: echo.loadCommand,
+    loadWords: echo.loadWords,
     readLoad: echo.readLoad,
     isReady: async (ask) => (await ask('!', 1)) === '!',
     grids: { quick: [messages(few, [64])], full: [messages(many, [64]), messages([10], [256, 1024, 4096])] },
