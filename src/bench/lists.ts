@@ -35,6 +35,14 @@ export function parseRates(list: string): (number | null)[] {
     .map((word) => (word === 'none' ? null : wholeNumber(word, 'rate', '--rates none,20000')));
 }
 
+/** Time in milliseconds: `90s`, `8m`, `1.5h`. */
+export function parseTime(option: string, text: string): number {
+  const [, number, unit] = /^(\d{1,6}(?:\.\d+)?)(s|m|h)$/.exec(text) ?? [];
+  const ms = Math.round(Number(number) * { s: 1000, m: 60_000, h: 3_600_000 }[unit as 's' | 'm' | 'h']);
+  if (ms > 0) return ms;
+  throw new UserError(`${option} ${text} is no time`, { hint: `give one like 90s, 8m or 1h`, exitCode: 2 });
+}
+
 function wholeNumber(word: string, what: string, example: string): number {
   if (/^[1-9]\d{0,8}$/.test(word)) return Number(word);
   throw new UserError(`"${word}" is not a ${what}`, {

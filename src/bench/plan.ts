@@ -10,7 +10,7 @@ import {
   type Variant,
 } from '../results/schema.js';
 import type { Application, Cores, Grid, PhaseSpec } from './application/application.js';
-import { fineGrained } from './application/variant.js';
+import { again, fineGrained } from './application/variant.js';
 import type { SampleOrder } from './sample.js';
 
 /** A whole run: one phase after another. */
@@ -19,6 +19,8 @@ export type Plan = {
   phases: Phase[];
   durationMs: number;
   warmupMs: number;
+  /** Null: all rounds are taken, however long that takes. */
+  budgetMs: number | null;
 };
 
 /** What the command line may change of a preset. */
@@ -32,8 +34,16 @@ export type PlanChoices = {
   /** Whether each variant is measured in its -FL form, too. */
   fineGrainedLocks: boolean | undefined;
   samples: number | undefined;
+  /** Of time, for this application. */
+  budgetMs: number | undefined;
   durationMs: number | undefined;
 };
+
+/** What the quick run takes for an application at most, so that three take eight minutes. */
+const quickBudgetMs = 160_000;
+
+/** Rounds of headline comparisons where time is what ends them. */
+const mostRounds = 200;
 
 /** Counting system calls needs no long window. */
 const tracedMs = 1000;
@@ -47,31 +57,67 @@ export function makePlan(application: Application, choices: PlanChoices): Plan {
   const preset = application.preset(choices.preset, choices.engines);
   const [main] = preset.phases;
   const chosen = choices.topologies?.flatMap((topology) => (main ? [{ ...main, topology }] : []));
-  const phases = (chosen ?? preset.phases).map((spec) => phaseOf(spec, application, choices));
+  const specs = (chosen ?? preset.phases).map((spec, index) => ({
+    ...spec,
+    headline: index === 0 && spec.headline,
+  }));
+  const budgetMs = budgetOf(choices);
+  const phases = specs.map((spec) => phaseOf(spec, application, choices, budgetMs));
   return {
     preset: isCustom(choices) ? 'custom' : choices.preset,
     phases: numbered(isChosen(choices.grid) ? firstOfEach(phases) : phases),
     durationMs: choices.durationMs ?? preset.durationMs,
     warmupMs: preset.warmupMs,
+    budgetMs,
   };
 }
 
+/** A number of rounds that is asked for is taken, whatever the time. */
+function budgetOf({ preset, samples, budgetMs }: PlanChoices): number | null {
+  if (samples !== undefined) return null;
+  return budgetMs ?? (preset === 'quick' ? quickBudgetMs : null);
+}
+
 function phaseOf(
-  { about, topology, variants, grids, samples }: PhaseSpec,
+  { about, topology, variants, grids, samples, headline }: PhaseSpec,
   application: Application,
   choices: PlanChoices,
+  budgetMs: number | null,
 ): Phase {
-  const points = grids.flatMap((grid) => pointsOf({ ...grid, ...choices.grid }, topology));
+  const all = grids.flatMap((grid) => pointsOf({ ...grid, ...choices.grid }, topology));
+  const points = [...new Map(all.map((point) => [pointKey(point), point])).values()];
+  const asked = choices.variants ?? variants;
+  const own = withForms(withBaseline(application, asked.filter(isNotAgain)), choices);
+  const answer = headline ? headlineOf(own, points, choices.variants) : null;
   return {
     about,
     topology,
-    variants: withForms(withBaseline(application, choices.variants ?? variants), choices),
-    points: [...new Map(points.map((point) => [pointKey(point), point])).values()],
-    headline: null,
-    tracedPoints: [...new Map(points.map((point) => [pointKey(point), point])).values()],
-    samples: choices.samples ?? samples,
+    variants: own,
+    points,
+    headline: answer,
+    tracedPoints: budgetMs === null ? points : [middleOf(points)],
+    samples: choices.samples ?? (budgetMs !== null && answer ? mostRounds : samples),
     firstRound: 0,
   };
+}
+
+const isNotAgain = ({ id }: Variant) => id !== again.id;
+
+const middleOf = (points: Point[]) => points[Math.floor(points.length / 2)] as Point;
+
+/**
+ * What a run is to answer: the first variant with all techniques, or else the first rival, against the baseline. Where
+ * the user names the variants, the baseline meets itself if `again` is one of them.
+ */
+function headlineOf(
+  [baseline, ...others]: Variant[],
+  points: Point[],
+  named: Variant[] | undefined,
+): Phase['headline'] {
+  const answer = others.find(({ techniques }) => techniques.length === 3) ?? others.at(0);
+  if (!baseline || !answer) return null;
+  const meetsItself = named === undefined || !named.every(isNotAgain);
+  return { variant: answer.id, again: meetsItself ? middleOf(points) : null };
 }
 
 const isChosen = (grid: Partial<Grid>) => Object.values(grid).some((choice) => choice !== undefined);
@@ -112,7 +158,7 @@ function refuseForeign(application: Application, { grid, variants, fineGrainedLo
   const workload = grid.workload?.find((one) => !workloads.includes(one));
   if (workload !== undefined) refuse(`workload "${workload}"`, `it has: ${workloads.join(', ')}`);
   const variant = variants?.find(
-    (one) => one.server === 'baseline' && !stock.some(({ id }) => id === one.id),
+    (one) => one.server === 'baseline' && isNotAgain(one) && !stock.some(({ id }) => id === one.id),
   );
   if (variant)
     refuse(`variant ${variant.id}`, `over stock I/O it has: ${stock.map(({ id }) => id).join(', ')}`);
@@ -168,49 +214,89 @@ function withForms(variants: Variant[], { fineGrainedLocks }: PlanChoices): Vari
   return [...variants, ...forms.filter(({ id }) => !variants.some((one) => one.id === id))];
 }
 
-function isCustom({ preset: _preset, engines: _engines, grid, ...rest }: PlanChoices): boolean {
+function isCustom({
+  preset: _preset,
+  engines: _engines,
+  budgetMs: _budget,
+  grid,
+  ...rest
+}: PlanChoices): boolean {
   return isChosen(grid) || Object.values(rest).some((choice) => choice !== undefined);
 }
 
 /** Of a phase's samples those that were not taken before. */
 export function ordersLeft(phase: Phase, { plan, trace, taken }: Taking): SampleOrder[] {
-  const orders = ordersOf(phase, plan, trace);
-  return orders.filter((order) => !taken.has(sampleKey({ topology: phase.topology, ...order })));
+  return leftOf(ordersOf(phase, plan, trace), phase, taken);
 }
 
 /** A run in the making: what there is to take of its plan, and what is taken already. */
 type Taking = { plan: Plan; trace: boolean; taken: ReadonlySet<string> };
 
-/** The samples of a phase in the order of taking: rounds of all points, each with its variants side by side. */
-export function ordersOf(phase: Phase, { durationMs, warmupMs }: Plan, trace: boolean): SampleOrder[] {
-  const times = { attempt: 1, durationMs, warmupMs };
-  const timed = Array.from({ length: phase.samples }, (_, round) =>
-    phase.points.flatMap((point) =>
-      inTurn(phase.variants, round).map((variant) => ({
-        variant,
-        point,
-        round: phase.firstRound + round,
-        kind: 'timed' as const,
-        ...times,
-      })),
-    ),
-  ).flat();
-  const traced = phase.points.flatMap((point) =>
+export function leftOf(
+  orders: SampleOrder[],
+  { topology }: Phase,
+  taken: ReadonlySet<string>,
+): SampleOrder[] {
+  return orders.filter((order) => !taken.has(sampleKey({ topology, ...order })));
+}
+
+/** The samples of a phase in the order of taking, where all its rounds are taken. */
+export function ordersOf(phase: Phase, plan: Plan, trace: boolean): SampleOrder[] {
+  const rounds = Array.from({ length: phase.samples }, (_, round) =>
+    ordersOfRound(phase, plan, round, phase.points),
+  );
+  return [...rounds.flat(), ...(trace ? tracedOrders(phase, plan) : [])];
+}
+
+/** A round of a phase: these of its points, beginning with another one each time, each with its variants side by side. */
+export function ordersOfRound(
+  phase: Phase,
+  { durationMs, warmupMs }: Plan,
+  round: number,
+  points: Point[],
+): SampleOrder[] {
+  const number = phase.firstRound + round;
+  const common = {
+    round: number,
+    kind: 'timed' as const,
+    attempt: 1,
+    seed: 1 + number,
+    durationMs,
+    warmupMs,
+  };
+  return turned(points, round).flatMap((point) =>
+    inTurn(variantsAt(phase, point), round).map((variant) => ({ ...common, variant, point })),
+  );
+}
+
+/** At one of the points the baseline is taken twice. */
+function variantsAt({ variants, headline }: Phase, point: Point): Variant[] {
+  const twice = headline?.again && pointKey(headline.again) === pointKey(point);
+  return twice ? [...variants, again] : variants;
+}
+
+/** The samples that count system calls, a round of their own. */
+export function tracedOrders(phase: Phase, { durationMs, warmupMs }: Plan): SampleOrder[] {
+  const round = phase.firstRound + phase.samples;
+  const common = { round, kind: 'traced' as const, attempt: 1, seed: 1 + round, warmupMs };
+  return phase.tracedPoints.flatMap((point) =>
     phase.variants.map((variant) => ({
+      ...common,
       variant,
       point,
-      round: phase.firstRound + phase.samples,
-      kind: 'traced' as const,
-      ...times,
       durationMs: Math.min(durationMs, tracedMs),
     })),
   );
-  return trace ? [...timed, ...traced] : timed;
 }
 
 /** Every other round goes backwards, and each pair begins with another: no variant always follows the same. */
 export function inTurn(variants: Variant[], round: number): Variant[] {
   const directed = round % 2 === 0 ? variants : variants.toReversed();
-  const first = Math.floor(round / 2) % variants.length;
-  return [...directed.slice(first), ...directed.slice(0, first)];
+  return turned(directed, Math.floor(round / 2));
+}
+
+/** The same in the same order, beginning with another one each time. */
+function turned<T>(all: T[], times: number): T[] {
+  const first = times % Math.max(1, all.length);
+  return [...all.slice(first), ...all.slice(0, first)];
 }

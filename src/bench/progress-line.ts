@@ -4,8 +4,8 @@ import type { Progress } from './run.js';
 /** One line on where a run stands: the sample in hand, the last one's throughput, and how long it will go on. */
 export function describeProgress({ order, done, all, failed, leftMs, last }: Progress): string {
   return [
-    `${done + 1} of ${all}`,
-    `about ${describeTime(leftMs)} left`,
+    `${done + 1}${all === undefined ? '' : ` of ${all}`}`,
+    `${all === undefined ? 'at most' : 'about'} ${describeTime(leftMs)} left`,
     `${order.variant.id}, ${describePoint(order.point)}${order.kind === 'traced' ? ', traced' : ''}`,
     ...(last ? [`last: ${describeSample(last)}`] : []),
     ...(failed > 0 ? [`${failed} failed`] : []),

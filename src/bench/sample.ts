@@ -1,7 +1,7 @@
 import { cpusBetween } from '../host/cpu-time.js';
 import type { Channels, Point, SampleRecord, TopologyRecord, Variant } from '../results/schema.js';
 import type { Application, ChannelsKind, Identity, Load } from './application/application.js';
-import { baseline, fineGrained, megapipe, moderated } from './application/variant.js';
+import { baseline, fineGrained, megapipe, moderated, twinOf } from './application/variant.js';
 import type { Loaders } from './loaders.js';
 import { cpusOf, isDisturbed, othersShare } from './others-share.js';
 import { type RunningServer, type ServerContext, startServer } from './server.js';
@@ -15,6 +15,8 @@ export type SampleOrder = {
   round: number;
   kind: 'timed' | 'traced';
   attempt: number;
+  /** What the loads of one round have in common: variants are compared under the same load. */
+  seed: number;
   durationMs: number;
   warmupMs: number;
 };
@@ -51,9 +53,10 @@ export async function takeSample(order: SampleOrder, context: SampleContext): Pr
 }
 
 async function measure(order: SampleOrder, context: SampleContext): Promise<OkPart> {
-  const server = await startServer(context, order.variant, order.point);
+  const variant = twinOf(order.variant);
+  const server = await startServer(context, variant, order.point);
   try {
-    checkIdentity(order.variant, await server.identify());
+    checkIdentity(variant, await server.identify());
     return await traced(server, order, context);
   } catch (error) {
     throw new Error(server.explain(error as Error), { cause: error });
@@ -100,6 +103,7 @@ function loadOf(server: RunningServer, order: SampleOrder, threads: number): Loa
     point: order.point,
     durationMs: order.durationMs,
     warmupMs: order.warmupMs,
+    seed: order.seed,
   };
 }
 

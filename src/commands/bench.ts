@@ -7,7 +7,14 @@ import type { Application, Grid } from '../bench/application/application.js';
 import { allStock, baseline, parseVariant } from '../bench/application/variant.js';
 import { applicationNames, findApplication } from '../bench/applications.js';
 import { type BenchChoices, type BenchFailure, runBench } from '../bench/bench.js';
-import { parseConnections, parseCores, parseLengths, parseRates, parseSizes } from '../bench/lists.js';
+import {
+  parseConnections,
+  parseCores,
+  parseLengths,
+  parseRates,
+  parseSizes,
+  parseTime,
+} from '../bench/lists.js';
 import { makePlan } from '../bench/plan.js';
 import { checkResumable, readBegun } from '../bench/resume.js';
 import { inOwnSession, runInOwnSession } from '../host/own-session.js';
@@ -30,6 +37,7 @@ type BenchOptions = {
   rates?: string;
   topology?: string;
   samples?: string;
+  budget?: string;
   duration?: string;
   out?: string;
   resume?: string;
@@ -73,7 +81,16 @@ function benchCommand(): Command {
     .option('--connections <list>', 'held open at a time')
     .option('--rates <list>', 'open loop: requests a second; none: a closed loop')
     .option('--topology <list>', `of ${topologyName.options.join(', ')}`)
-    .option('--samples <n>', 'rounds, each with a fresh server and client for every variant')
+    .addOption(
+      new Option(
+        '--samples <n>',
+        'rounds, each with a fresh server for every variant, instead of as many as are needed',
+      ).conflicts('budget'),
+    )
+    .option(
+      '--budget <time>',
+      'like 90s, 8m, 1h: measure until all that is to be answered is decided, but no longer (default: of a quick run 160s an application)',
+    )
     .option('--duration <s>', 'of one sample’s measuring window')
     .option('--version <version>', 'of the application: another that the port has, and that is built')
     .option('--fine-grained-locks', 'each variant also without a lock for the whole cache: memcached 1.4.13')
@@ -207,7 +224,8 @@ function ownOptions({ varies, stock }: Application, options: BenchOptions): Benc
 }
 
 function chooseAll(name: string | undefined, options: BenchOptions, words: string[]): Asked[] {
-  if (name) return [choose(findApplication(name, options.version), options, words)];
+  const budgetMs = options.budget === undefined ? undefined : parseTime('--budget', options.budget);
+  if (name) return [choose(findApplication(name, options.version), options, words, budgetMs)];
   if (options.version) {
     throw new UserError(`--version ${options.version} is of no application`, {
       hint: `name one: ${applicationNames.join(', ')}`,
@@ -216,14 +234,21 @@ function chooseAll(name: string | undefined, options: BenchOptions, words: strin
   }
   return applicationNames
     .map((one) => findApplication(one))
-    .map((one) => choose(one, ownOptions(one, options), words));
+    .map((one, _index, all) =>
+      choose(one, ownOptions(one, options), words, budgetMs && Math.ceil(budgetMs / all.length)),
+    );
 }
 
 /** What is asked for, before it is known with what priority it is measured. */
 type Asked = Omit<BenchChoices, 'priority'>;
 
 /** From words to a plan; what is wrong is said before anything is built or measured. */
-function choose(application: Application, options: BenchOptions, words: string[]): Asked {
+function choose(
+  application: Application,
+  options: BenchOptions,
+  words: string[],
+  budgetMs: number | undefined,
+): Asked {
   const plan = makePlan(application, {
     preset: options.full ? 'full' : 'quick',
     engines: options.engines ? parseNames('--engines', options.engines, engineName.options) : usualEngines(),
@@ -234,6 +259,7 @@ function choose(application: Application, options: BenchOptions, words: string[]
     variants: options.variants?.split(',').map(parseVariant),
     fineGrainedLocks: options.fineGrainedLocks,
     samples: options.samples ? parsePositive('--samples', options.samples, Number.isInteger) : undefined,
+    budgetMs,
     durationMs: options.duration
       ? parsePositive('--duration', options.duration, Number.isFinite) * 1000
       : undefined,

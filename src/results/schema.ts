@@ -106,8 +106,8 @@ export const portLines = z.strictObject({
 const headline = z.strictObject({
   /** The variant whose server CPU time a request and whose throughput are compared with the baseline's, at each point. */
   variant: z.string(),
-  /** Where the baseline is compared with itself (`again`); one of the phase's points. */
-  again: point,
+  /** Where the baseline is compared with itself (`again`): one of the phase's points. Null: nowhere. */
+  again: point.nullable(),
 });
 
 /** A part of a run: all its points with all its variants, round after round. */

@@ -318,6 +318,8 @@ describe('what cannot be done', () => {
     [['bench', '--workloads', 'etc'], 'etc'],
     [['bench', '--samples', '1.5'], '--samples 1.5'],
     [['bench', '--duration', 'long'], '--duration long'],
+    [['bench', '--budget', '8'], '--budget 8'],
+    [['bench', '--budget', '8m', '--samples', '2'], '--samples'],
     [['bench', '--quick', '--full'], '--full'],
     [['serve', 'postfix'], 'postfix'],
     [['serve', 'memcached', '--port', '70000'], '--port 70000'],
@@ -363,7 +365,7 @@ describe('what cannot be done', () => {
         file,
       ]);
       expect(exitCode).toBe(1);
-      expect(stderr).toContain('variant kernel+P does not work here');
+      expect(stderr).toContain('variant kernel+PBL does not work here');
     },
   );
 });

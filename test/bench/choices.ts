@@ -9,5 +9,6 @@ export const choices: PlanChoices = {
   variants: undefined,
   fineGrainedLocks: undefined,
   samples: undefined,
+  budgetMs: undefined,
   durationMs: undefined,
 };

@@ -1,10 +1,17 @@
 import { describe, expect, test } from 'vitest';
 import { allowedCpus } from '../../src/base/cpus.js';
-import { accumulated, baseline, parseVariant, reuseport } from '../../src/bench/application/variant.js';
+import {
+  accumulated,
+  again,
+  baseline,
+  parseVariant,
+  reuseport,
+} from '../../src/bench/application/variant.js';
 import { findApplication } from '../../src/bench/applications.js';
-import { parseCores, parseLengths, parseRates, parseSizes } from '../../src/bench/lists.js';
-import { makePlan, ordersLeft, ordersOf, type PlanChoices } from '../../src/bench/plan.js';
-import { type Phase, pointKey, sampleKey } from '../../src/results/schema.js';
+import { parseCores, parseLengths, parseRates, parseSizes, parseTime } from '../../src/bench/lists.js';
+import { makePlan, ordersLeft, ordersOf, ordersOfRound, type PlanChoices } from '../../src/bench/plan.js';
+import { headlineMetrics } from '../../src/metrics/log-ratios.js';
+import { type Phase, type Point, pointKey, sampleKey } from '../../src/results/schema.js';
 import { choices } from './choices.js';
 
 const memcached = findApplication('memcached');
@@ -132,10 +139,12 @@ describe('a plan of nginx', () => {
     expect(phase?.variants).toHaveLength(2 + 3 + 1);
   });
 
-  test('of the quick run has every workload on all cores', () => {
+  test('of the quick run has every workload on all cores, and the rivals', () => {
     expect(coresOf(main())).toEqual([cpus]);
     expect(main()?.points).toHaveLength(3);
-    expect(main()?.variants.map(({ id }) => id)).toEqual(['baseline', 'reuseport', 'uring+PBL', 'epoll+PBL']);
+    const { phases } = makePlan(nginx, choices);
+    const ids = new Set(phases.flatMap(({ variants }) => variants.map(({ id }) => id)));
+    expect([...ids]).toEqual(['baseline', 'uring+PBL', 'reuseport', 'epoll+PBL']);
   });
 
   test('takes cores and workloads as they are chosen', () => {
@@ -228,6 +237,84 @@ describe('the order of samples', () => {
     expect(new Set(orders.map(keyOf)).size).toBe(orders.length);
     const taken = new Set(orders.slice(0, 10).map(keyOf));
     expect(ordersLeft(phase, { plan, trace: true, taken })).toEqual(orders.slice(10));
+  });
+});
+
+describe('what a run is to answer', () => {
+  const answers = (changes: Partial<PlanChoices> = {}) =>
+    [memcached, nginx, echo].map((application) =>
+      makePlan(application, { ...choices, ...changes }).phases.map(({ headline }) => headline),
+    );
+
+  test.each(['quick', 'full'] as const)('is one phase of each application: %s', (preset) => {
+    for (const [main, ...others] of answers({ preset })) {
+      expect(main).toMatchObject({ variant: 'uring+PBL' });
+      expect(main?.again).not.toBeNull();
+      expect(others.every((headline) => headline === null)).toBe(true);
+    }
+  });
+
+  test('of the quick run are 18 comparisons', () => {
+    const points = [memcached, nginx, echo].flatMap(
+      (application) => makePlan(application, choices).phases[0]?.points ?? [],
+    );
+    expect(points.length * headlineMetrics.length).toBe(18);
+  });
+
+  test('is of the variants that the user names, and without the baseline against itself unless that is named', () => {
+    const of = (...ids: string[]) => {
+      const { phases } = makePlan(memcached, { ...choices, variants: ids.map(parseVariant) });
+      return phases[0];
+    };
+    expect(of('uring', 'epoll+PBL')?.headline).toEqual({ variant: 'epoll+PBL', again: null });
+    expect(of('uring+P')?.headline).toEqual({ variant: 'uring+P', again: null });
+    expect(of('baseline')?.headline).toBeNull();
+    const named = of('uring+P', 'again');
+    expect(named?.headline?.again).toEqual(named?.points[1]);
+    expect(named?.variants.map(({ id }) => id)).toEqual(['baseline', 'uring+P']);
+  });
+
+  test('takes the baseline twice at its point in every round, in other places', () => {
+    const plan = makePlan(memcached, choices);
+    const [main] = plan.phases as [Phase];
+    const rounds = Array.from({ length: 6 }, (_, round) => ordersOfRound(main, plan, round, main.points));
+    for (const orders of rounds) {
+      const twins = orders.filter(({ variant }) => variant.id === again.id);
+      expect(twins.map(({ point }) => point)).toEqual([main.headline?.again]);
+      expect(orders).toHaveLength(3 * 2 + 1);
+      // A round's variants are loaded alike, and another round's are not.
+      expect(new Set(orders.map(({ seed }) => seed)).size).toBe(1);
+    }
+    expect(new Set(rounds.map(([first]) => first?.seed)).size).toBe(6);
+    expect(new Set(rounds.map(([first]) => pointKey(first?.point as Point))).size).toBe(3);
+    const places = rounds.map((orders) => orders.filter(({ point }) => point === main.headline?.again));
+    expect(new Set(places.map((own) => own.findIndex(({ variant }) => variant.id === again.id))).size).toBe(
+      3,
+    );
+  });
+});
+
+describe('the time that a run takes', () => {
+  test('is bounded in a quick one, unless so many rounds are asked for', () => {
+    const budgetOf = (changes: Partial<PlanChoices>) => makePlan(echo, { ...choices, ...changes }).budgetMs;
+    expect(budgetOf({})).toBe(160_000);
+    expect(budgetOf({ budgetMs: 1000 })).toBe(1000);
+    expect(budgetOf({ samples: 2 })).toBeNull();
+    expect(budgetOf({ preset: 'full' })).toBeNull();
+    expect(budgetOf({ preset: 'full', budgetMs: 1000 })).toBe(1000);
+  });
+
+  test('is that of all points traced only where there is no budget', () => {
+    const traced = (changes: Partial<PlanChoices>) =>
+      makePlan(echo, { ...choices, ...changes }).phases[0]?.tracedPoints.length;
+    expect(traced({})).toBe(1);
+    expect(traced({ samples: 2 })).toBe(3);
+  });
+
+  test('is read with its unit', () => {
+    expect(['90s', '8m', '1.5h'].map((text) => parseTime('--budget', text))).toEqual([90e3, 480e3, 5.4e6]);
+    for (const text of ['', '8', '0s', '-1m', '8 m', 'm', '1d'])
+      expect(() => parseTime('--budget', text)).toThrow(`--budget ${text} is no time`);
   });
 });
 

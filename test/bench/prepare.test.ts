@@ -53,6 +53,7 @@ const plan: Plan = {
   preset: 'quick',
   durationMs: 1,
   warmupMs: 1,
+  budgetMs: null,
   phases: [
     {
       topology: 'loopback',

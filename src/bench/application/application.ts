@@ -31,6 +31,8 @@ export type Load = {
   point: Point;
   durationMs: number;
   warmupMs: number;
+  /** Of all that is random. */
+  seed: number;
 };
 
 /** What a load generator says when it is done. A sample with any fault is a failed one: its work was not the same. */
@@ -77,6 +79,8 @@ export type Grid = {
 
 /** What to measure on one topology, whatever the machine; a point that several grids have is measured once. */
 export type PhaseSpec = {
+  /** Whether what its first whole variant gains is what the run is to answer. */
+  headline?: boolean | undefined;
   /** What the phase is about, in a few words. */
   about: string;
   topology: TopologyName;

@@ -4,12 +4,12 @@ import type { Load } from './application.js';
 const timeoutS = 30;
 
 /** What every load generator is told of a sample. */
-export function pointOptions({ threads, point, durationMs, warmupMs }: Load): string[] {
+export function pointOptions({ threads, point, durationMs, warmupMs, seed }: Load): string[] {
   const seconds = (ms: number) => String(ms / 1000);
   return [
     ...['--threads', String(threads), '--concurrency', String(point.connections)],
     ...(point.rate === null ? [] : ['--rate', String(point.rate)]),
     ...['--duration', seconds(durationMs), '--warmup', seconds(warmupMs)],
-    ...['--timeout', String(timeoutS)],
+    ...['--timeout', String(timeoutS), '--seed', String(seed)],
   ];
 }

@@ -38,6 +38,12 @@ export const raw: Variant = { ...stock, id: 'raw', reuseport: true };
 /** Everything that isn't MegaPipe. */
 export const allStock = [baseline, reuseport, steered, sleep, raw];
 
+/** The baseline once more: compared with itself it says what this machine can tell apart today. */
+export const again: Variant = { ...baseline, id: 'again' };
+
+/** What runs as a variant: the baseline's twin is the baseline. */
+export const twinOf = (variant: Variant) => (variant.id === again.id ? baseline : variant);
+
 /**
  * MegaPipe on an engine with some of its techniques.
  *
@@ -124,7 +130,7 @@ function parseWaiting(id: string): Variant {
 }
 
 function parsePlain(id: string): Variant {
-  const own = allStock.find((variant) => variant.id === id);
+  const own = [...allStock, again].find((variant) => variant.id === id);
   if (own) return own;
   const [, engine, suffix = ''] = /^([a-z]+)(?:\+([A-Z]+))?$/.exec(id) ?? [];
   const known = engineName.safeParse(engine);

@@ -39,6 +39,7 @@ function fullPhases(engines: EngineName[]): PhaseSpec[] {
   const samples = 5;
   return [
     {
+      headline: true,
       about: 'requests a connection',
       topology: 'loopback',
       variants: [baseline, sleep, reuseport, steered, raw, ...techniques, ...others.map(whole)],
@@ -81,12 +82,21 @@ function withWaiting(variant: Variant): Variant[] {
 
 function quickPhases([first]: EngineName[]): PhaseSpec[] {
   const samples = 5;
+  const lengths = [grid({ requestsPerConnection: [1, 10, 'unlimited'] })];
   return [
     {
+      headline: true,
       about: 'requests a connection',
       topology: 'loopback',
-      variants: [baseline, steered, raw, ...(first ? accumulated(first) : [])],
-      grids: [grid({ requestsPerConnection: [1, 10, 'unlimited'] })],
+      variants: [baseline, ...(first ? [whole(first)] : [])],
+      grids: lengths,
+      samples,
+    },
+    {
+      about: 'rivals, and one technique after another',
+      topology: 'loopback',
+      variants: [baseline, steered, raw, ...(first ? accumulated(first).slice(0, -1) : [])],
+      grids: lengths,
       samples,
     },
     {

@@ -108,6 +108,7 @@ function fullPhases(engines: EngineName[]): [PhaseSpec, ...PhaseSpec[]] {
   const few = [grid({ requestsPerConnection: [1, 8, 'unlimited'] })];
   return [
     {
+      headline: true,
       about: 'requests a connection',
       topology: 'loopback',
       variants: [baseline, ...(first ? accumulated(first) : []), ...others.map(whole)],
@@ -131,9 +132,17 @@ function quickPhases([first]: EngineName[]): [PhaseSpec, ...PhaseSpec[]] {
   const rivals = [baseline, ...(first ? [whole(first)] : [])];
   return [
     {
+      headline: true,
       about: 'requests a connection',
       topology: 'loopback',
-      variants: [baseline, ...(first ? accumulated(first) : [])],
+      variants: rivals,
+      grids: [grid({ requestsPerConnection: [1, 10, 'unlimited'] })],
+      samples: 5,
+    },
+    {
+      about: 'one technique after another',
+      topology: 'loopback',
+      variants: [baseline, ...(first ? accumulated(first).slice(0, -1) : [])],
       grids: [grid({ requestsPerConnection: [1, 10, 'unlimited'] })],
       samples: 5,
     },

@@ -89,6 +89,7 @@ function preset(
     : [];
   const cores: Pick<Grid, 'cores'> = { cores: workers === 'one' ? [1] : 'all' };
   const spec = (topology: PhaseSpec['topology'], variants: Variant[]): PhaseSpec => ({
+    headline: topology === 'loopback',
     about: 'the server',
     topology,
     variants: [...new Map([baseline, ...variants].map((variant) => [variant.id, variant])).values()],
