@@ -10,11 +10,6 @@
 
 #include "channel.h"
 
-/* How a channel learns that its process is gone. Distributions have it. */
-#ifndef CONFIG_MMU_NOTIFIER
-#error "this kernel lacks CONFIG_MMU_NOTIFIER, which CONFIG_KVM brings along"
-#endif
-
 /* Handles looked at before others get the CPU. */
 #define MP_LOOKS_A_TURN 64
 
