@@ -578,10 +578,13 @@ struct mp_event {
  * The next completion: from memory if there is one, else collected requests
  * are pushed to the kernel and a batch is fetched, waiting timeout_us
  * microseconds at most (-1: for ever, 0: not at all).
- * 1: *ev is filled. 0: the time is over. -EINTR: a signal handler ran. Another
- * error is for good: the kernel refuses the channel's calls, for example by a
- * seccomp filter that was installed after mp_create(). Nothing that is in
- * flight ends any more, and all that is left to do is mp_destroy();
+ * 1: *ev is filled. 0: the time is over. -EINTR: a signal handler ran; or the
+ * kernel has done with an io_uring that this thread had closed before, which
+ * interrupts a wait of engine epoll, as it does any other (a ring is closed by
+ * mp_destroy(), mp_choose(), a probe, and an mp_create() for which there was no
+ * room). Another error is for good: the kernel refuses the channel's calls, for
+ * example by a seccomp filter that was installed after mp_create(). Nothing
+ * that is in flight ends any more, and all that is left to do is mp_destroy();
  * mp_unregister() returns the error, too, if it can't give memory back.
  */
 int mp_dispatch(struct mp_channel *ch, struct mp_event *ev, int64_t timeout_us);

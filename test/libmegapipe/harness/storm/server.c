@@ -181,8 +181,10 @@ static void wait_for_event(struct worker *w)
 	w->doing = "works";
 	if (r == 1)
 		dispatched(w, &ev);
-	else if (r == -EINTR) /* moderated, io_uring may wake up for nothing */
-		CHECK(plan.features & (SIGNALS | FAULTS | FORKS) ||
+	else if (r == -EINTR)
+		/* moderated, io_uring may wake up for nothing; and so may who
+		 * had a ring for which there was no room */
+		CHECK(plan.features & (SIGNALS | FAULTS | FORKS | OTHER_USER) ||
 		      plan.options.moderation_us);
 	else
 		CHECK_IS(r, 0);
