@@ -77,6 +77,17 @@ export const unpackedPackages: readonly DebianPackage[] = [
     why: 'a server that nobody here built, to check the load generator against',
   },
   { name: 'sasl2-bin', purpose: 'test', why: 'saslpasswd2, for memcached’s own test of SASL' },
+  {
+    name: 'libnginx-mod-http-echo',
+    purpose: 'test',
+    why: 'a module of nginx that the distribution built; installing it would bring the distribution’s nginx',
+  },
+  { name: 'libnginx-mod-rtmp', purpose: 'test', why: 'one that calls the kernel by itself' },
+  {
+    name: 'libnginx-mod-http-perl',
+    purpose: 'test',
+    why: 'one that rebuilds the environment',
+  },
 ];
 
 const included: Record<Purpose, readonly Purpose[]> = {
