@@ -1,5 +1,5 @@
 import { content } from '../content.js';
-import type { Command, Line } from './scenario.js';
+import { type Command, keysOf, type Line } from './scenario.js';
 
 /* memcached's binary protocol: the same commands, and headers that are wrong. */
 
@@ -116,10 +116,8 @@ const closing: readonly Line[] = [
 /** Whether the server closes the connection of who sends this: it ends it, or its header is wrong. */
 export const closes = (command: Command) => command.kind === 'line' && closing.includes(command.line);
 
-function getOf(own: string, first: number, count: number): Buffer {
-  const quiet = Array.from({ length: count }, (_, index) =>
-    request({ opcode: 'getkq', key: `${own}${first + index}`, opaque: index }),
-  );
+function getOf(keys: string[]): Buffer {
+  const quiet = keys.map((key, opaque) => request({ opcode: 'getkq', key, opaque }));
   return Buffer.concat([...quiet, request({ opcode: 'noop' })]);
 }
 
@@ -133,7 +131,12 @@ export function binaryOf(command: Command, own: string): Buffer {
       return request({ opcode, extras: numbers(0, 0), key, value: content(command.size) });
     }
     case 'get':
-      return getOf(own, command.first, command.count);
+      return getOf(keysOf(command, own));
+    case 'set and get':
+      return Buffer.concat([
+        request({ opcode: 'set', extras: numbers(0, 0), key, value: content(command.size) }),
+        getOf(Array<string>(command.count).fill(key)),
+      ]);
     case 'meta get':
       return request({ opcode: command.flags === 't' ? 'gat' : 'getk', key, ...expiry(command.flags) });
     case 'delete':

@@ -5,6 +5,15 @@ import { type Client, type ClientStep, type Command, lines, type MemcachedScenar
 const key = fc.nat({ max: 4 });
 const size = fc.constantFrom(0, 1, 100, 5_000, 100_000, 900_000, 1_100_000);
 
+/** Sizes of a value, and how often it is asked for at once: 2 MB of answer at most. */
+const multigets = [
+  { size: 1, count: 2_000 },
+  { size: 100, count: 2_000 },
+  { size: 5_000, count: 300 },
+  { size: 100_000, count: 20 },
+  { size: 900_000, count: 2 },
+];
+
 const command: fc.Arbitrary<Command> = fc.oneof(
   {
     weight: 4,
@@ -18,6 +27,12 @@ const command: fc.Arbitrary<Command> = fc.oneof(
       first: key,
       count: fc.constantFrom(1, 3, 30, 2_000),
     }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc
+      .record({ key, multiget: fc.constantFrom(...multigets) })
+      .map(({ key, multiget }) => ({ kind: 'set and get' as const, key, ...multiget })),
   },
   {
     weight: 1,
@@ -78,7 +93,8 @@ export const memcachedScenarios: fc.Arbitrary<MemcachedScenario> = fc.record({
   megabytes: fc.constantFrom(64, 64, 8),
   requestsPerEvent: fc.constantFrom(20, 20, 1),
   idleTimeout: fc.constantFrom(0, 0, 0, 2),
-  transport: fc.constantFrom('tcp', 'tcp', 'tcp', 'unix'),
+  itemMegabytes: fc.constantFrom(1, 1, 1, 2),
+  transport: fc.constantFrom('tcp', 'tcp', 'tcp', 'tls', 'unix'),
   udp: fc.boolean(),
   lwsocket: fc.boolean(),
   partition: fc.boolean(),

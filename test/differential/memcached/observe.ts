@@ -1,4 +1,3 @@
-import { connect } from '../../memcached/connection.js';
 import { pause } from '../../waiting.js';
 import { runClient, type Seen } from '../client.js';
 import { clientFacts, type SeenClient } from '../clients-seen.js';
@@ -51,13 +50,13 @@ async function runCopy(client: Client, server: RunningMemcached, own: string): P
     const seen = await runUdpClient(client, server.udpPort, own);
     return { seen, isAnswered: !seen.got.includes(noAnswer) };
   }
-  const script = scriptOf(client, server.to, own);
+  const script = scriptOf(client, server, own);
   const seen = await runClient(script);
   return { seen, isAnswered: script.isAnswered(seen.got) };
 }
 
 /** How many commands count in a statistic, at most. */
-const sizeOf = (command: Command) => (command.kind === 'get' ? command.count : 1);
+const sizeOf = (command: Command) => ('count' in command ? command.count : 1);
 
 const commandsOf = ({ steps }: Client) =>
   steps.flatMap((step) =>
@@ -92,11 +91,21 @@ async function runClientOf(client: Client, index: number, server: RunningMemcach
 }
 
 async function statistics(server: RunningMemcached): Promise<Map<string, string>> {
-  const connection = await connect(server.to);
-  const answer = await connection.ask('stats', 'END\r\n');
-  connection.destroy();
+  const { got } = await runClient({
+    to: server.to,
+    ...(server.tls && { tls: server.tls }),
+    steps: [
+      { do: 'send', data: Buffer.from('stats\r\n') },
+      { do: 'await', isDone: (got) => got.includes('END\r\n') },
+      { do: 'leave', how: 'fin' },
+    ],
+    lingerMs: 0,
+  });
   return new Map(
-    [...answer.matchAll(/^STAT (\S+) (.*)\r$/gm)].map(([, name, value]) => [name as string, value as string]),
+    [...got.toString('latin1').matchAll(/^STAT (\S+) (.*)\r$/gm)].map(([, name, value]) => [
+      name as string,
+      value as string,
+    ]),
   );
 }
 

@@ -5,12 +5,18 @@ export type Command =
   | { kind: 'set'; key: number; size: number; noreply: boolean }
   | { kind: 'meta set'; key: number; size: number }
   | { kind: 'get'; first: number; count: number }
+  /** A set, and one get that asks for the value so many times: all of them hit. */
+  | { kind: 'set and get'; key: number; size: number; count: number }
   | { kind: 'meta get'; key: number; flags: string }
   | { kind: 'delete'; key: number }
   | { kind: 'incr'; key: number }
   | { kind: 'touch'; key: number }
   /** A line as it is. */
   | { kind: 'line'; line: Line };
+
+/** The keys that a get asks for. */
+export const keysOf = ({ first, count }: Command & { kind: 'get' }, own: string) =>
+  Array.from({ length: count }, (_, index) => `${own}${first + index}`);
 
 /** Lines that ask for what isn't a value, and lines that are wrong. */
 export const lines = [
@@ -62,7 +68,9 @@ export type MemcachedScenario = {
   /** `-R` */
   requestsPerEvent: number;
   idleTimeout: number;
-  transport: 'tcp' | 'unix';
+  /** `-I` */
+  itemMegabytes: number;
+  transport: 'tcp' | 'tls' | 'unix';
   /** Whether it serves UDP beside TCP; clients of way `udp` are served only then. */
   udp: boolean;
   lwsocket: boolean;

@@ -1,8 +1,7 @@
-import type { NetConnectOpts } from 'node:net';
 import type { Script, Step } from '../client.js';
 import { content } from '../content.js';
 import { binaryMark, binaryOf, closes } from './binary.js';
-import type { Client, ClientStep, Command } from './scenario.js';
+import { type Client, type ClientStep, type Command, keysOf } from './scenario.js';
 
 /** A command, as it is sent. */
 export function bytesOf(command: Command, own: string): Buffer {
@@ -12,10 +11,13 @@ export function bytesOf(command: Command, own: string): Buffer {
       return withValue(`set ${key} 0 0 ${command.size}${command.noreply ? ' noreply' : ''}`, command.size);
     case 'meta set':
       return withValue(`ms ${key} ${command.size}`, command.size);
-    case 'get': {
-      const keys = Array.from({ length: command.count }, (_, index) => `${own}${command.first + index}`);
-      return Buffer.from(`get ${keys.join(' ')}\r\n`);
-    }
+    case 'get':
+      return Buffer.from(`get ${keysOf(command, own).join(' ')}\r\n`);
+    case 'set and get':
+      return Buffer.concat([
+        withValue(`set ${key} 0 0 ${command.size}`, command.size),
+        Buffer.from(`get ${Array<string>(command.count).fill(key).join(' ')}\r\n`),
+      ]);
     case 'meta get':
       return Buffer.from(`mg ${key} ${command.flags}\r\n`);
     case 'delete':
@@ -135,13 +137,14 @@ const hail: Command = { kind: 'line', line: 'version' };
 /** What a client does, in bytes; its keys begin with a text of its own. */
 export function scriptOf(
   client: Client,
-  to: NetConnectOpts,
+  { to, tls }: Pick<Script, 'to' | 'tls'>,
   own: string,
 ): Script & { isAnswered(got: Buffer): boolean } {
   const mark = client.way === 'binary' ? binaryMark : textMark;
   const marks = markCounter(mark);
   return {
     to,
+    ...(tls && { tls }),
     steps: stepsOf(client, own, mark, marks),
     lingerMs: client.lingerMs,
     isAnswered: marks.isAnswered,

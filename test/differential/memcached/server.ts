@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 import { loadPort, serverBinary } from '../../../src/port/port.js';
 import { connect } from '../../memcached/connection.js';
+import { type Certificate, makeCertificate } from '../../nginx/certificate.js';
 import { untilDone } from '../../waiting.js';
 import type { Side } from '../subject.js';
 import type { MemcachedScenario } from './scenario.js';
@@ -12,6 +13,7 @@ import type { MemcachedScenario } from './scenario.js';
 export type RunningMemcached = {
   pid: number;
   to: NetConnectOpts;
+  tls?: Record<string, never>;
   udpPort: number;
   hasEnded(): boolean;
   /** How it ended, and what it said. */
@@ -19,7 +21,7 @@ export type RunningMemcached = {
   remove(): void;
 };
 
-/** A UNIX socket has no UDP beside it. */
+/** UDP is beside plain TCP only. */
 export const hasUdp = ({ udp, transport }: MemcachedScenario) => udp && transport === 'tcp';
 
 /** What is asked of MegaPipe; nothing of stock. */
@@ -33,16 +35,23 @@ function megapipeOptions(side: Side, { lwsocket, partition }: MemcachedScenario)
   ];
 }
 
-function argumentsOf(side: Side, scenario: MemcachedScenario, socketFile: string): string[] {
-  const { threads, connections, megabytes, requestsPerEvent, idleTimeout, transport } = scenario;
+function argumentsOf(
+  side: Side,
+  scenario: MemcachedScenario,
+  socketFile: string,
+  certificate?: Certificate,
+): string[] {
+  const { threads, connections, megabytes, requestsPerEvent, idleTimeout, itemMegabytes } = scenario;
   const listen =
-    transport === 'unix'
+    scenario.transport === 'unix'
       ? ['-s', socketFile]
-      : ['-l', '127.0.0.1', '-p', '-1', '-U', scenario.udp ? '-1' : '0'];
-  const options = [`idle_timeout=${idleTimeout}`, ...megapipeOptions(side, scenario)];
-  const limits = { t: threads, c: connections, m: megabytes, R: requestsPerEvent };
+      : ['-l', '127.0.0.1', '-p', '-1', '-U', hasUdp(scenario) ? '-1' : '0'];
+  const tls = certificate ? [`ssl_chain_cert=${certificate.cert}`, `ssl_key=${certificate.key}`] : [];
+  const options = [`idle_timeout=${idleTimeout}`, ...tls, ...megapipeOptions(side, scenario)];
+  const limits = { t: threads, c: connections, m: megabytes, R: requestsPerEvent, I: `${itemMegabytes}m` };
   const numbers = Object.entries(limits).flatMap(([name, value]) => [`-${name}`, `${value}`]);
-  return ['-u', userInfo().username, ...listen, ...numbers, '-o', options.join(',')];
+  const user = ['-u', userInfo().username];
+  return [...user, ...listen, ...numbers, ...(certificate ? ['-Z'] : []), '-o', options.join(',')];
 }
 
 function portIn(file: string, transport: 'TCP' | 'UDP'): number {
@@ -57,7 +66,8 @@ export async function startMemcached(side: Side, scenario: MemcachedScenario): P
   const socketFile = join(folder, 'socket');
   const portFile = join(folder, 'port');
   const binary = serverBinary(loadPort('memcached'), side === 'stock' ? 'baseline' : 'megapipe');
-  const process = execa(binary, argumentsOf(side, scenario, socketFile), {
+  const certificate = scenario.transport === 'tls' ? await makeCertificate(folder) : undefined;
+  const process = execa(binary, argumentsOf(side, scenario, socketFile, certificate), {
     env: { MEMCACHED_PORT_FILENAME: portFile },
     reject: false,
     all: true,
@@ -65,7 +75,7 @@ export async function startMemcached(side: Side, scenario: MemcachedScenario): P
   });
   const hasEnded = () => process.exitCode !== null || process.signalCode !== null;
   const ready = async () => {
-    if (scenario.transport === 'tcp') return { host: '127.0.0.1', port: portIn(portFile, 'TCP') };
+    if (scenario.transport !== 'unix') return { host: '127.0.0.1', port: portIn(portFile, 'TCP') };
     (await connect({ path: socketFile })).destroy();
     return { path: socketFile };
   };
@@ -75,6 +85,7 @@ export async function startMemcached(side: Side, scenario: MemcachedScenario): P
   return {
     pid: process.pid as number,
     to,
+    ...(certificate && { tls: {} }),
     udpPort: hasUdp(scenario) ? portIn(portFile, 'UDP') : 0,
     hasEnded,
     ended: process.then(({ exitCode, signal, all }) => ({

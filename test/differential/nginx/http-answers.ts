@@ -42,9 +42,11 @@ export function answerCounter() {
   };
 }
 
-/** Without what differs from one run to the other by itself: dates. */
+/** Without what differs from one run to the other by itself: dates, and where a chunk ends. The last chunk stays. */
 export function normaliseAnswers(got: Buffer): Buffer {
-  const dates = /\r\nDate: [^\r\n]{29}\r\n/g;
-  const text = got.toString('latin1');
-  return dates.test(text) ? Buffer.from(text.replace(dates, '\r\nDate: (a date)\r\n'), 'latin1') : got;
+  const text = got
+    .toString('latin1')
+    .replace(/\r\nDate: [^\r\n]{29}\r\n/g, '\r\nDate: (a date)\r\n')
+    .replace(/\r\n[1-9a-f][0-9a-f]*\r\n/g, '');
+  return Buffer.from(text, 'latin1');
 }

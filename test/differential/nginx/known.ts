@@ -17,11 +17,22 @@ export const knownOfNginx: Known<NginxScenario>[] = [
       life.some((step) => step.do === 'reload' && Number(engine) <= workers * (2 * step.listeners + 8)),
   },
   {
+    // As with reuseport, each worker inherits the queues of all.
+    reason: 'a listener with a partition has an accept queue for each worker',
+    is: ({ fact, engine }, { partition, workers, life }) =>
+      fact === 'descriptors held afterwards' &&
+      partition &&
+      life.some(
+        (step) => step.do === 'reload' && Number(engine) <= workers * ((workers + 1) * step.listeners + 8),
+      ),
+  },
+  {
     // Both close what they have no connection for, before it is read, which resets it if a request had come.
-    reason: 'at which length a loop ends, and by a reset or not, is chance',
+    // Of stock's own runs of one seed some answer 500 and some 502, and clients beside it are refused or not.
+    reason: 'at which length a loop ends, with which status, and who finds no connection meanwhile, is chance',
     is: ({ fact }, { clients }) =>
       asksForLoop(clients) &&
-      /^access log: \S+ \/loop 502|^error log: \[error\] (?:upstream prematurely closed connection|recv\(\) failed \(N: Connection reset by peer\)) while reading response header/.test(
+      /^client \d+: |^access log: |^error log: \[error\] (?:upstream prematurely closed connection|recv\(\) failed \(N: Connection reset by peer\)) while reading response header|^error log: \[\w+\] N worker_connections are not enough/.test(
         fact,
       ),
   },
