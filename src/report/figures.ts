@@ -77,7 +77,7 @@ function draw(drawing: Drawing, width: Width): string {
     ...(width === 'narrow' && panels > 1 ? { marginRight: 24 } : {}),
     style: { fontSize: '12px', background: 'none' },
     ...scales(drawing, width),
-    y: yScale(spec),
+    y: yScale(drawing),
     marks: [
       ...(spec.reference === undefined ? [] : [Plot.ruleY([spec.reference], { strokeDasharray: '4 4' })]),
       ...paperLines(drawing, marks, width),
@@ -105,33 +105,56 @@ function scales(drawing: Drawing, width: Width): Pick<Plot.PlotOptions, 'x' | 'f
   return { ...facets, x: { type: 'point', domain, label: axisLabel(section), padding: 0.5 } };
 }
 
-function yScale({ label, logarithmic, reference }: FigureSpec): Plot.ScaleOptions {
-  return {
-    label,
-    grid: true,
-    nice: true,
-    // A ratio is about its distance from 1, a quantity about its distance from nothing.
-    ...(logarithmic
-      ? { type: 'log' as const, ticks: 5, tickFormat: '~g' }
-      : { zero: reference === undefined }),
-  };
+function yScale(drawing: Drawing): Plot.ScaleOptions {
+  const { label, logarithmic } = drawing.spec;
+  const log = logarithmic ? { type: 'log' as const, ticks: 5, tickFormat: '~g' } : {};
+  return { label, grid: true, nice: true, domain: domainOf(drawing), ...log };
 }
 
+/**
+ * As far as our own dots reach. An interval of few rounds, and what the paper has of eight cores, may be far beyond; they
+ * would press the dots together.
+ */
+function domainOf({ lines, spec: { logarithmic, reference } }: Drawing): [number, number] {
+  const dots = lines.flatMap((line) => line.dots);
+  const values = [...dots.map(({ y }) => y), ...(reference === undefined ? [] : [reference])];
+  const [least, most] = [Math.min(...values), Math.max(...values)];
+  const low = Math.max(least / farthest, Math.min(least, ...dots.map((dot) => dot.low)));
+  const high = Math.min(most * farthest, Math.max(most, ...dots.map((dot) => dot.high)));
+  // A ratio is about its distance from 1, a quantity about its distance from nothing.
+  const from = logarithmic || reference !== undefined ? low : 0;
+  return from < high ? [from, high] : [from, from + 1];
+}
+
+/** How far beyond a dot its interval is drawn, as a factor. */
+const farthest = 1.5;
+
 /** What the paper has, in grey. */
-function paperLines({ section, spec }: Drawing, marks: Mark[], width: Width): Plot.Markish[] {
-  const dots = marks.map(({ point, value, says }) => ({
-    x: pointLabel(section, point),
-    panel: panelLabel(section, point),
-    y: value,
-    title: `the paper, ${says}: ${spec.format(value)}`,
-    says,
-  }));
+function paperLines(drawing: Drawing, marks: Mark[], width: Width): Plot.Markish[] {
+  const { section, spec } = drawing;
+  const [low, high] = domainOf(drawing);
+  const dots = marks.map(({ point, value, says }) => {
+    const isBeyond = value < low || value > high;
+    return {
+      x: pointLabel(section, point),
+      panel: panelLabel(section, point),
+      y: Math.min(high, Math.max(low, value)),
+      isBeyond,
+      title: `the paper, ${says}: ${spec.format(value)}${isBeyond ? ', beyond the axis' : ''}`,
+      says,
+    };
+  });
   if (dots.length === 0 || standSideBySide(section)) return [];
   const at = { x: 'x', y: 'y', ...(section.facet ? { [channelOf(width)]: 'panel' } : {}) };
   const grey = 'var(--paper)';
   return [
     Plot.lineY(dots, { ...at, z: 'says', stroke: grey, strokeWidth: 1.5 }),
-    Plot.dot(dots, { ...at, stroke: grey, symbol: 'times', r: 4, strokeWidth: 2, title: 'title' }),
+    ...(['times', 'triangle'] as const).map((symbol) =>
+      Plot.dot(
+        dots.filter(({ isBeyond }) => isBeyond === (symbol === 'triangle')),
+        { ...at, stroke: grey, symbol, r: 4, strokeWidth: 2, title: 'title' },
+      ),
+    ),
   ];
 }
 
@@ -139,7 +162,14 @@ function marksOf({ section, spec }: Drawing, { variant, dots, shift }: Line, wid
   const { color, dash, symbol } = lookOf(variant);
   const paint = symbol === 'times' ? { stroke: color, strokeWidth: 2 } : { fill: color };
   const at = { x: 'x', dx: shift, ...(section.facet ? { [channelOf(width)]: 'panel' } : {}) };
-  const interval = Plot.ruleX(dots, { ...at, y1: 'low', y2: 'high', stroke: color, strokeWidth: 1.5 });
+  const interval = Plot.ruleX(dots, {
+    ...at,
+    y1: 'low',
+    y2: 'high',
+    stroke: color,
+    strokeWidth: 1.5,
+    clip: true,
+  });
   const dot = Plot.dot(dots, { ...at, y: 'y', ...paint, symbol, r: 4, title: 'title' });
   if (!standSideBySide(section)) {
     const line = { ...at, y: 'y', stroke: color, strokeWidth: 1.5, strokeDasharray: dash };

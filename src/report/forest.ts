@@ -18,9 +18,12 @@ export function drawForest(all: HeadlinePoint[]): Forest | undefined {
 type Width = 'wide' | 'narrow';
 
 /** In pixels; and the ratio at which the axis ends, where the ratios are written. */
-const sizes: Record<Width, { width: number; labels: number; font: number; row: number; end: number }> = {
-  wide: { width: 660, labels: 150, font: 12, row: 24, end: 3.1 },
-  narrow: { width: 358, labels: 92, font: 11, row: 24, end: 4 },
+const sizes: Record<
+  Width,
+  { width: number; labels: number; font: number; row: number; end: number; ticks: number[] }
+> = {
+  wide: { width: 660, labels: 150, font: 12, row: 24, end: 3.1, ticks: [0.5, 0.7, 1, 1.4, 2] },
+  narrow: { width: 358, labels: 92, font: 11, row: 24, end: 4, ticks: [0.5, 1, 2] },
 };
 
 /** What is drawn; beyond it an interval is cut off, and a dot is at the edge. */
@@ -51,7 +54,7 @@ const colours: Record<Verdict, string> = {
 
 function draw(all: HeadlinePoint[], width: Width): string {
   const { document } = parseHTML('<html><body></body></html>');
-  const { width: pixels, labels, font, row, end } = sizes[width];
+  const { width: pixels, labels, font, row, end, ticks } = sizes[width];
   const rows = all.flatMap((one) => rowsOf(one, width));
   const domain = all.map(rowName);
   const svg = Plot.plot({
@@ -68,7 +71,7 @@ function draw(all: HeadlinePoint[], width: Width): string {
       type: 'log',
       domain: [range.low / 1.06, end],
       label: null,
-      ticks: [0.5, 0.7, 1, 1.4, 2],
+      ticks,
       tickFormat: '~g',
     },
     y: { type: 'band', domain, label: null, padding: 0.2, tickSize: 0 },

@@ -25,7 +25,7 @@ export function legend(section: Section): Markup {
 <p class="muted">${explained}</p>`;
 }
 
-const paperSample = html`<span><svg viewBox="0 0 36 14" aria-hidden="true"><path d="M13,2 23,12 M13,12 23,2" stroke-width="2" style="stroke:var(--paper)"/></svg>the paper (2012)</span>`;
+const paperSample = html`<span><svg viewBox="0 0 36 14" aria-hidden="true"><path d="M13,2 23,12 M13,12 23,2" stroke-width="2" style="stroke:var(--paper)"/></svg>the paper (2012); as a triangle where it is beyond the axis</span>`;
 
 function sample(variant: Variant): Markup {
   const { color, dash } = lookOf(variant);

@@ -8,6 +8,7 @@ import type {
   OkSample,
   Point,
   ResultRecord,
+  Results,
   TopologyName,
   TopologyRecord,
   Variant,
@@ -228,6 +229,18 @@ function cellsOf({ topologies, points, variants }: Shape): [TopologyName, Point,
       variants.map((variant): [TopologyName, Point, Variant] => [name, point, variant]),
     ),
   );
+}
+
+/** As read from a file. */
+export function resultsOf(records: ResultRecord[]): Results {
+  return {
+    machine: records.find((record) => record.type === 'machine') as Results['machine'],
+    samples: records.filter((record) => record.type === 'sample'),
+    retaken: [],
+    skips: records.filter((record) => record.type === 'skip'),
+    end: records.find((record) => record.type === 'end'),
+    resumed: 0,
+  };
 }
 
 /** A results file of these records, in a folder of its own. */

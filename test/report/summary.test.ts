@@ -3,19 +3,8 @@ import { accumulated, baseline, parseVariant } from '../../src/bench/application
 import { crossingsPerRequest, metricsOf, systemCallsPerRequest } from '../../src/metrics/metrics.js';
 import { summarize } from '../../src/report/summary.js';
 import { accumulations, gainAt } from '../../src/report/techniques.js';
-import type { FailedSample, ResultRecord, Results } from '../../src/results/schema.js';
-import { at, machineRecord, okSample, plainShape, recordsOf } from './fixture.js';
-
-function resultsOf(records: ResultRecord[]): Results {
-  return {
-    machine: records.find((record) => record.type === 'machine') as Results['machine'],
-    samples: records.filter((record) => record.type === 'sample'),
-    retaken: [],
-    skips: records.filter((record) => record.type === 'skip'),
-    end: records.find((record) => record.type === 'end'),
-    resumed: 0,
-  };
-}
+import type { FailedSample } from '../../src/results/schema.js';
+import { at, machineRecord, okSample, plainShape, recordsOf, resultsOf } from './fixture.js';
 
 const [loopback, netns] = machineRecord(['loopback', 'netns']).topologies as [never, never];
 
