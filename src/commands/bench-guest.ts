@@ -48,7 +48,10 @@ export function addBenchGuestCommand(bench: Command): void {
     )
     .option('--requests-per-connection <list>', 'whole numbers, or unlimited (default: 1,10,unlimited)')
     .option('--samples <n>', 'rounds, each with a fresh server and client for every variant')
-    .option('--version <version>', 'of the application: another that the port has, and that is built')
+    .option(
+      '--version <version>',
+      'of the application: another that the port has, and that is built; by its number or a Debian release, such as trixie',
+    )
     .option('--module <file>', 'another kernel module than the one that is built')
     .option('--profile', 'tell which functions the instructions are in, too')
     .option('--out <file>', 'where the results go (default: a new file in results/)')

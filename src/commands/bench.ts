@@ -92,7 +92,10 @@ function benchCommand(): Command {
       'like 90s, 8m, 1h: measure until all that is to be answered is decided, but no longer (default: of a quick run 160s an application)',
     )
     .option('--duration <s>', 'of one sample’s measuring window')
-    .option('--version <version>', 'of the application: another that the port has, and that is built')
+    .option(
+      '--version <version>',
+      'of the application: another that the port has, and that is built; by its number or a Debian release, such as trixie',
+    )
     .option('--fine-grained-locks', 'each variant also without a lock for the whole cache: memcached 1.4.13')
     .option('--out <file>', 'where the results go (default: a new file in results/)')
     .option('--resume <file>', 'go on with a run that was interrupted, as it was asked for')

@@ -7,7 +7,6 @@ import { buildApplication } from '../port/tasks.js';
 type BuildOptions = {
   source?: string;
   sha256?: string;
-  release?: string;
   version?: string;
   variant: (typeof variants)[number] | 'all';
   sanitize: boolean;
@@ -21,18 +20,14 @@ export function addBuildCommand(program: Command): void {
     .command('build')
     .description('build a ported application, as it is (baseline) and over MegaPipe')
     .argument('[application]', `one of: ${portNames().join(', ')}; or the folder of a port of yours (./…)`)
-    .option('--source <path|url>', 'take this tarball or tree instead of the distribution’s source package')
-    .option('--sha256 <sum>', 'what the tarball given with --source must be')
-    .addOption(
-      new Option('--release <name>', 'take what another Debian release has, such as trixie').conflicts(
-        'source',
-      ),
+    .option(
+      '--source <path|url>',
+      'take this tarball or tree, and keep to it in later builds; release: take the release again',
     )
-    .addOption(
-      new Option(
-        '--version <version>',
-        'build another version that the port has, such as nginx 1.0.15',
-      ).conflicts('release'),
+    .option('--sha256 <sum>', 'what the tarball given with --source must be')
+    .option(
+      '--version <version>',
+      'another version that the port has, such as nginx 1.0.15, or what a Debian release has, such as trixie (default: what this machine’s release has)',
     )
     .addOption(new Option('--variant <which>', 'what to build').choices([...variants, 'all']).default('all'))
     .option('--sanitize', 'build with AddressSanitizer and UndefinedBehaviorSanitizer', false)

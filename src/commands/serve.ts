@@ -68,7 +68,10 @@ export function addServeCommand(program: Command): void {
     .option('--port <n>', 'where to listen (default: memcached 11211, nginx 8080)')
     .option('--cpus <list>', 'run on these CPUs only, like 0-3,6 (default: all)')
     .option('--workloads <list>', 'nginx: whose files to serve, of specweb, yahoo, yahoo/2 (default: all)')
-    .option('--version <version>', 'another version that the port has, and that is built')
+    .option(
+      '--version <version>',
+      'another version that the port has, and that is built; by its number or a Debian release, such as trixie',
+    )
     .option('--fine-grained-locks', 'without a lock for the whole cache: memcached 1.4.13')
     .action(serve);
 }

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { UserError } from '../base/errors.js';
@@ -10,14 +10,26 @@ import { debianPackages, type Purpose, packagesFor, unpackedPackages } from './p
 
 const aptEnvironment = { DEBIAN_FRONTEND: 'noninteractive', LC_ALL: 'C' };
 
-/** Install what a purpose needs of Debian's packages; nothing is asked of the network when all is there. */
-export function packageTasks(purpose: Purpose): Task[] {
+/**
+ * Install what a purpose needs of Debian's packages; nothing is asked of the network when all is there.
+ *
+ * @param more what is needed beside, such as what the ports are built with
+ */
+export function packageTasks(purpose: Purpose, more: string[] = []): Task[] {
   const wanted = packagesFor(purpose, debianPackages).map(({ name }) => name);
-  const unpacked = packagesFor(purpose, unpackedPackages).map(({ name }) => name);
+  const unpacked = packagesFor(purpose, unpackedPackages);
   return [
-    { title: 'Debian packages', run: () => installMissing(wanted) },
-    ...unpacked.map((name) => ({ title: `${name} of the distribution`, run: () => unpackPackage(name) })),
+    installTask([...wanted, ...more]),
+    ...unpacked.map(({ name, unless }) => ({
+      title: `${name} of the distribution`,
+      run: () => (unless === undefined ? unpackPackage(name) : installOrUnpack(unless, name)),
+    })),
   ];
+}
+
+/** Install packages that are missing. */
+export function installTask(names: string[]): Task {
+  return { title: 'Debian packages', run: () => installMissing([...new Set(names)]) };
 }
 
 /** The root of a package that was unpacked and not installed: usr/bin and so on are below it. */
@@ -25,14 +37,16 @@ export function unpackedRoot(name: string): string {
   return join(buildDir, 'distro', name);
 }
 
-/** Those of the named packages that are not installed. */
+/** Those of the named packages that are neither installed nor provided by one that is, under a name of another release. */
 export async function missingPackages(names: string[]): Promise<string[]> {
   // biome-ignore lint/suspicious/noTemplateCurlyInString: dpkg-query's own placeholders
-  const format = '${Package} ${db:Status-Status}\n';
-  const query = await execa('dpkg-query', ['--show', '--showformat', format, ...names], { reject: false });
+  const format = '${db:Status-Status} ${Package}, ${Provides}\n';
+  const query = await execa('dpkg-query', ['--show', '--showformat', format], { reject: false });
   if (query.code === 'ENOENT') throw notDebian(names);
-  const lines = query.stdout.split('\n');
-  return names.filter((name) => !lines.includes(`${name} installed`));
+  const there = [...query.stdout.matchAll(/^installed (.*)$/gm)].flatMap(([, list = '']) => list.split(', '));
+  // A provided name may have a version behind it: libelf1 (= 0.192-4).
+  const provided = new Set(there.map((name) => name.split(' ')[0]));
+  return names.filter((name) => !provided.has(name));
 }
 
 async function installMissing(names: string[]) {
@@ -52,7 +66,7 @@ async function installMissing(names: string[]) {
 
 function notDebian(names: string[]): UserError {
   return new UserError('this system has no dpkg and apt-get', {
-    hint: `the set-up is for Debian 12; there it would run: apt-get install -y --no-install-recommends ${names.join(' ')}`,
+    hint: `the set-up is for Debian 12 and 13; there it would run: apt-get install -y --no-install-recommends ${names.join(' ')}`,
   });
 }
 
@@ -71,6 +85,22 @@ function aptGet(args: string[], cwd?: string): Promise<string> {
   const what = args[0] === 'update' ? 'refresh apt’s lists' : `${args[0]} Debian packages`;
   const command = ['apt-get', '-q', '-o', 'DPkg::Lock::Timeout=300', ...args];
   return runTool(what, command, { env: aptEnvironment, ...(cwd ? { cwd } : {}) });
+}
+
+/** Install a package that some releases have, or unpack what others have in its place. */
+async function installOrUnpack(name: string, instead: string) {
+  if ((await missingPackages([name])).length === 0) return 'up to date' as const;
+  if (existsSync(unpackedRoot(instead))) return unpackPackage(instead);
+  // Without lists there are no candidates.
+  if ((await withoutCandidate([name, instead])).length === 2) await aptGet(['update']);
+  const lacks = await withoutCandidate([name]);
+  return lacks.length === 0 ? installMissing([name]) : unpackPackage(instead);
+}
+
+async function withoutCandidate(names: string[]): Promise<string[]> {
+  const { stdout } = await execa('apt-cache', ['policy', ...names], { env: aptEnvironment });
+  const found = [...stdout.matchAll(/^(\S+):\n.*\n {2}Candidate: (?!\(none\))/gm)].map(([, name]) => name);
+  return names.filter((name) => !found.includes(name));
 }
 
 async function unpackPackage(name: string) {

@@ -3,7 +3,10 @@ export type Purpose = 'build' | 'bench' | 'test' | 'lint';
 
 type DebianPackage = { name: string; purpose: Purpose; why: string };
 
-/** Every Debian package that the project uses beyond Node.js. */
+/** A package that is unpacked; not where the release has the other one, which is installed then. */
+type UnpackedPackage = DebianPackage & { unless?: string };
+
+/** Every Debian package that the project uses beyond Node.js, and beyond what each port says that it is built with. */
 export const debianPackages: readonly DebianPackage[] = [
   { name: 'gcc', purpose: 'build', why: 'compiles libmegapipe and the ports' },
   { name: 'g++', purpose: 'build', why: 'compiles the load generator’s addon for Node.js' },
@@ -16,17 +19,7 @@ export const debianPackages: readonly DebianPackage[] = [
   { name: 'cloc', purpose: 'build', why: 'counts the lines that a port changes' },
   { name: 'xz-utils', purpose: 'build', why: 'unpacks source packages' },
   { name: 'dpkg-dev', purpose: 'build', why: 'apt-get source' },
-  { name: 'libevent-dev', purpose: 'build', why: 'memcached' },
-  { name: 'libsasl2-dev', purpose: 'build', why: 'memcached with SASL, as the distribution builds it' },
-  {
-    name: 'libssl-dev',
-    purpose: 'build',
-    why: 'memcached and nginx with TLS, as the distribution builds them',
-  },
-  { name: 'libseccomp-dev', purpose: 'build', why: 'memcached with -o drop_privileges' },
-  { name: 'libpcre2-dev', purpose: 'build', why: 'nginx: regular expressions, with JIT' },
-  { name: 'libpcre3-dev', purpose: 'build', why: 'nginx 1.0.15: regular expressions' },
-  { name: 'zlib1g-dev', purpose: 'build', why: 'nginx: gzip' },
+  { name: 'zlib1g-dev', purpose: 'build', why: 'the load generator checks what is compressed' },
   { name: 'iproute2', purpose: 'bench', why: 'network namespaces and veth pairs' },
   { name: 'procps', purpose: 'bench', why: 'sysctl' },
   { name: 'linux-perf', purpose: 'bench', why: 'counts system calls, from outside the server' },
@@ -60,9 +53,10 @@ export const debianPackages: readonly DebianPackage[] = [
  * Packages that are unpacked under build/distro and not installed, because installing them would start a server on
  * this machine.
  */
-export const unpackedPackages: readonly DebianPackage[] = [
+export const unpackedPackages: readonly UnpackedPackage[] = [
   {
     name: 'node-llhttp',
+    unless: 'libllhttp-dev',
     purpose: 'build',
     why: 'C sources of llhttp, node’s parser of HTTP; installing it would bring the distribution’s node',
   },
@@ -98,6 +92,6 @@ const included: Record<Purpose, readonly Purpose[]> = {
 };
 
 /** Those of the packages that a purpose needs. */
-export function packagesFor(purpose: Purpose, packages: readonly DebianPackage[]): DebianPackage[] {
+export function packagesFor<One extends DebianPackage>(purpose: Purpose, packages: readonly One[]): One[] {
   return packages.filter((candidate) => included[purpose].includes(candidate.purpose));
 }

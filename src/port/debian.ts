@@ -3,7 +3,13 @@ import { join } from 'node:path';
 import { UserError } from '../base/errors.js';
 import { runTool } from '../base/tool.js';
 import { downloadPackaging } from '../debian/source.js';
+import { thisRelease } from '../debian/this-release.js';
 import type { Port } from './port.js';
+
+/** The release of Debian whose mirrors have the version, if it is not the one that this machine runs. */
+export function foreignRelease({ debian }: Port): string | undefined {
+  return debian?.release === thisRelease() ? undefined : debian?.release;
+}
 
 /**
  * Get what Debian adds to the original tarball: its folder `debian`, where the port wants the patches in it.
@@ -11,12 +17,12 @@ import type { Port } from './port.js';
  * @returns the folder that it was unpacked in; undefined where the port does without
  */
 export async function fetchPackaging(port: Port): Promise<string | undefined> {
-  const { debian, version, release } = port;
+  const { debian, version } = port;
   if (!debian?.patches) return undefined;
   const download = join(port.buildDirectory, 'download');
   const tarball =
     findPackaging(download, debian.package) ??
-    (await downloadPackaging(debian.package, version, download, release));
+    (await downloadPackaging(debian.package, version, download, foreignRelease(port)));
   const folder = `${tarball}.unpacked`;
   if (existsSync(folder)) return folder;
   const scratch = `${folder}.new`;

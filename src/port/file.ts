@@ -12,15 +12,28 @@ const sha256 = z
 const words = z.array(z.string());
 const environment = z.record(z.string().regex(/^[A-Za-z_]\w*$/, 'no name of a variable'), z.string());
 
-const upstream = z
-  .strictObject({ url: z.url().describe('Where the tarball is.'), sha256 })
-  .describe('The release at its makers’: taken where the distribution has none, and accepted with --source.');
+const tarball = z.strictObject({ url: z.url().describe('Where the tarball is.'), sha256 });
+
+const upstream = tarball.describe(
+  'The release at its makers’: taken where Debian’s mirrors have none, and accepted with --source.',
+);
+
+const elsewhere = z
+  .array(tarball)
+  .describe('Where else the release is: tried in this order where neither of the others has it.');
 
 const debian = z
   .strictObject({
     package: z.string().describe('The name of Debian’s source package.'),
     file: z.string().describe('The original tarball in it, such as hello_1.0.orig.tar.gz.'),
     sha256,
+    release: z
+      .string()
+      .regex(/^[a-z]+$/, 'the code name of a release is of small letters')
+      .optional()
+      .describe(
+        'The release of Debian that has this version, by its code name. On that release this version is the usual one.',
+      ),
     patches: z
       .boolean()
       .default(false)
@@ -30,14 +43,6 @@ const debian = z
       ),
   })
   .describe('The release in Debian’s source package, fetched through the mirrors that apt uses.');
-
-const release = z
-  .strictObject({
-    version: z.string().describe('The application’s version in it.'),
-    file: z.string().describe('The original tarball.'),
-    sha256,
-  })
-  .describe('A release of Debian, by its code name.');
 
 const files = z
   .strictObject({
@@ -57,6 +62,10 @@ const make = z
   })
   .describe('How make is run, in the top of the tree, for every variant.');
 
+const packages = words.describe(
+  'Debian packages that it is built with, beside a compiler and make: those that are missing are installed.',
+);
+
 const compilerFlags = words.describe('Added to the compiler’s flags, for every variant.');
 
 const products = words
@@ -69,11 +78,17 @@ const configure = words.describe('Arguments of configure, for every variant.');
 
 const otherVersion = z
   .strictObject({
-    upstream,
+    debian: debian.optional(),
+    upstream: upstream.optional(),
+    elsewhere: elsewhere.default([]),
     patches: z
-      .string()
-      .regex(/^[\w.-]+$/, 'a folder beside port.json')
-      .describe('The folder of its patches; those in its fixes/ are for both variants, and are not counted.'),
+      .array(z.string().regex(/^[\w.-]+$/, 'a folder beside port.json'))
+      .nonempty()
+      .default(['patches'])
+      .describe(
+        'The folders of its patches: of each number there is one, which is taken from the first folder that has it. Those in ' +
+          'their fixes/ are for both variants, and are not counted.',
+      ),
     sources: words
       .nonempty()
       .optional()
@@ -82,10 +97,14 @@ const otherVersion = z
       .record(z.string(), z.string())
       .optional()
       .describe('Files that a tree from version control lacks, and what is in them.'),
+    packages: packages.optional(),
     configure: configure.optional(),
     sanitize: sanitize.optional(),
     compilerFlags: compilerFlags.optional(),
     products: products.optional(),
+  })
+  .refine(({ debian, upstream, elsewhere }) => debian ?? upstream ?? elsewhere[0], {
+    message: 'says nowhere what the source is: give debian or upstream',
   })
   .describe('Another version, in what it differs.');
 
@@ -155,11 +174,12 @@ const common = {
   licence: z.string().describe('The application’s licence, which the patches share.'),
   debian: debian.optional(),
   upstream: upstream.optional(),
-  releases: z.record(z.string(), release).default({}).describe('Other releases of Debian, for --release.'),
+  elsewhere: elsewhere.default([]),
   versions: z
     .record(z.string().regex(/^\d[\w.-]*$/, 'a version begins with a digit'), otherVersion)
     .default({})
     .describe('Other versions, for --version.'),
+  packages: packages.default([]),
   compilerFlags: compilerFlags.default([]),
   megapipe: words.describe(
     'Added to the arguments of configure or make for the megapipe variant: the only difference between the variants, but ' +

@@ -2,18 +2,23 @@ import { existsSync, readdirSync } from 'node:fs';
 import { basename, dirname, join, relative, resolve } from 'node:path';
 import { UserError } from '../base/errors.js';
 import { buildDir, root } from '../base/paths.js';
-import { type PortFile, readPortFile } from './file.js';
+import { readPortFile } from './file.js';
+import {
+  findVersion,
+  lookRelease,
+  noSuchVersion,
+  type PortOfVersion,
+  portOfVersion,
+  usualVersion,
+  withFound,
+} from './version.js';
 
 /** An application ported to MegaPipe: ports/<name>/, or a folder of somebody else's, as its port.json describes it. */
-export type Port = PortFile & {
-  sources?: string[] | undefined;
-  generated?: Record<string, string> | undefined;
+export type Port = PortOfVersion & {
   directory: string;
   buildDirectory: string;
-  /** The name of its folder of patches. */
-  patches: string;
-  /** The distribution's release that the source is taken from, if not the one that this machine runs. */
-  release?: string;
+  /** Whether it is the version that is meant where none is named. */
+  isUsual: boolean;
 };
 
 export const variants = ['baseline', 'megapipe'] as const;
@@ -23,9 +28,30 @@ export type Variant = (typeof variants)[number];
  * Read a port's port.json.
  *
  * @param port a port's name, or a folder that holds a port
+ * @param version its number, or the release of Debian that has it; the usual one if it is not given
  * @param output where it is built, in a folder of its own
  */
-export function loadPort(port: string, output = buildDir): Port {
+export function loadPort(port: string, version?: string, output = buildDir): Port {
+  const { directory, file, folder } = readPort(port, output);
+  const usual = usualVersion(file);
+  const wanted = version === undefined ? usual : findVersion(file, version);
+  if (wanted === undefined) throw noSuchVersion(file, version as string);
+  const isUsual = wanted === usual;
+  const buildDirectory = isUsual ? folder : `${folder}-${wanted}`;
+  return { ...portOfVersion(file, wanted), directory, buildDirectory, isUsual };
+}
+
+/** The same, where the version may be that of a release of Debian that the port doesn't know: then it is looked up. */
+export async function lookPort(port: string, version?: string, output = buildDir): Promise<Port> {
+  const { file, folder } = readPort(port, output);
+  if (version !== undefined && findVersion(file, version) === undefined)
+    await lookRelease(file, version, foundList(folder));
+  return loadPort(port, version, output);
+}
+
+const foundList = (folder: string) => join(folder, 'releases.json');
+
+function readPort(port: string, output: string) {
   const directory = port.includes('/') ? resolve(port) : join(root, 'ports', port);
   const file = join(directory, 'port.json');
   if (!existsSync(file)) {
@@ -35,7 +61,8 @@ export function loadPort(port: string, output = buildDir): Port {
     });
   }
   const parsed = readPortFile(file);
-  return { ...parsed, directory, buildDirectory: join(resolve(output), parsed.name), patches: 'patches' };
+  const folder = join(resolve(output), parsed.name);
+  return { directory, folder, file: withFound(parsed, foundList(folder)) };
 }
 
 /** The applications that have a port. */
@@ -46,17 +73,25 @@ export function portNames(): string[] {
 
 /** The port's patches, in the order of their numbers. */
 export function patchesOf(port: Port): string[] {
-  return filesIn(patchDirectory(port), /^\d+-.*\.patch$/);
+  return numbered(patchDirectories(port));
 }
 
 /** What an old release needs, with MegaPipe or without, to be compiled today and compared: applied before the port's. */
 export function fixesOf(port: Port): string[] {
-  return filesIn(join(patchDirectory(port), 'fixes'), /^\d+-.*\.patch$/);
+  return numbered(patchDirectories(port).map((folder) => join(folder, 'fixes')));
 }
 
 /** Where a port's patches are. */
-export function patchDirectory(port: Port): string {
-  return join(port.directory, port.patches);
+export function patchDirectories(port: Port): string[] {
+  return port.patches.map((folder) => join(port.directory, folder));
+}
+
+/** Of each number the patch in the first folder that has it. */
+function numbered(folders: string[]): string[] {
+  const numberOf = (patch: string) => Number.parseInt(basename(patch), 10);
+  const all = folders.flatMap((folder) => filesIn(folder, /^\d+-.*\.patch$/));
+  const firsts = all.filter((patch, at) => all.findIndex((one) => numberOf(one) === numberOf(patch)) === at);
+  return firsts.sort((a, b) => numberOf(a) - numberOf(b));
 }
 
 /** A file of ours, and where in the application's tree it is copied to. */
@@ -113,6 +148,6 @@ function nameOf({ name, directory }: Port): string {
 export const isOurs = (directory: string) => dirname(directory) === join(root, 'ports');
 
 /** What the command line needs to mean this version, and not the usual one. */
-function versionOption({ version, versions }: Port): string {
-  return version in versions ? ` --version ${version}` : '';
+function versionOption({ version, isUsual }: Port): string {
+  return isUsual ? '' : ` --version ${version}`;
 }

@@ -2,24 +2,30 @@ import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { UserError } from '../base/errors.js';
-import { type Port, patchDirectory } from './port.js';
+import { type Port, patchDirectories } from './port.js';
 
 /**
- * The sums of the files that a version's patches are for. Those patches quote nothing of the files, so that line numbers
+ * The sums of the files that a version's patches are for. Some patches quote nothing of the files, so that line numbers
  * are all that places them: in another file they would land anywhere.
  *
- * @returns the file with the sums, in the form of sha256sum; nothing where there is none
+ * @returns the files with the sums, in the form of sha256sum
  */
-export function preImagesFile(port: Port): string[] {
-  const file = join(patchDirectory(port), 'pre-images.sha256');
-  return existsSync(file) ? [file] : [];
+export function preImagesFiles(port: Port): string[] {
+  return patchDirectories(port)
+    .map((folder) => join(folder, 'pre-images.sha256'))
+    .filter((file) => existsSync(file));
 }
 
-/** See that every file that the patches change is the one that they were made for. */
+/** See that every file that patches change which quote nothing of it is the one that they were made for. */
 export function checkPreImages(port: Port, patches: string[], tree: string): void {
-  if (!(port.version in port.versions)) return;
-  const sums = new Map(preImagesFile(port).flatMap(readSums));
-  for (const file of touchedBy(patches)) checkPreImage(port, tree, file, sums.get(file));
+  const sums = new Map(preImagesFiles(port).flatMap(readSums));
+  const blind = patches.filter(quotesNothing);
+  for (const file of touchedBy(blind)) checkPreImage(port, tree, file, sums.get(file));
+}
+
+function quotesNothing(patch: string): boolean {
+  const [, ...hunks] = readFileSync(patch, 'utf8').split(/^(?=@@ )/m);
+  return !hunks.some((hunk) => /^[ -](?!- $)/m.test(hunk.replace(/^--- .*\n\+\+\+ /gm, '')));
 }
 
 function checkPreImage(port: Port, tree: string, file: string, expected: string | undefined): void {
@@ -46,9 +52,10 @@ function readSums(list: string): [string, string][] {
   return [...lines].map(([, sum, file]) => [file as string, sum as string]);
 }
 
+/** Files that are there before; not those that a patch makes. */
 function touchedBy(patches: string[]): string[] {
   const files = patches.flatMap((patch) => [
-    ...readFileSync(patch, 'utf8').matchAll(/^\+\+\+ b\/([^\t\n]+)/gm),
+    ...readFileSync(patch, 'utf8').matchAll(/^--- (?!\/dev\/null).*\n\+\+\+ b\/([^\t\n]+)/gm),
   ]);
   return [...new Set(files.map(([, file]) => file as string))].sort();
 }

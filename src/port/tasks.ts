@@ -1,20 +1,17 @@
 import { withBuildLock } from '../base/build-lock.js';
 import { outcomeOf, runTasks, type Task } from '../base/tasks.js';
 import { libraryTask } from '../build/native.js';
+import { installTask } from '../debian/install.js';
 import { buildVariant, whyUnavailable } from './build.js';
 import { countLines } from './lines.js';
-import { type Port, type Variant, variants } from './port.js';
-import { portForRelease } from './release.js';
+import { lookPort, type Port, type Variant, variants } from './port.js';
 import { fetchSource, type Source, type SourceChoice } from './source.js';
 import { makeTree } from './tree.js';
-import { loadPortVersion } from './version.js';
 
 /** What to build of an application. */
 type BuildChoice = SourceChoice & {
   variant: Variant | 'all';
-  /** The distribution's release to take the source from. */
-  release?: string;
-  /** One of the port's other versions. */
+  /** One of the port's versions, or a release of Debian whose version is meant. */
   version?: string;
   sanitize?: boolean;
   output?: string;
@@ -22,12 +19,12 @@ type BuildChoice = SourceChoice & {
 
 /** Build an application's variants, showing each step; what is up to date is left alone. */
 export async function buildApplication(name: string, choice: BuildChoice): Promise<void> {
-  const usual = loadPortVersion(name, choice.version, choice.output);
   await withBuildLock(async () => {
-    const port = choice.release ? await portForRelease(usual, choice.release) : usual;
+    const port = await lookPort(name, choice.version, choice.output);
     const needsLibrary = chosenVariants(choice).includes('megapipe') && !whyUnavailable(port, 'megapipe');
-    const tasks = needsLibrary ? [libraryTask(choice.sanitize)] : [];
-    await runTasks([...tasks, ...portTasks(port, choice)]);
+    const packages = port.packages.length > 0 ? [installTask(port.packages)] : [];
+    const library = needsLibrary ? [libraryTask(choice.sanitize)] : [];
+    await runTasks([...packages, ...library, ...portTasks(port, choice)]);
   });
 }
 

@@ -15,7 +15,7 @@ import { runStep } from '../base/stamp.js';
 import { runTool } from '../base/tool.js';
 import { debianPatchesOf } from './debian.js';
 import { fixesOf, type Port, patchesOf } from './port.js';
-import { checkPreImages, preImagesFile } from './pre-images.js';
+import { checkPreImages, preImagesFiles } from './pre-images.js';
 import type { Source } from './source.js';
 
 /** Unpack the source and apply the port's patches; true if the tree was made anew. */
@@ -23,7 +23,7 @@ export async function makeTree(port: Port, source: Source): Promise<boolean> {
   const tree = treeDirectory(port);
   const patches = [...debianPatchesOf(source), ...fixesOf(port), ...patchesOf(port)];
   const sources = source.kind === 'tree' ? filesOf(source.path) : [source.path];
-  const inputs = [...sources, ...preImagesFile(port), ...patches];
+  const inputs = [...sources, ...preImagesFiles(port), ...patches];
   return runStep({ stamp: `${tree}.stamp`, inputs, outputs: [tree] }, async () => {
     const scratch = `${tree}.new`;
     rmSync(scratch, { recursive: true, force: true });

@@ -4,7 +4,6 @@ import { benchProgramsTask, libraryTask, loadgenTask } from '../build/native.js'
 import { packageTasks } from '../debian/install.js';
 import type { Purpose } from '../debian/packages.js';
 import { loadPort, type Port, portNames } from '../port/port.js';
-import { portForRelease } from '../port/release.js';
 import { portTasks, variantTask } from '../port/tasks.js';
 import { kernelNames } from '../vm/kernel.js';
 import { moduleTask } from '../vm/module.js';
@@ -13,10 +12,16 @@ import { guestTasks } from '../vm/prepare.js';
 /** Make this machine ready for a purpose: what is there already is left alone. */
 export async function setUp(purpose: Purpose): Promise<void> {
   // Packages first, under the lock too: the builds need them.
-  await withBuildLock(async () => runTasks([...packageTasks(purpose), ...(await buildTasks(purpose))]));
+  await withBuildLock(async () =>
+    runTasks([...packageTasks(purpose, portPackages(purpose)), ...buildTasks(purpose)]),
+  );
 }
 
-async function buildTasks(purpose: Purpose): Promise<Task[]> {
+function portPackages(purpose: Purpose): string[] {
+  return purpose === 'lint' ? [] : portNames().flatMap((name) => loadPort(name).packages);
+}
+
+function buildTasks(purpose: Purpose): Task[] {
   if (purpose === 'lint') return [];
   const ports = portNames().map((name) => loadPort(name));
   const plain = ports.flatMap((port) => portTasks(port, { variant: 'all' }));
@@ -24,12 +29,14 @@ async function buildTasks(purpose: Purpose): Promise<Task[]> {
   if (purpose !== 'test') return native;
   const sanitized = ports.map((port) => variantTask(port, 'megapipe', { variant: 'all', sanitize: true }));
   const guests = [...guestTasks(), ...kernelNames.map((name) => moduleTask(name))];
-  const more = [libraryTask(true), ...sanitized, ...(await releaseTasks(ports))];
+  const others = ports.flatMap(otherReleases);
+  const newer = others.flatMap((port) => portTasks(port, { variant: 'megapipe' }));
+  const more = [libraryTask(true), ...sanitized, ...newer];
   return [...native, ...more, ...guests];
 }
 
-/** That our part still fits what other releases of the distribution have. */
-async function releaseTasks(ports: Port[]): Promise<Task[]> {
-  const newer = ports.flatMap((port) => Object.keys(port.releases).map((name) => portForRelease(port, name)));
-  return (await Promise.all(newer)).flatMap((port) => portTasks(port, { variant: 'megapipe' }));
+/** The port's versions that are other releases' of Debian. */
+function otherReleases({ name, version, versions }: Port): Port[] {
+  const others = Object.keys(versions).filter((one) => one !== version && versions[one]?.debian);
+  return others.map((one) => loadPort(name, one));
 }

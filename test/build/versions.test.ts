@@ -1,9 +1,11 @@
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { execa } from 'execa';
 import { expect, test } from 'vitest';
 import { root } from '../../src/base/paths.js';
+import { readPortFile } from '../../src/port/file.js';
+import { usualVersion } from '../../src/port/version.js';
 import { megapipe } from '../megapipe.js';
 import { makePort, writePortFile } from './fixture.js';
 
@@ -29,6 +31,19 @@ const hook = `Subject: [PATCH] hello: say another thing over MegaPipe
 +#endif
 `;
 
+/** Of both versions. */
+const shared = `Subject: [PATCH] hello: say one thing more
+
+--- a/hello.c
++++ b/hello.c
+@@ -9,4 +9,5 @@
+ 	puts("plain");
+ #endif
++	puts("shared");
+ 	return 0;
+ }
+`;
+
 /** The fixture's port with a version 0.9, of the same source. */
 async function makeOldVersion(more: object = {}) {
   const fixture = await makePort();
@@ -39,7 +54,7 @@ async function makeOldVersion(more: object = {}) {
   const preImages = join(patches, 'pre-images.sha256');
   writeFileSync(preImages, `${sumOf(join(fixture.tree, 'hello.c'))}  hello.c\n`);
   const upstream = { url: 'http://127.0.0.1:1/hello-0.9.tar.gz', sha256: fixture.sum };
-  const versions = { '0.9': { upstream, patches: 'patches-0.9', ...more } };
+  const versions = { '0.9': { upstream, patches: ['patches-0.9'], ...more } };
   writePortFile(fixture.port, fixture.sum, { versions });
   const binary = (variant: string) => join(fixture.output, 'hello-0.9', variant, 'hello');
   const says = async (variant: string) => (await execa(binary(variant))).stdout;
@@ -123,17 +138,20 @@ test('a version that the port does not have is an error that names those it has'
   expect(stderr).toMatch(/^megapipe: the port of hello has no version 0\.8; it has: 1\.0, 0\.9$/m);
 });
 
-test('a version and a release exclude each other', async () => {
-  const { stderr, exitCode } = await megapipe([
-    'build',
-    'nginx',
-    '--version',
-    '1.0.15',
-    '--release',
-    'trixie',
-  ]);
-  expect(exitCode).toBe(2);
-  expect(stderr).toMatch(/--version.*--release|--release.*--version/);
+test('of each number a patch is taken from the first of several folders that has it', async () => {
+  const port = await makeOldVersion({ patches: ['patches-0.9', 'patches'] });
+  writeFileSync(join(port.port, 'patches/0002-second.patch'), shared);
+  await port.build('--source', port.tree);
+  expect(await port.says('megapipe')).toBe('mended\nold hook\nshared');
+});
+
+test('a release of Debian has its own version where none is named, and others have the port’s', async () => {
+  const debian = { package: 'hello', release: 'trixie', file: 'hello.tar', sha256: '0'.repeat(64) };
+  const { port } = await makeOldVersion({ debian });
+  const file = readPortFile(join(port, 'port.json'));
+  expect(usualVersion(file, 'trixie')).toBe('0.9');
+  expect(usualVersion(file, 'bookworm')).toBe('1.0');
+  expect(usualVersion(file, undefined)).toBe('1.0');
 });
 
 test('what its makers generate is added to a tree that lacks it, and left alone where it is', async () => {
@@ -160,7 +178,10 @@ test('its own files are those that it names, from folders too', async () => {
 test('patches for releases that we have only read insert, and quote nothing of them', () => {
   const folder = join(root, 'ports');
   const files = readdirSync(folder, { recursive: true, encoding: 'utf8' });
-  const patches = files.filter((name) => /\/patches-.*\.patch$/.test(name));
+  const only = files.filter((name) => name.endsWith('/pre-images.sha256')).map((name) => dirname(name));
+  const patches = files.filter(
+    (name) => only.some((one) => name.startsWith(`${one}/`)) && name.endsWith('.patch'),
+  );
   expect(patches.length).toBeGreaterThan(8);
   for (const file of patches) {
     const [, ...hunks] = readFileSync(join(folder, file), 'utf8').split(/^(?=@@)/m);

@@ -7,14 +7,13 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { root } from '../../src/base/paths.js';
 import { libmegapipeArchive } from '../../src/build/native.js';
-import { unpackedRoot } from '../../src/debian/install.js';
+import { llhttpArguments } from './llhttp.js';
 
 const scratch = mkdtempSync(join(tmpdir(), 'megapipe-parse-'));
 const program = join(scratch, 'http-parse');
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 
 beforeAll(async () => {
-  const llhttp = join(unpackedRoot('node-llhttp'), 'usr/share');
   const ours = [
     'run',
     'worker',
@@ -28,9 +27,9 @@ beforeAll(async () => {
   ];
   await execa('cc', [
     ...['-std=gnu11', '-g', '-O1', '-fsanitize=address,undefined', '-fno-sanitize-recover=all', '-pthread'],
-    ...['-isystem', join(llhttp, 'include/llhttp'), join(root, 'test/loadgen/http-parse.c')],
+    join(root, 'test/loadgen/http-parse.c'),
     ...ours.map((name) => join(root, 'loadgen/native', `${name}.c`)),
-    ...['llhttp', 'api', 'http'].map((name) => join(llhttp, 'llhttp', `${name}.c`)),
+    ...(await llhttpArguments()),
     ...[libmegapipeArchive(), '-lz', '-o', program],
   ]);
 });

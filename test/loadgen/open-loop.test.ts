@@ -6,9 +6,9 @@ import { execa } from 'execa';
 import { decodeFromCompressedBase64 } from 'hdr-histogram-js';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { root } from '../../src/base/paths.js';
-import { unpackedRoot } from '../../src/debian/install.js';
 import { testOnEngines } from './engines.js';
 import { startFake } from './fake-memcached.js';
+import { llhttpArguments } from './llhttp.js';
 import { load } from './loadgen.js';
 
 const stallMs = 500;
@@ -26,8 +26,7 @@ describe('an open loop', () => {
     const scratch = mkdtempSync(join(tmpdir(), 'megapipe-pace-'));
     onTestFinished(() => rmSync(scratch, { recursive: true, force: true }));
     const program = join(scratch, 'schedule');
-    const parser = join(unpackedRoot('node-llhttp'), 'usr/share/include/llhttp');
-    const includes = ['-I', join(root, 'loadgen/native'), '-isystem', parser];
+    const includes = ['-I', join(root, 'loadgen/native'), ...(await llhttpArguments())];
     const sources = ['test/loadgen/pace-schedule.c', 'loadgen/native/pace.c'].map((file) => join(root, file));
     await execa('cc', ['-std=gnu11', ...includes, '-o', program, ...sources]);
     const { stdout } = await execa(program);

@@ -1,4 +1,4 @@
-import { loadPortVersion } from '../../src/port/version.js';
+import { loadPort } from '../../src/port/port.js';
 import { testUnless } from '../skip.js';
 import { build, missing, version } from './old-version.js';
 import { describeUpstream, onEngines } from './upstream.js';
@@ -7,7 +7,7 @@ if (missing === undefined) {
   // What the tests are is known when it is built.
   await build();
   describeUpstream({
-    port: loadPortVersion('memcached', version),
+    port: loadPort('memcached', version),
     forms: [...onEngines(), ...onEngines(',fine_grained_locks', ['slabs_reassign.t'])],
   });
 } else {

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { loadPortVersion } from '../../src/port/version.js';
+import { loadPort } from '../../src/port/port.js';
 import { engines } from '../engines.js';
 import { testUnless } from '../skip.js';
 import { until } from '../waiting.js';
@@ -23,7 +23,7 @@ if (missing !== undefined) {
 
 function describeBuild() {
   test('one tree gives both variants, with the paper’s number of lines', () => {
-    const { buildDirectory } = loadPortVersion('memcached', version);
+    const { buildDirectory } = loadPort('memcached', version);
     const lines = JSON.parse(readFileSync(join(buildDirectory, 'lines.json'), 'utf8'));
     // 9,442 in the paper's Table 2, of which it changed 602.
     expect(lines.application).toBeGreaterThan(9300);

@@ -4,8 +4,7 @@ import { join } from 'node:path';
 import type { ConnectionOptions } from 'node:tls';
 import { execa, type Options } from 'execa';
 import { describe, onTestFinished } from 'vitest';
-import { serverBinary, type Variant } from '../../src/port/port.js';
-import { loadPortVersion } from '../../src/port/version.js';
+import { loadPort, serverBinary, type Variant } from '../../src/port/port.js';
 import { type Engine, engines, isOneEngine } from '../engines.js';
 import type { Certificate } from '../nginx/certificate.js';
 import { testUnless } from '../skip.js';
@@ -65,7 +64,7 @@ export function run(
   version?: string,
   before: string[] = [],
 ) {
-  const binary = serverBinary(loadPortVersion('memcached', version), variant);
+  const binary = serverBinary(loadPort('memcached', version), variant);
   const [command, ...all] = [...before, binary, '-u', userInfo().username, ...args] as [string, ...string[]];
   return execa(command, all, {
     reject: false,
@@ -103,7 +102,7 @@ export async function start(options: Arguments = {}): Promise<Server> {
   const portFile = join(scratch, 'port');
   const socketFile = join(scratch, 'socket');
   const command = ['-u', userInfo().username, ...listenArguments(options, socketFile), ...args];
-  const binary = serverBinary(loadPortVersion('memcached', version), variant, sanitize);
+  const binary = serverBinary(loadPort('memcached', version), variant, sanitize);
   const suppressions = join(scratch, 'leaks');
   writeFileSync(suppressions, upstreamLeaks);
   const process = spawnServer([...before, `${binary}${debug ? '-debug' : ''}`, ...command], {

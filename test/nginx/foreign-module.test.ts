@@ -4,15 +4,14 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { root } from '../../src/base/paths.js';
-import { variantDirectory } from '../../src/port/port.js';
+import { loadPort, variantDirectory } from '../../src/port/port.js';
 import { treeDirectory } from '../../src/port/tree.js';
-import { loadPortVersion } from '../../src/port/version.js';
 import { describeKinds, type Kind, stock } from './kinds.js';
 import { start } from './server.js';
 
 // A dynamic module that was built apart from the server, by flags of its own, and calls the kernel on connections.
 const folder = mkdtempSync(join(tmpdir(), 'megapipe-foreign-'));
-const port = loadPortVersion('nginx', stock.version, process.env.NGINX_TEST_BUILDS);
+const port = loadPort('nginx', stock.version, process.env.NGINX_TEST_BUILDS);
 const tree = treeDirectory(port);
 const calls = ['read', 'readv', 'recvfrom', 'recvmsg'];
 

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { loadPortVersion } from '../../src/port/version.js';
+import { loadPort } from '../../src/port/port.js';
 import { engines } from '../engines.js';
 import { megapipe } from '../megapipe.js';
 import { testUnless } from '../skip.js';
@@ -45,7 +45,7 @@ function describeOldVersion() {
   test('one tree gives both variants, and nothing of it is changed for MegaPipe', async () => {
     const { stderr } = await execa(binaryOf({ ...stock, variant: 'megapipe' }), ['-V']);
     expect(stderr).toContain(`nginx version: nginx/${version}`);
-    const { buildDirectory } = loadPortVersion('nginx', version);
+    const { buildDirectory } = loadPort('nginx', version);
     const lines = JSON.parse(readFileSync(join(buildDirectory, 'lines.json'), 'utf8'));
     expect(lines.changed).toBe(0);
     expect(lines.application).toBeGreaterThan(80_000);

@@ -4,8 +4,7 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 import { onTestFailed, onTestFinished } from 'vitest';
 import { freePort } from '../../src/host/free-port.js';
-import { serverBinary } from '../../src/port/port.js';
-import { loadPortVersion } from '../../src/port/version.js';
+import { loadPort, serverBinary } from '../../src/port/port.js';
 import { type Connection, connect } from '../memcached/connection.js';
 import type { Place } from './config.js';
 import { type Config, nginxConfig, workerCount } from './config.js';
@@ -70,7 +69,7 @@ function makeFolder(files: Record<string, string | Buffer>): string {
 /** The server program of a kind. */
 export function binaryOf(kind: Kind): string {
   if (kind.binary !== undefined) return kind.binary;
-  const port = loadPortVersion('nginx', kind.version, process.env.NGINX_TEST_BUILDS);
+  const port = loadPort('nginx', kind.version, process.env.NGINX_TEST_BUILDS);
   return serverBinary(port, kind.variant, kind.sanitize);
 }
 

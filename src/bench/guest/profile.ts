@@ -1,6 +1,5 @@
 import { execa } from 'execa';
-import { serverBinary } from '../../port/port.js';
-import { loadPortVersion } from '../../port/version.js';
+import { loadPort, serverBinary } from '../../port/port.js';
 import type { Variant } from '../../results/schema.js';
 import { echoCommand } from '../application/echo/programs.js';
 import type { Blocks } from './counts.js';
@@ -66,7 +65,7 @@ async function serverOf({ subject, version }: GuestPlan, variant: Variant): Prom
   const binary =
     subject === 'echo'
       ? echoCommand(variant, { address: '127.0.0.1', port: 0, workers: 1 })[0]
-      : serverBinary(loadPortVersion(subject, version), variant.server);
+      : serverBinary(loadPort(subject, version), variant.server);
   const { stdout } = await execa('nm', [binary as string]);
   // Our echo servers are where native/Makefile links them to.
   const from = subject === 'echo' ? 0n : programBase;

@@ -5,7 +5,7 @@ import { execa } from 'execa';
 import { UserError } from '../../base/errors.js';
 import { root } from '../../base/paths.js';
 import { describeMachine } from '../../host/machine.js';
-import { loadPortVersion } from '../../port/version.js';
+import { loadPort } from '../../port/port.js';
 import { runInGuest } from '../../vm/guest.js';
 import type { KernelName } from '../../vm/kernel.js';
 import { qemu } from '../../vm/qemu.js';
@@ -136,9 +136,7 @@ async function headOf(
     startedAt: new Date().toISOString(),
     subject: plan.subject,
     parameters: parametersOf(plan),
-    host: await describeMachine(
-      plan.subject === 'echo' ? undefined : loadPortVersion(plan.subject, plan.version),
-    ),
+    host: await describeMachine(plan.subject === 'echo' ? undefined : loadPort(plan.subject, plan.version)),
     guest,
     emulator: {
       version: stdout.split('\n')[0] ?? '',

@@ -11,7 +11,8 @@ import { enginesOf, type GuestPlan } from './plan.js';
 
 /** Make ready what a plan needs: what is there already is left alone. */
 export async function setUpGuestBench(plan: GuestPlan, kernel: KernelName): Promise<void> {
-  await withBuildLock(() => runTasks([...packageTasks('test'), ...buildTasks(plan, kernel)]));
+  const packages = plan.subject === 'echo' ? [] : loadPort(plan.subject, plan.version).packages;
+  await withBuildLock(() => runTasks([...packageTasks('test', packages), ...buildTasks(plan, kernel)]));
 }
 
 function buildTasks(plan: GuestPlan, kernel: KernelName): Task[] {

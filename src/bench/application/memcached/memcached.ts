@@ -1,5 +1,4 @@
-import { serverBinary } from '../../../port/port.js';
-import { loadPortVersion } from '../../../port/version.js';
+import { loadPort, serverBinary } from '../../../port/port.js';
 import { type EngineName, techniqueName, type Variant } from '../../../results/schema.js';
 import type { Application, Grid, PhaseSpec, Preset, ServerPlace } from '../application.js';
 import { gridOf } from '../grid.js';
@@ -18,7 +17,7 @@ const commonArguments = ['-U', '0', '-m', '1024', '-c', '4096', '-o', 'hashpower
 export const memcachedAt = (version?: string): Application => ({
   name: 'memcached',
   version,
-  port: () => loadPortVersion('memcached', version),
+  port: () => loadPort('memcached', version),
   workload: 'gets and sets over TCP, every value stored before and verified when got',
   parameters,
   workloads: ['memaslap'],
@@ -31,7 +30,7 @@ export const memcachedAt = (version?: string): Application => ({
   preset: (name, engines) => preset(name, engines, isPapersMemcached(version)),
   prepareContent: async () => ({ folder: '', parameters: {}, remove: () => undefined }),
   serverCommand: (variant, place) =>
-    memcachedCommand(serverBinary(loadPortVersion('memcached', version), variant.server), variant, place),
+    memcachedCommand(serverBinary(loadPort('memcached', version), variant.server), variant, place),
   processes: () => 1,
   orphaned: 'KILL',
   isReady: async (ask) => /^VERSION /.test(await ask('version\r\nquit\r\n')),

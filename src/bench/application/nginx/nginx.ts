@@ -1,7 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { serverBinary } from '../../../port/port.js';
-import { loadPortVersion } from '../../../port/version.js';
+import { loadPort, serverBinary } from '../../../port/port.js';
 import { type EngineName, techniqueName } from '../../../results/schema.js';
 import type { Application, Grid, PhaseSpec, Preset } from '../application.js';
 import { gridOf } from '../grid.js';
@@ -15,7 +14,7 @@ import { loadWords, parameters, readLoad, workloads } from './load.js';
 export const nginxAt = (version?: string): Application => ({
   name: 'nginx',
   version,
-  port: () => loadPortVersion('nginx', version),
+  port: () => loadPort('nginx', version),
   workload:
     'GET requests for static files from memory, every answer verified; requests per connection and sizes ' +
     'of files as the workloads have them',
@@ -32,7 +31,7 @@ export const nginxAt = (version?: string): Application => ({
   serverCommand: (variant, place, folders) => {
     const config = join(folders.scratch, 'nginx.conf');
     writeFileSync(config, nginxConfig(variant, place, folders));
-    const binary = serverBinary(loadPortVersion('nginx', version), variant.server);
+    const binary = serverBinary(loadPort('nginx', version), variant.server);
     // nginx 1.0.15 wants the slash.
     return [binary, '-p', `${folders.scratch}/`, '-c', config];
   },

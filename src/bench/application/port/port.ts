@@ -3,7 +3,6 @@ import { basename, join } from 'node:path';
 import { UserError } from '../../../base/errors.js';
 import type { ServeSettings } from '../../../port/file.js';
 import { loadPort, type Port, portNames, serverBinary } from '../../../port/port.js';
-import { portForVersion } from '../../../port/version.js';
 import type { EngineName, Variant } from '../../../results/schema.js';
 import type { Application, Grid, PhaseSpec, Preset, ServerFolders, ServerPlace } from '../application.js';
 import { channelsIn } from '../channel-words.js';
@@ -16,8 +15,7 @@ import { type Protocol, protocols } from './protocols.js';
  * @param folder where its port.json is
  */
 export function portApplication(folder: string, version?: string): Application {
-  const usual = loadPort(folder);
-  const port = version === undefined ? usual : portForVersion(usual, version);
+  const port = loadPort(folder, version);
   refuseOurNames(port);
   const settings = settingsOf(port);
   const { isReady, grids, varies, ...protocol } = protocols[settings.protocol];
