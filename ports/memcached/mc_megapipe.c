@@ -563,8 +563,8 @@ static void megapipe_new_conn(LIBEVENT_THREAD *me, conn *listener, int id) {
     }
     c->thread = me;
     c->megapipe.fd = id < MP_LWSOCKET_BASE ? id : -1;
-    conn_io_queue_setup(c);
-    if (megapipe_attach(c, id) && (!megapipe_wants_tls(listener) || megapipe_tls_start(c))) {
+    megapipe_io_setup(c);
+    if (megapipe_attach(c, id) && (!megapipe_wants_tls(listener) || megapipe_tls_start(c, listener))) {
         c->megapipe.unnamed = true;
         TAILQ_INSERT_TAIL(&me->megapipe->unnamed, c, megapipe.unnamed_link);
         megapipe_log_new(c);
@@ -728,16 +728,47 @@ static void megapipe_conn_event(conn *c, const struct mp_event *ev) {
     }
 }
 
-static void megapipe_wait_notify(struct megapipe_thread *t) {
-    int res = mp_read(t->notify, &t->notified, sizeof(t->notified));
+static void megapipe_wait_eventfd(struct mp_handle *handle, uint64_t *count) {
+    int res = mp_read(handle, count, sizeof(*count));
     if (res != 0) {
-        fprintf(stderr, "Can't monitor the worker's notify eventfd: %s\n", strerror(-res));
+        fprintf(stderr, "Can't monitor a worker's notify eventfd: %s\n", strerror(-res));
         exit(EXIT_FAILURE);
     }
 }
 
-static void megapipe_event(LIBEVENT_THREAD *me, const struct mp_event *ev) {
+static void megapipe_notified(LIBEVENT_THREAD *me, const struct mp_event *ev) {
     struct megapipe_thread *t = me->megapipe;
+    thread_process_queue(me, ev->result > 0 ? t->notified : 0);
+    if (!t->stopping)
+        megapipe_wait_eventfd(t->notify, &t->notified);
+}
+
+#ifdef MEGAPIPE_IO_EVENTFD
+static bool megapipe_is_io(const LIBEVENT_THREAD *me, const struct mp_event *ev) {
+    return ev->cookie == &me->megapipe->io_notified;
+}
+
+static void megapipe_io_returned(LIBEVENT_THREAD *me) {
+    thread_process_io(me);
+    megapipe_wait_eventfd(me->megapipe->io_notify, &me->megapipe->io_notified);
+}
+
+static void megapipe_io_init(LIBEVENT_THREAD *me) {
+    struct megapipe_thread *t = me->megapipe;
+    int res = mp_register(t->channel, me->ion.notify_event_fd, &t->io_notified, NULL, &t->io_notify);
+    if (res != 0) {
+        fprintf(stderr, "Can't monitor the eventfd of a worker's IO objects: %s\n", strerror(-res));
+        exit(EXIT_FAILURE);
+    }
+    megapipe_wait_eventfd(t->io_notify, &t->io_notified);
+}
+#else
+#define megapipe_is_io(me, ev) false
+#define megapipe_io_returned(me) ((void)0)
+#define megapipe_io_init(me) ((void)0)
+#endif
+
+static void megapipe_event(LIBEVENT_THREAD *me, const struct mp_event *ev) {
     if (ev->cmd == MP_ACCEPT) {
         struct megapipe_listener *l = ev->cookie;
         if (ev->result >= 0) {
@@ -746,9 +777,9 @@ static void megapipe_event(LIBEVENT_THREAD *me, const struct mp_event *ev) {
             megapipe_tell(me, MEGAPIPE_ACCEPT, -ev->result); /* the channel tries again what can pass */
         }
     } else if (ev->cookie == me) {
-        thread_process_queue(me, ev->result > 0 ? t->notified : 0);
-        if (!t->stopping)
-            megapipe_wait_notify(t);
+        megapipe_notified(me, ev);
+    } else if (megapipe_is_io(me, ev)) {
+        megapipe_io_returned(me);
     } else if (ev->cookie != &megapipe_rejected) {
         megapipe_conn_event(ev->cookie, ev);
     }
@@ -756,12 +787,13 @@ static void megapipe_event(LIBEVENT_THREAD *me, const struct mp_event *ev) {
 
 /* In the worker thread, before its loop. */
 void megapipe_thread_init(LIBEVENT_THREAD *me) {
-    me->megapipe = megapipe_thread_new(me, me->notify_event_fd);
+    me->megapipe = megapipe_thread_new(me, megapipe_notify_fd(me));
     TAILQ_INIT(&me->megapipe->yielded);
     TAILQ_INIT(&me->megapipe->readers);
     TAILQ_INIT(&me->megapipe->unnamed);
     me->megapipe->in_hand_max = megapipe_in_hand_max();
-    megapipe_wait_notify(me->megapipe);
+    megapipe_wait_eventfd(me->megapipe->notify, &me->megapipe->notified);
+    megapipe_io_init(me);
 }
 
 void megapipe_loop(LIBEVENT_THREAD *me) {
@@ -780,6 +812,8 @@ void megapipe_loop(LIBEVENT_THREAD *me) {
         }
         if (megapipe_someone_waits(t))
             megapipe_take_turns(me);
+        if (megapipe_io_collected(me))
+            megapipe_io_submit(me);
     }
     if (megapipe_tls_is_on())
         megapipe_tls_end_all(me);

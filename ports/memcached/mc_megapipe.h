@@ -15,6 +15,7 @@
 #define MC_MEGAPIPE_H
 
 #include "mc_megapipe_shared.h"
+#include "mc_megapipe_compat.h"
 #include "queue.h"
 
 struct megapipe_udp;
@@ -28,6 +29,10 @@ struct megapipe_thread {
     const char *engine;
     struct mp_handle *notify;       /* the eventfd that wakes the worker */
     uint64_t notified;              /* ... is read into here */
+#ifdef MEGAPIPE_IO_EVENTFD
+    struct mp_handle *io_notify;    /* the eventfd of IO objects that come back */
+    uint64_t io_notified;
+#endif
     bool stopping;
     struct megapipe_listener *listeners;
     conn *free_conns;               /* closed ones, linked by conn->next */
@@ -142,7 +147,7 @@ void megapipe_drop_privileges(void);
 #define megapipe_wants_tls(listener) false
 #define megapipe_tls_is_on() false
 #endif
-bool megapipe_tls_start(conn *c);
+bool megapipe_tls_start(conn *c, const conn *listener);
 void megapipe_tls_end(conn *c);
 void megapipe_tls_end_all(LIBEVENT_THREAD *me);
 bool megapipe_tls_waits(const conn *c);

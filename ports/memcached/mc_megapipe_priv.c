@@ -40,7 +40,7 @@ static int allow_engines(scmp_filter_ctx ctx) {
 static int allow_notifying(scmp_filter_ctx ctx) {
     int rc = allow_if(ctx, SCMP_SYS(write), SCMP_A0(SCMP_CMP_EQ, megapipe_wakeup_fd()));
     for (int i = 0; i < settings.num_threads; i++) {
-        int fd = get_worker_thread(i)->notify_event_fd;
+        int fd = megapipe_notify_fd(get_worker_thread(i));
         rc |= allow_if(ctx, SCMP_SYS(write), SCMP_A0(SCMP_CMP_EQ, fd));
     }
     return rc;

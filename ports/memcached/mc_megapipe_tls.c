@@ -19,11 +19,16 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <openssl/err.h>
+#include <openssl/ssl.h>
 
 /* What OpenSSL sends by itself while it reads: a client that makes it answer
  * and doesn't read the answers waits from here on.
  */
 #define MEGAPIPE_TLS_SENDS 16
+
+#ifndef MC_SSL_DISABLED
+#define megapipe_ssl_sendmsg(c, msg, flags) ssl_sendmsg(c, msg, flags)
+#endif
 
 /************************************ BIO ************************************/
 
@@ -108,7 +113,27 @@ static BIO *megapipe_bio_new(conn *c) {
 
 /***************************** READING AND WRITING ***************************/
 
-static void megapipe_tls_failed(const conn *c, int err) {
+#ifdef MC_SSL_DISABLED
+/* The release logs what fails, and counts it. */
+static void megapipe_tls_log(conn *c, int err) {
+    char text[256];
+    if (err == SSL_ERROR_SYSCALL)
+        snprintf(text, sizeof(text), "%s", strerror(errno));
+    else
+        ERR_error_string_n(ERR_peek_error(), text, sizeof(text));
+    LOGGER_LOG(c->thread->l, LOG_CONNEVENTS, LOGGER_CONNECTION_TLSERROR, NULL, c->sfd, text);
+    if (err == SSL_ERROR_SYSCALL || !SSL_is_init_finished(c->ssl))
+        return;
+    STATS_LOCK();
+    stats.ssl_proto_errors++;
+    STATS_UNLOCK();
+}
+#else
+#define megapipe_tls_log(c, err) ((void)0)
+#endif
+
+static void megapipe_tls_failed(conn *c, int err) {
+    megapipe_tls_log(c, err);
     if (SSL_is_init_finished(c->ssl))
         return;
     if (settings.verbose) {
@@ -167,7 +192,7 @@ static ssize_t megapipe_tls_sendmsg(conn *c, struct msghdr *msg, int flags) {
         return -1;
     }
     m->writing = true;
-    m->tls.written = ssl_sendmsg(c, msg, flags);
+    m->tls.written = megapipe_ssl_sendmsg(c, msg, flags);
     if (m->tls.written > 0) {
         errno = EAGAIN;
         return -1;
@@ -217,11 +242,21 @@ bool megapipe_tls_has_unread(const conn *c) {
 
 /****************************** BEGINNING AND END ****************************/
 
-/* A new connection of a listener with TLS. */
-bool megapipe_tls_start(conn *c) {
+#ifndef MC_SSL_DISABLED
+/* In newer releases it is in tls.c. */
+static SSL *megapipe_ssl_new(const conn *listener) {
     SSL_LOCK();
     SSL *ssl = SSL_new(settings.ssl_ctx);
     SSL_UNLOCK();
+    if (ssl != NULL)
+        SSL_set_info_callback(ssl, ssl_callback);
+    return ssl;
+}
+#endif
+
+/* A new connection of a listener with TLS. */
+bool megapipe_tls_start(conn *c, const conn *listener) {
+    SSL *ssl = megapipe_ssl_new(listener);
     BIO *bio = ssl != NULL ? megapipe_bio_new(c) : NULL;
     if (bio == NULL) {
         if (settings.verbose)
@@ -232,7 +267,6 @@ bool megapipe_tls_start(conn *c) {
     }
     SSL_set_bio(ssl, bio, bio);
     SSL_set_accept_state(ssl);
-    SSL_set_info_callback(ssl, ssl_callback);
     c->ssl = ssl;
     c->ssl_wbuf = c->thread->ssl_wbuf;
     c->ssl_enabled = true;
@@ -254,6 +288,7 @@ void megapipe_tls_end(conn *c) {
     megapipe_tls_shutdown(c);
     SSL_free(c->ssl);
     c->ssl = NULL;
+    c->ssl_enabled = false;
 }
 
 /* The worker stops: while there is a channel, but for what side threads have. */
