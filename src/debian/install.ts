@@ -113,12 +113,16 @@ async function downloadAndUnpack(name: string, to: string): Promise<void> {
   await withFreshLists(() => unpackPackages([name], to));
 }
 
-/** Download packages as they are on the mirror now, and unpack them into one folder without installing them. */
-export async function unpackPackages(names: string[], to: string): Promise<void> {
+/**
+ * Download packages as they are on the mirror now, and unpack them into one folder without installing them.
+ *
+ * @param lists apt's options for the lists to find them in; this machine's own without
+ */
+export async function unpackPackages(names: string[], to: string, lists: string[] = []): Promise<void> {
   mkdirSync(to, { recursive: true });
   const scratch = mkdtempSync(`${to}-download-`);
   try {
-    await aptGet(['-o', 'APT::Sandbox::User=root', 'download', ...names], scratch);
+    await aptGet([...lists, '-o', 'APT::Sandbox::User=root', 'download', ...names], scratch);
     const archives = readdirSync(scratch).filter((file) => file.endsWith('.deb'));
     if (archives.length < names.length)
       throw new UserError(`apt-get download ${names.join(' ')} left too little`);

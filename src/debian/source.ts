@@ -91,6 +91,11 @@ export async function findOriginal(name: string, release: string): Promise<Origi
   return { version: revision.replace(/-[^-]*$/, ''), file, sha256 };
 }
 
+/** Options that make apt's tools look into the lists of another Debian release, which are fetched. */
+export function packageLists(release: string): Promise<string[]> {
+  return updateLists('deb', release);
+}
+
 /**
  * Download a binary package as another Debian release has it, and unpack it into a folder without installing it.
  */

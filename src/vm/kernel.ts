@@ -6,6 +6,7 @@ import { buildDir } from '../base/paths.js';
 import { runStep, type Step } from '../base/stamp.js';
 import { runTool } from '../base/tool.js';
 import { unpackPackages, withFreshLists } from '../debian/install.js';
+import { packageLists } from '../debian/source.js';
 
 /** The kernels that guests run: Debian's, by the name of their series. */
 export const kernelNames = ['6.1', '6.12'] as const;
@@ -39,11 +40,8 @@ export function whyNotThisMachine(): string | undefined {
   return `guests are for x86-64, and this is ${process.platform} on ${process.arch}`;
 }
 
-/** Debian's package that always depends on the newest release of a series. */
-const newestHeaders: Record<KernelName, string> = {
-  '6.1': 'linux-headers-amd64',
-  '6.12': 'linux-headers-6.12-amd64',
-};
+/** The release of Debian that a series is of: where this machine's own has it not, it is taken from there. */
+const releaseOf: Record<KernelName, string> = { '6.1': 'bookworm', '6.12': 'trixie' };
 
 const folderOf = (name: KernelName) => join(vmDir, 'kernel', name);
 
@@ -58,7 +56,7 @@ export function fetchKernel(name: KernelName): Promise<boolean> {
   return runStep(kernelStep(name), async () => {
     const folder = folderOf(name);
     rmSync(folder, { recursive: true, force: true });
-    await withFreshLists(async () => unpackPackages(await packagesOf(name), folder));
+    await unpackKernel(name, folder);
     const kernel = findKernel(name);
     makeMovable(kernel, join(folder, 'lib/modules', kernel.release));
     await listModules(kernel, folder);
@@ -74,6 +72,11 @@ export function findKernel(name: KernelName): GuestKernel {
   if (!release) {
     throw new UserError(`kernel ${name} is not in ${folder}`, { hint: 'run: npx megapipe setup --for test' });
   }
+  if (!release.startsWith(`${name}.`)) {
+    throw new UserError(`what is in ${folder} is kernel ${release}, and not one of ${name}`, {
+      hint: 'remove that folder and run: npx megapipe setup --for test',
+    });
+  }
   return {
     release,
     image: join(folder, 'vmlinux'),
@@ -83,20 +86,43 @@ export function findKernel(name: KernelName): GuestKernel {
   };
 }
 
-/** Of one release all that belongs together; the mirrors keep the newest release only. */
-async function packagesOf(name: KernelName): Promise<string[]> {
-  const headers = (await dependencies(newestHeaders[name])).find((each) => each.startsWith('linux-headers-'));
-  if (!headers) {
-    throw new UserError(`apt knows no kernel ${name}: ${newestHeaders[name]} is not to be had`, {
-      hint: 'guests need the mirrors of Debian 12 with its security updates',
-    });
+async function unpackKernel(name: KernelName, to: string): Promise<void> {
+  const unpack = async (lists: string[]) => {
+    const packages = await kernelPackages(name, (one) => dependencies(one, lists));
+    await unpackPackages(packages, to, lists);
+  };
+  try {
+    await withFreshLists(() => unpack([]));
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    await unpack(await packageLists(releaseOf[name]));
   }
-  const parts = (await dependencies(headers)).filter((each) => /^linux-(headers|kbuild)-/.test(each));
-  return [headers.replace('-headers-', '-image-'), headers, ...parts];
 }
 
-async function dependencies(name: string): Promise<string[]> {
-  const command = ['depends', '--no-recommends', '--no-suggests', '--no-conflicts', '--no-breaks', name];
+/**
+ * Of the newest release of a series all that belongs together; the mirrors keep no other.
+ *
+ * @param dependencies asks what a package depends on
+ */
+export async function kernelPackages(
+  name: KernelName,
+  dependencies: (name: string) => Promise<string[]>,
+): Promise<string[]> {
+  // Each depends on its newest release. The second is of the series that a release of Debian has by itself.
+  for (const newest of [`linux-headers-${name}-amd64`, 'linux-headers-amd64']) {
+    const headers = (await dependencies(newest)).find((each) => each.startsWith(`linux-headers-${name}.`));
+    if (headers === undefined) continue;
+    const parts = (await dependencies(headers)).filter((each) => /^linux-(headers|kbuild)-/.test(each));
+    return [headers.replace('-headers-', '-image-'), headers, ...parts];
+  }
+  throw new UserError(`apt knows no kernel ${name}`, {
+    hint: `guests need a mirror of Debian that has its release ${releaseOf[name]}`,
+  });
+}
+
+async function dependencies(name: string, lists: string[]): Promise<string[]> {
+  const kinds = ['--no-recommends', '--no-suggests', '--no-conflicts', '--no-breaks'];
+  const command = [...lists, 'depends', ...kinds, name];
   const { stdout } = await execa('apt-cache', command, { reject: false });
   return [...stdout.matchAll(/^ *\|?Depends: (\S+)$/gm)].map(([, found]) => found ?? '');
 }
