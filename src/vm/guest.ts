@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readFileSync, realpathSync, rmSync, statSync } f
 import { basename, join, resolve } from 'node:path';
 import type { Readable } from 'node:stream';
 import { UserError } from '../base/errors.js';
-import { buildDir } from '../base/paths.js';
+import { buildDir, root } from '../base/paths.js';
 import { chooseAccelerator } from './accelerator.js';
 import type { Job } from './job.js';
 import { type GuestKernel, type KernelName, vmDir } from './kernel.js';
@@ -35,7 +35,7 @@ export type GuestOptions = {
   emulatorOptions?: string[];
   /** Folders of the host in which the guest may write. */
   writable?: string[];
-  /** Default: this process's. Of the host's /tmp, /run and /dev the guest has nothing. */
+  /** Default: this process's. Of the host's /tmp, /run and /dev the guest has nothing, but this project's folder. */
   cwd?: string;
   /** Beside PATH and HOME. */
   environment?: Record<string, string>;
@@ -156,10 +156,14 @@ function jobOf(options: GuestOptions, kernel: GuestKernel): Job {
     },
     writable: (options.writable ?? []).map(existingFolder),
     stdin: options.stdin !== undefined,
+    ...(isHidden(root) ? { kept: realpathSync(root) } : {}),
     ...(kernel.modules ? { modules: kernel.modules } : {}),
     ...(module ? { module } : {}),
   };
 }
+
+/** Whether the guest has a file system of its own where the host has a folder. */
+const isHidden = (folder: string) => /^\/(tmp|run|dev)\//.test(realpathSync(folder));
 
 function existingFolder(name: string): string {
   const folder = resolve(name);

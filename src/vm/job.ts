@@ -5,6 +5,8 @@ export type Job = {
   environment: Record<string, string>;
   /** Folders of the host in which the guest may write. */
   writable: string[];
+  /** A folder of the host's below /tmp, /run or /dev, of which the guest has its own: this one it sees. */
+  kept?: string;
   /** Whether the command has a standard input. */
   stdin: boolean;
   /** Where the kernel's own modules are, for modprobe. */
@@ -24,6 +26,7 @@ export function encodeJob(job: Job): Buffer {
     ...job.writable.map((folder): [string, string] => ['writable', folder]),
     ['cwd', job.cwd],
   ];
+  if (job.kept) pairs.push(['kept', job.kept]);
   if (job.stdin) pairs.push(['stdin', 'yes']);
   if (job.modules) pairs.push(['modules-folder', job.modules]);
   if (job.module) {

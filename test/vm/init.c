@@ -56,6 +56,7 @@ struct job {
 	char *arguments[MAX_WORDS];
 	char *environment[MAX_WORDS];
 	const char *writable[MAX_FOLDERS];
+	const char *kept;
 	size_t nr_arguments, nr_environment, nr_writable;
 };
 
@@ -303,6 +304,8 @@ static void take_setting(const char *key, char *value)
 		job.modules_folder = value;
 	else if (!strcmp(key, "stdin"))
 		job.has_stdin = true;
+	else if (!strcmp(key, "kept"))
+		job.kept = value;
 	else if (!strcmp(key, "writable") && job.nr_writable < MAX_FOLDERS)
 		job.writable[job.nr_writable++] = value;
 	else
@@ -381,9 +384,35 @@ static void mount_writable(void)
 	}
 }
 
+#define KEPT "/kept"
+
+/* A folder that one of the guest's own file systems would hide. */
+static void keep_folder(void)
+{
+	char path[4096];
+
+	if (!job.kept)
+		return;
+	snprintf(path, sizeof(path), ROOT "%s", job.kept);
+	make_folder(KEPT);
+	if (mount(path, KEPT, NULL, MS_BIND, NULL))
+		fail_with("keep", job.kept);
+}
+
+static void show_kept_folder(void)
+{
+	char path[4096];
+
+	if (!job.kept)
+		return;
+	snprintf(path, sizeof(path), ROOT "%s", job.kept);
+	carry_mount(KEPT, path);
+}
+
 /* The host's own file systems are not in what it exports: theirs is empty. */
 static void mount_guest_file_systems(void)
 {
+	keep_folder();
 	carry_mount("/dev", ROOT "/dev");
 	carry_mount("/proc", ROOT "/proc");
 	carry_mount("/sys", ROOT "/sys");
@@ -394,6 +423,7 @@ static void mount_guest_file_systems(void)
 	mount_at("tmpfs", "tmp", ROOT "/tmp", 0, "mode=1777");
 	mount_at("cgroup2", "cgroup2", ROOT "/sys/fs/cgroup", 0, NULL);
 	mount_at("debugfs", "debugfs", ROOT "/sys/kernel/debug", 0, NULL);
+	show_kept_folder();
 	mount_writable();
 	if (!job.modules_folder)
 		return;
