@@ -17,6 +17,14 @@ function fail(what) {
   process.exit(1);
 }
 
+/** make takes a blank for the end of a name, and says so in pages. */
+function checkFolder() {
+  if (!/\s/.test(root)) return;
+  fail(
+    `there is a blank in the name of the folder "${root}", and make can build in none; move it to one without`,
+  );
+}
+
 function checkNode() {
   const { engines } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
   const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
@@ -75,6 +83,7 @@ function compile() {
 }
 
 checkNode();
+checkFolder();
 if (!packagesAreInstalled()) run('installing the npm packages', 'npm', ['ci', '--loglevel=error']);
 compile();
 await import(pathToFileURL(compiled).href);

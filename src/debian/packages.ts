@@ -46,7 +46,6 @@ export const debianPackages: readonly DebianPackage[] = [
   { name: 'libelf1', purpose: 'test', why: 'the tools in the kernel’s headers' },
   { name: 'pahole', purpose: 'test', why: 'types of modules for Debian’s 6.12' },
   { name: 'clang-format', purpose: 'lint', why: 'the format of our C' },
-  { name: 'git', purpose: 'lint', why: 'lists the files to check' },
 ];
 
 /**

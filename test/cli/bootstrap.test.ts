@@ -70,6 +70,35 @@ test('TypeScript is compiled once, and again when it changed', async () => {
   expect((await start(folder, ['--help'])).stderr).toBe('megapipe: compiling TypeScript');
 });
 
+test('a folder with a blank in its name is refused at once, in a sentence', async () => {
+  const folder = join(clone(), 'with blank');
+  mkdirSync(join(folder, 'src'), { recursive: true });
+  for (const file of ['src/bootstrap.js', 'package.json']) cpSync(join(root, file), join(folder, file));
+  const { stderr, exitCode } = await start(folder, ['--help']);
+  expect(exitCode).toBe(1);
+  expect(stderr).toMatch(/^megapipe: there is a blank in the name of the folder ".*with blank".*without$/);
+});
+
+test('make says so, too', async () => {
+  const folder = join(clone(), 'with blank');
+  mkdirSync(folder);
+  cpSync(join(root, 'libmegapipe/Makefile'), join(folder, 'Makefile'));
+  const { stderr, exitCode } = await execa('make', ['-C', folder], { reject: false });
+  expect(exitCode).toBe(2);
+  expect(stderr).toMatch(/^Makefile:\d+: \*\*\* make can't build in a folder with a blank .*\.$/m);
+  expect(stderr.split('\n').length).toBeLessThan(3);
+});
+
+test('the format of our C is checked without git, too', async () => {
+  const folder = clone();
+  for (const part of ['libmegapipe', 'kernel', 'test']) mkdirSync(join(folder, part));
+  writeFileSync(join(folder, 'libmegapipe/ugly.c'), 'int   x ;\n');
+  const check = ['run', '--silent', 'format:c', '--', '--dry-run', '-Werror'];
+  const { stderr, exitCode } = await execa('npm', check, { cwd: folder, reject: false });
+  expect(exitCode).not.toBe(0);
+  expect(stderr).toContain('ugly.c');
+});
+
 test('TypeScript that does not compile stops it, with the compiler’s words', async () => {
   const folder = clone();
   writeFileSync(join(folder, 'src/added.ts'), 'export const = ;\n');
@@ -138,19 +167,19 @@ test('where there is no apt, the set-up says what it would install and stops', a
   const folder = clone();
   const { stderr, exitCode } = await start(folder, ['setup'], { env: { PATH: commands(folder, {}) } });
   expect(exitCode).toBe(1);
-  expect(stderr).toMatch(/apt-get install -y .*\blibevent-dev\b/);
+  expect(stderr).toMatch(/apt-get install -y .*\blibc6-dev\b/);
 });
 
 testUnless(whyNotAsNobody())('without root, the set-up prints the line to run and stops', async () => {
   const folder = clone();
-  const path = commands(folder, { 'dpkg-query': 'echo "gcc installed"' });
+  const path = commands(folder, { 'dpkg-query': 'echo "installed gcc, "' });
   giveAway(folder);
   const { stderr, exitCode } = await start(folder, ['setup', '--for', 'lint'], {
     uid: nobody,
     gid: nobody,
     env: { PATH: `${path}:${process.env.PATH}`, HOME: folder },
   });
-  expect(stderr).toMatch(/run: sudo apt-get install -y --no-install-recommends clang-format git$/m);
+  expect(stderr).toMatch(/run: sudo apt-get install -y --no-install-recommends clang-format$/m);
   expect(exitCode).toBe(1);
 });
 
@@ -161,7 +190,7 @@ testUnless(process.getuid?.() === 0 ? undefined : 'needs root')(
     const refusesOnce =
       'echo "$@" >> asked; case "$*" in *install*) [ -e refreshed ] || exit 100 ;; *update*) : > refreshed ;; esac';
     const path = commands(folder, {
-      'dpkg-query': 'echo "git installed"',
+      'dpkg-query': 'echo "installed gcc, "',
       'apt-get': refusesOnce,
     });
     const { exitCode } = await start(folder, ['setup', '--for', 'lint'], {
