@@ -52,6 +52,9 @@ type Arguments = {
   sanitize?: boolean;
 };
 
+/** Run a test file with another version that is built: MEMCACHED_TEST_VERSION=1.6.38 npx vitest run test/memcached. */
+export const testedVersion = process.env.MEMCACHED_TEST_VERSION;
+
 /**
  * Run a server to its end: for command lines that it refuses.
  *
@@ -61,7 +64,7 @@ export function run(
   variant: Variant,
   args: string[],
   options: Options = {},
-  version?: string,
+  version = testedVersion,
   before: string[] = [],
 ) {
   const binary = serverBinary(loadPort('memcached', version), variant);
@@ -94,7 +97,14 @@ function listenArguments({ unix, udp, tls }: Arguments, socketFile: string): str
 
 /** Start a server that ends with the test. */
 export async function start(options: Arguments = {}): Promise<Server> {
-  const { variant = 'megapipe', version, args = [], unix = false, udp = false, env = {} } = options;
+  const {
+    variant = 'megapipe',
+    version = testedVersion,
+    args = [],
+    unix = false,
+    udp = false,
+    env = {},
+  } = options;
   const { sanitize = false, debug = false, before = [] } = options;
   const scratch = mkdtempSync(join(tmpdir(), 'megapipe-memcached-'));
   // The server writes into it, whoever it becomes.
