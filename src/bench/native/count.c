@@ -25,8 +25,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "count-inline.h"
 #include "mark.h"
-#include "qemu-plugin.h"
 
 #define TASKS 4096
 #define BLOCKS (1 << 20)
@@ -51,17 +51,19 @@ struct block {
 	uint64_t others;
 };
 
-QEMU_PLUGIN_EXPORT int qemu_plugin_version = QEMU_PLUGIN_VERSION;
-
 static const char *out;
 static bool profiling;
-/* All that was executed since the current task came, or the window began. */
-static struct counts running;
 static struct task tasks[TASKS];
 static unsigned int nr_tasks;
 static uint64_t current, marking;
 static struct block *blocks;
 static bool overflown;
+
+/* All that was executed since the current task came, or the window began. */
+static struct counts *running(void)
+{
+	return inline_counters();
+}
 
 /* --------------------------------------------------------------- tasks */
 
@@ -81,12 +83,13 @@ static struct task *task_of(uint64_t address)
 static void charge(uint64_t address)
 {
 	struct counts *counts = &task_of(address)->counts;
+	struct counts *now = running();
 
-	counts->user += running.user;
-	counts->kernel += running.kernel;
-	counts->repeats += running.repeats;
-	counts->calls += running.calls;
-	running = (struct counts){ 0 };
+	counts->user += now->user;
+	counts->kernel += now->kernel;
+	counts->repeats += now->repeats;
+	counts->calls += now->calls;
+	*now = (struct counts){ 0 };
 }
 
 /* The kernel loads the next task's stack pointer, from its task_struct. */
@@ -158,7 +161,7 @@ static void begin(unsigned int cpu, void *data)
 {
 	(void)cpu;
 	(void)data;
-	running = (struct counts){ 0 };
+	*running() = (struct counts){ 0 };
 	nr_tasks = 0;
 	memset(tasks, 0, sizeof(tasks));
 	marking = current;
@@ -265,8 +268,7 @@ static void watch_user(struct qemu_plugin_insn *insn, const uint8_t *code,
 	static const uint8_t calls[] = { 0x0f, 0x05 };
 
 	if (size == sizeof(calls) && !memcmp(code, calls, size))
-		qemu_plugin_register_vcpu_insn_exec_inline(
-			insn, QEMU_PLUGIN_INLINE_ADD_U64, &running.calls, 1);
+		inline_add_insn(insn, offsetof(struct counts, calls), 1);
 	if (size == sizeof(begins) && !memcmp(code, begins, size))
 		qemu_plugin_register_vcpu_insn_exec_cb(
 			insn, begin, QEMU_PLUGIN_CB_NO_REGS, NULL);
@@ -288,8 +290,8 @@ static void translated(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 	(void)id;
 	for (size_t i = 0; i < n; i++) {
 		struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(tb, i);
-		const uint8_t *code = qemu_plugin_insn_data(insn);
-		size_t size = qemu_plugin_insn_size(insn);
+		uint8_t code[LONGEST_INSN];
+		size_t size = insn_code(insn, code);
 
 		if (is_kernel(address))
 			watch_switch(insn, code, size);
@@ -297,16 +299,16 @@ static void translated(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 			watch_user(insn, code, size);
 		if (i == 0 && is_repeating(code, size)) {
 			counted--;
-			qemu_plugin_register_vcpu_insn_exec_inline(
-				insn, QEMU_PLUGIN_INLINE_ADD_U64,
-				&running.repeats, 1);
+			inline_add_insn(insn, offsetof(struct counts, repeats),
+					1);
 		}
 	}
 	if (!counted)
 		return;
-	qemu_plugin_register_vcpu_tb_exec_inline(
-		tb, QEMU_PLUGIN_INLINE_ADD_U64,
-		is_kernel(address) ? &running.kernel : &running.user, counted);
+	inline_add_tb(tb,
+		      is_kernel(address) ? offsetof(struct counts, kernel) :
+					   offsetof(struct counts, user),
+		      counted);
 	if (profiling)
 		qemu_plugin_register_vcpu_tb_exec_cb(
 			tb, executed, QEMU_PLUGIN_CB_NO_REGS,
@@ -341,6 +343,8 @@ QEMU_PLUGIN_EXPORT int qemu_plugin_install(qemu_plugin_id_t id,
 		      stderr);
 		return -1;
 	}
+	if (!inline_init(sizeof(struct counts)))
+		return -1;
 	if (profiling)
 		blocks = calloc(BLOCKS, sizeof(*blocks));
 	if (profiling && !blocks)
