@@ -93,6 +93,43 @@ test('a URL where nobody listens is named with the reason', async () => {
   expect(stderr).toContain('ECONNREFUSED');
 });
 
+test('a release is taken from the first place that has it, once, and held to the sums of all', async () => {
+  const fixture = await makePort();
+  const server = await serve({ '/other': Buffer.from('another'), '/pinned': readFileSync(fixture.tarball) });
+  const zeros = '0'.repeat(64);
+  const elsewhere = ['gone', 'other', 'pinned'].map((name) => ({
+    url: `${server.url}/${name}`,
+    sha256: zeros,
+  }));
+  writePortFile(fixture.port, fixture.sum, { debian: undefined, elsewhere });
+  for (const _round of [1, 2]) expect((await build(fixture)).exitCode).toBe(0);
+  expect(server.requests()).toBe(3);
+});
+
+test('where no place has a release, each is named with its reason', async () => {
+  const fixture = await makePort();
+  const { url } = await serve({ '/other': Buffer.from('another') });
+  const elsewhere = ['gone', 'other'].map((name) => ({ url: `${url}/${name}`, sha256: fixture.sum }));
+  writePortFile(fixture.port, fixture.sum, { debian: undefined, elsewhere });
+  const { stderr, exitCode } = await build(fixture);
+  expect(exitCode).toBe(1);
+  expect(stderr).toMatch(/hello 1\.0 is to be had nowhere: .*127\.0\.0\.1:1\/hello.*\/gone.*404.*sha256/);
+  expect(stderr).toContain('--source');
+});
+
+test('--source is kept for the builds that name none, until it is the release again', async () => {
+  const fixture = await makePort();
+  writePortFile(fixture.port, fixture.sum, { debian: undefined });
+  expect((await build(fixture, '--source', fixture.tree)).exitCode).toBe(0);
+  const source = join(fixture.tree, 'hello.c');
+  writeFileSync(source, readFileSync(source, 'utf8').replace('<stdio.h>', '<stdio.h> // kept'));
+  expect((await build(fixture)).exitCode).toBe(0);
+  expect(readFileSync(join(fixture.output, 'hello/baseline/hello.c'), 'utf8')).toContain('// kept');
+  const again = await build(fixture, '--source', 'release');
+  expect(again.exitCode).toBe(1);
+  expect(again.stderr).toContain('127.0.0.1:1/hello-1.0.tar.gz');
+});
+
 test('a patch that does not apply is named with file and hunk', async () => {
   const fixture = await makePort();
   const source = join(fixture.tree, 'hello.c');
