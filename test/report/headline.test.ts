@@ -191,7 +191,30 @@ describe('the forest', () => {
   });
 });
 
+/** As format 3 had them: it knew no priority, no budget, and took each sample once. */
+function ofFormat3(records: ResultRecord[]): unknown[] {
+  return records.map((record) => {
+    if (record.type === 'machine') {
+      const { priority: _priority, plan, ...rest } = record;
+      const { budgetMs: _budget, ...oldPlan } = plan;
+      return { ...rest, format: 3, plan: oldPlan };
+    }
+    if (record.type !== 'sample' || record.status !== 'ok') return record;
+    const { attempt: _attempt, disturbed: _disturbed, measured, ...rest } = record;
+    const { othersShare: _share, ...oldMeasured } = measured;
+    return { ...rest, measured: oldMeasured };
+  });
+}
+
 describe('the page', () => {
+  test('of an older file has an answer too, and says what that file does not tell', () => {
+    const runs = readBack(ofFormat3(recordsOf(shapeOf(gains))) as ResultRecord[]);
+    expect(verdicts(runs)[0]).toEqual(['memcached', 'better', 'better']);
+    const page = formatPage(runs);
+    expect(page).toContain('against itself: not measured in this file');
+    expect(page).toContain('priority not raised');
+  });
+
   test('begins with the answer, and folds all the rest', () => {
     const runs = readBack([
       ...asked(shapeOf(gains)),
