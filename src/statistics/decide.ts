@@ -46,7 +46,9 @@ export const usualRule: Rule = { alpha: 0.05, margin: 0.03 };
  * outside the margin; each by Holm's procedure on the values p = 1/e of anytime-valid tests. That holds for any dependence
  * between comparisons (they may share samples) and for any rule to stop, since the e-processes bound all times at once. A
  * difference in the wrong direction takes a pair's e-process to miss the true ratio too, which is rarer than the level.
- * Within a comparison pairs must be independent: one fresh pair of servers each.
+ * Within a comparison pairs must be independent: one fresh pair of servers each. Simulated with 18 comparisons and 30 looks,
+ * a difference is claimed in .7 % of the families where 2.5 % are allowed; with a correlation of .1 between a pair and the
+ * next in 1.7 %, with .2 in 5 %, with .3 in 11 %.
  */
 export function decide(family: readonly Comparison[], rule: Rule = usualRule): Map<string, Decision> {
   const alpha = rule.alpha / 2;

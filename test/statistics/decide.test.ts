@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { type Comparison, decide, decideAlone, usualRule } from '../../src/statistics/decide.js';
 import {
+  autocorrelated,
   drifting,
   familyRate,
   heavyTailed,
@@ -26,6 +27,15 @@ describe('of servers that do not differ, no more families than stated have a dif
     const random = randomFrom(18);
     const rate = familyRate(400, 30, ['better', 'worse'], () => times(headline, () => kind(random, 0.05)));
     expect(rate).toBeLessThanOrEqual(usualRule.alpha / 2);
+  });
+
+  // Pairs are to be independent; what is allowed for claims of sameness, which are none of these, takes up a little more.
+  test('where pairs are a little like the one before', () => {
+    const random = randomFrom(24);
+    const rate = familyRate(400, 30, ['better', 'worse'], () =>
+      times(headline, () => autocorrelated(random, 0.05)),
+    );
+    expect(rate).toBeLessThanOrEqual(usualRule.alpha);
   });
 
   test('where all comparisons share their samples', () => {

@@ -48,6 +48,16 @@ export function drifting(random: () => number, spread: number, mean = 0): Source
   };
 }
 
+/** Each pair resembles the one before it. */
+export function autocorrelated(random: () => number, spread: number, mean = 0): Source {
+  const noise = normal(random, spread);
+  let deviation = 0;
+  return () => {
+    deviation = 0.1 * deviation + noise();
+    return mean + deviation;
+  };
+}
+
 /** Each family is looked at after every round: the verdicts that any of its looks gave, a comparison each. */
 export function lookAtAll(sources: Source[], rounds: number): Set<Verdict>[] {
   const family: (Comparison & { logRatios: number[] })[] = sources.map((_source, index) => ({
