@@ -19,8 +19,9 @@ type BuildChoice = SourceChoice & {
 
 /** Build an application's variants, showing each step; what is up to date is left alone. */
 export async function buildApplication(name: string, choice: BuildChoice): Promise<void> {
+  // What is asked for wrongly is said at once, whoever else builds.
+  const port = await lookPort(name, choice.version, choice.output);
   await withBuildLock(async () => {
-    const port = await lookPort(name, choice.version, choice.output);
     const needsLibrary = chosenVariants(choice).includes('megapipe') && !whyUnavailable(port, 'megapipe');
     const packages = port.packages.length > 0 ? [installTask(port.packages)] : [];
     const library = needsLibrary ? [libraryTask(choice.sanitize)] : [];
