@@ -35,8 +35,11 @@ function buildTasks(purpose: Purpose): Task[] {
   return [...native, ...more, ...guests];
 }
 
-/** The port's versions that are other releases' of Debian. */
+/** The port's versions that are other stable releases' of Debian: sid's comes and goes. */
 function otherReleases({ name, version, versions }: Port): Port[] {
-  const others = Object.keys(versions).filter((one) => one !== version && versions[one]?.debian);
+  const others = Object.keys(versions).filter((one) => {
+    const debian = versions[one]?.debian;
+    return one !== version && debian !== undefined && debian.release !== 'sid';
+  });
   return others.map((one) => loadPort(name, one));
 }

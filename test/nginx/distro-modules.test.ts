@@ -62,7 +62,8 @@ describeKinds((kind) => {
       kind,
       'rtmp',
       '',
-      ({ ports }) => `rtmp { access_log off; server { listen 127.0.0.1:${ports[1]}; application a { live on; } } }`,
+      ({ ports }) =>
+        `rtmp { access_log off; server { listen 127.0.0.1:${ports[1]}; application a { live on; } } }`,
     );
     const connection = await nginx.connect(nginx.ports[1]);
     const hello = Buffer.concat([Buffer.from([3]), Buffer.alloc(1536, 7)]);

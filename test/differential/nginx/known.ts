@@ -29,7 +29,8 @@ export const knownOfNginx: Known<NginxScenario>[] = [
   {
     // Both close what they have no connection for, before it is read, which resets it if a request had come.
     // Of stock's own runs of one seed some answer 500 and some 502, and clients beside it are refused or not.
-    reason: 'at which length a loop ends, with which status, and who finds no connection meanwhile, is chance',
+    reason:
+      'at which length a loop ends, with which status, and who finds no connection meanwhile, is chance',
     is: ({ fact }, { clients }) =>
       asksForLoop(clients) &&
       /^client \d+: |^access log: |^error log: \[error\] (?:upstream prematurely closed connection|recv\(\) failed \(N: Connection reset by peer\)) while reading response header|^error log: \[\w+\] N worker_connections are not enough/.test(
