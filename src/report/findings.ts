@@ -23,7 +23,9 @@ export function findings(sections: Section[]): Finding[] {
     const techniques = accumulations(section).map(({ engine, steps }) => ({
       section,
       heading: `What each technique added on ${engine}, in percent of the baseline’s throughput`,
-      sentences: steps.filter(({ added }) => added !== 'total').map((step) => gainWords(section, step)),
+      sentences: steps
+        .filter(({ added, gains }) => added !== 'total' && gains.length > 0)
+        .map((step) => gainWords(section, step)),
     }));
     return [...compared, ...techniques].filter(({ sentences }) => sentences.length > 0);
   });

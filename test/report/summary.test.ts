@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { accumulated, baseline, parseVariant } from '../../src/bench/application/variant.js';
 import { crossingsPerRequest, metricsOf, systemCallsPerRequest } from '../../src/metrics/metrics.js';
+import { findings } from '../../src/report/findings.js';
 import { summarize } from '../../src/report/summary.js';
 import { accumulations, gainAt } from '../../src/report/techniques.js';
 import type { FailedSample } from '../../src/results/schema.js';
@@ -78,6 +79,18 @@ describe('a run', () => {
     expect(gains?.map(([label]) => label)).toEqual(['+P', 'P +B', 'PB +L', 'Total']);
     for (const [index, expected] of [0.1, 0.1, 0.1, 0.3].entries())
       expect(gains?.[index]?.[1]).toBeCloseTo(expected, 3);
+  });
+
+  test('says nothing of a technique whose rounds are none of the others’', () => {
+    const apart = recordsOf(plainShape).map((record) =>
+      record.type === 'sample' && record.variant.id === 'uring+PBL'
+        ? { ...record, round: record.round + 10 }
+        : record,
+    );
+    const techniques = findings(summarize(resultsOf(apart))).find(({ heading }) =>
+      heading.startsWith('What each'),
+    );
+    expect(techniques?.sentences.map((sentence) => sentence.split(':')[0])).toEqual(['partition', 'batch']);
   });
 
   test('has no accumulation where a step was not measured', () => {
