@@ -27,7 +27,7 @@ export const betterOf: Record<ComparedMetric, Comparison['better']> = {
 };
 
 /** Pairs of a variant and a rival of the same round. */
-export type Paired = {
+type Paired = {
   /** Of rounds in which others left the machine alone. */
   logRatios: number[];
   /** Of the others, which say nothing of the servers. */

@@ -158,18 +158,14 @@ function paperLines(drawing: Drawing, marks: Mark[], width: Width): Plot.Markish
   ];
 }
 
-function marksOf({ section, spec }: Drawing, { variant, dots, shift }: Line, width: Width): Plot.Markish[] {
+function marksOf(drawing: Drawing, { variant, dots, shift }: Line, width: Width): Plot.Markish[] {
+  const { section, spec } = drawing;
   const { color, dash, symbol } = lookOf(variant);
   const paint = symbol === 'times' ? { stroke: color, strokeWidth: 2 } : { fill: color };
   const at = { x: 'x', dx: shift, ...(section.facet ? { [channelOf(width)]: 'panel' } : {}) };
-  const interval = Plot.ruleX(dots, {
-    ...at,
-    y1: 'low',
-    y2: 'high',
-    stroke: color,
-    strokeWidth: 1.5,
-    clip: true,
-  });
+  const ends = { ...at, y1: 'low', y2: 'high', strokeWidth: 1.5 };
+  const inAxis = dots.map((dot) => cutOff(dot, domainOf(drawing)));
+  const interval = Plot.ruleX(inAxis, { ...ends, stroke: color });
   const dot = Plot.dot(dots, { ...at, y: 'y', ...paint, symbol, r: 4, title: 'title' });
   if (!standSideBySide(section)) {
     const line = { ...at, y: 'y', stroke: color, strokeWidth: 1.5, strokeDasharray: dash };
@@ -178,5 +174,10 @@ function marksOf({ section, spec }: Drawing, { variant, dots, shift }: Line, wid
   // A bar is as high as its quantity: not so on a logarithmic axis, or on one that does not begin at nothing.
   if (spec.logarithmic || spec.reference !== undefined) return [interval, dot];
   const bar = Plot.barY(dots, { ...at, y: 'y', fill: color, title: 'title' });
-  return [bar, Plot.ruleX(dots, { ...at, y1: 'low', y2: 'high', stroke: 'currentColor', strokeWidth: 1.5 })];
+  return [bar, Plot.ruleX(inAxis, { ...ends, stroke: 'currentColor' })];
+}
+
+/** An interval as far as the axis reaches. */
+function cutOff(dot: Dot, [least, most]: [number, number]): Dot {
+  return { ...dot, low: Math.max(dot.low, least), high: Math.min(dot.high, most) };
 }

@@ -7,7 +7,7 @@ import { pointName } from './headline-words.js';
 import { shortWords } from './points.js';
 
 /** The whole answer as a drawing, for a wide window and for a phone. */
-export type Forest = { wide: string; narrow: string };
+type Forest = { wide: string; narrow: string };
 
 /** A row a point, CPU and throughput side by side: filled is decided, hollow is open. */
 export function drawForest(all: HeadlinePoint[]): Forest | undefined {

@@ -29,7 +29,7 @@ export type Decision = {
   roundsToGo: number | undefined;
 };
 
-export type Rule = {
+type Rule = {
   /** The chance that anything of a family is decided wrongly, at most. */
   alpha: number;
   /** What counts as the same: ratios from 1/(1 + margin) to 1 + margin. */
