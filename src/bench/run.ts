@@ -113,22 +113,21 @@ function firstRoundLeft({ firstRound, samples: rounds }: Phase, { plan, samples 
   return Math.max(0, ...begun);
 }
 
-/** A sample that others disturb is taken so often at most. */
+/** A sample that others disturb is taken so often at most; once where time is better spent on what is still unmeasured. */
 const mostAttempts = 3;
+const attemptsOf = ({ phase, until }: InPhase) =>
+  until !== undefined && phase.headline === null ? 1 : mostAttempts;
 
 /** Take a sample; again, where others had too much of the CPUs. Every attempt is on record. */
-async function takeUndisturbed(
-  order: SampleOrder,
-  run: Run,
-  { place, until = Number.POSITIVE_INFINITY }: InPhase,
-): Promise<SampleRecord> {
+async function takeUndisturbed(order: SampleOrder, run: Run, in_: InPhase): Promise<SampleRecord> {
+  const { place, until = Number.POSITIVE_INFINITY } = in_;
   for (let attempt = 1; ; attempt++) {
     run.signal.throwIfAborted();
     const sample = await takeSample({ ...order, attempt }, { ...run, ...place });
     appendResult(run.file, sample);
     run.samples.push(sample);
     const disturbed = sample.status === 'ok' && sample.kind === 'timed' && sample.disturbed;
-    if (!disturbed || attempt === mostAttempts || Date.now() > until) return sample;
+    if (!disturbed || attempt === attemptsOf(in_) || Date.now() > until) return sample;
   }
 }
 

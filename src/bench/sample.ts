@@ -5,7 +5,7 @@ import { baseline, fineGrained, megapipe, moderated, twinOf } from './applicatio
 import type { Loaders } from './loaders.js';
 import { cpusOf, isDisturbed, othersShare } from './others-share.js';
 import { type RunningServer, type ServerContext, startServer } from './server.js';
-import { countSystemCalls, type SystemCallCounter } from './trace.js';
+import { countEvents, type TraceCounter } from './trace.js';
 import { checkProcesses, cpuTimesBetween, type Reading, watchWindow } from './window.js';
 
 /** One sample to take: one point of one variant, once. */
@@ -29,7 +29,7 @@ const patienceMs = 90_000;
 
 type OkPart = Pick<
   Extract<SampleRecord, { status: 'ok' }>,
-  'measured' | 'disturbed' | 'channels' | 'systemCalls'
+  'measured' | 'disturbed' | 'channels' | 'systemCalls' | 'remoteWakeUps'
 >;
 
 /** Take a sample with a server and a client of its own. What goes wrong in it makes a failed sample, not an exception. */
@@ -66,8 +66,7 @@ async function measure(order: SampleOrder, context: SampleContext): Promise<OkPa
 }
 
 async function traced(server: RunningServer, order: SampleOrder, context: SampleContext): Promise<OkPart> {
-  const counter =
-    order.kind === 'traced' ? countSystemCalls(server.processes.map(({ pid }) => pid)) : undefined;
+  const counter = order.kind === 'traced' ? countEvents(server.processes.map(({ pid }) => pid)) : undefined;
   try {
     return await loadServer(server, order, context, counter);
   } finally {
@@ -79,7 +78,7 @@ async function loadServer(
   server: RunningServer,
   order: SampleOrder,
   { application, topology, loaders, signal }: SampleContext,
-  counter: SystemCallCounter | undefined,
+  counter: TraceCounter | undefined,
 ): Promise<OkPart> {
   const words = application.loadWords(loadOf(server, order, threadsOf(topology.record)));
   const { onWindow, readings } = watchWindow({ server, loaders, counter });
@@ -123,7 +122,8 @@ function evaluate(
     measured: { ...measured, ...use },
     disturbed: isDisturbed(use.othersShare),
     channels: channelsBetween(begin.channels, end.channels),
-    systemCalls: end.systemCalls,
+    systemCalls: end.traced?.systemCalls ?? null,
+    remoteWakeUps: end.traced?.remoteWakeUps ?? null,
   };
 }
 

@@ -4,7 +4,7 @@ import type { Channels, CpuUse, Measured } from '../results/schema.js';
 import type { WindowEvent } from './generator.js';
 import type { Loaders } from './loaders.js';
 import type { RunningServer } from './server.js';
-import type { SystemCallCounter } from './trace.js';
+import type { TraceCounter, Traced } from './trace.js';
 
 /** The counters at one end of the measuring window. */
 export type Reading = {
@@ -17,15 +17,15 @@ export type Reading = {
   loaders: ProcessTime[];
   cpus: CpuUse[];
   channels: Channels | null;
-  /** Since the window began; null where nothing counts them. */
-  systemCalls: number | null;
+  /** Since the window began; null where nothing is counted. */
+  traced: Traced | null;
 };
 
 /** Whom to read. */
 type Watched = {
   server: RunningServer;
   loaders: Loaders;
-  counter: SystemCallCounter | undefined;
+  counter: TraceCounter | undefined;
 };
 
 /** Reads the counters when the load generator says that its window begins and ends. */
@@ -47,7 +47,7 @@ export function watchWindow(watched: Watched) {
 async function takeReading(
   generatorUs: number,
   { server, loaders }: Watched,
-  count: () => Promise<number | null>,
+  count: () => Promise<Traced | null>,
 ): Promise<Reading> {
   const times = {
     atUs: Number(process.hrtime.bigint() / 1000n),
@@ -56,9 +56,9 @@ async function takeReading(
     generatorUs,
     loaders: loaders.pids().map(readProcessTime),
   };
-  const systemCalls = await count();
+  const traced = await count();
   const channels = await server.readChannels();
-  return { ...times, systemCalls, channels };
+  return { ...times, traced, channels };
 }
 
 /** CPU time between the readings. Where workers are processes they are the server, where there are agents they are the clients. */
@@ -80,11 +80,11 @@ export function checkProcesses({ processes }: RunningServer): void {
   throw new Error('processes of the server ended, or began, while it was measured');
 }
 
-async function begin(counter: SystemCallCounter | undefined): Promise<number | null> {
+async function begin(counter: TraceCounter | undefined): Promise<null> {
   await counter?.start();
   return null;
 }
 
-async function end(counter: SystemCallCounter | undefined): Promise<number | null> {
+async function end(counter: TraceCounter | undefined): Promise<Traced | null> {
   return counter ? counter.stop() : null;
 }

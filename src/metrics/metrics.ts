@@ -66,6 +66,12 @@ export function systemCallsPerRequest({ systemCalls, measured }: OkSample): numb
   return systemCalls / measured.sampledUs / (measured.requests / measured.windowUs);
 }
 
+/** Wake-ups of the server's threads by another CPU than their own, for 1,000 requests; from a traced sample, too. */
+export function remoteWakeUpsPer1000({ remoteWakeUps, measured }: OkSample): number | null {
+  if (remoteWakeUps === null) return null;
+  return (1000 * remoteWakeUps) / measured.sampledUs / (measured.requests / measured.windowUs);
+}
+
 /** Kernel crossings for one request as the channels count them. */
 export function crossingsPerRequest({ channels, measured }: OkSample): number | null {
   if (!channels) return null;

@@ -1,5 +1,10 @@
 import { stringify } from 'csv-stringify/sync';
-import { crossingsPerRequest, metricsOf, systemCallsPerRequest } from '../metrics/metrics.js';
+import {
+  crossingsPerRequest,
+  metricsOf,
+  remoteWakeUpsPer1000,
+  systemCallsPerRequest,
+} from '../metrics/metrics.js';
 import type { OkSample, Results, SampleRecord, TopologyRecord } from '../results/schema.js';
 
 const columns = [
@@ -28,6 +33,7 @@ const columns = [
   'unsent_share',
   'system_calls_per_request',
   'crossings_per_request',
+  'remote_wake_ups_per_1000_requests',
   'reason',
 ] as const;
 
@@ -83,5 +89,6 @@ function numbersOf(sample: OkSample, topology: TopologyRecord): Row {
     unsent_share: metrics.unsentShare,
     system_calls_per_request: systemCallsPerRequest(sample),
     crossings_per_request: crossingsPerRequest(sample),
+    remote_wake_ups_per_1000_requests: remoteWakeUpsPer1000(sample),
   };
 }

@@ -23,7 +23,7 @@ ${facts(machine.mitigations)}
 
 function method({ plan }: MachineRecord): Markup {
   return html`<ul>
-<li>Every sample has a server and a load generator of its own, warms up for ${plan.warmupMs / 1000} s and measures for ${plan.durationMs / 1000} s. The variants of a point are measured one after another in a round, in another order each round; up to ${plan.samples} rounds.</li>
+<li>Every sample has a server of its own, warms up for ${plan.warmupMs / 1000} s and measures for ${plan.durationMs / 1000} s. The variants of a point are measured one after another in a round, in another order each round; up to ${plan.samples} rounds.</li>
 <li>A ratio is taken within a round, and so of fresh servers; what is shown is the geometric mean of the rounds. Its interval is an anytime-valid confidence sequence, which holds the true ratio with 95 % however often one looked. On the first screen it is as wide as deciding all that is there together takes.</li>
 <li>A ratio of throughput or latency leaves out rounds in which others took over a tenth of the CPUs’ time; where fewer than two are left, it is of all rounds and decides nothing.</li>
 <li>Other quantities are medians. Their intervals are of order statistics: they hold the true median with at least 95 % where there are six samples or more, with 94 % where there are five, whatever the distribution.</li>

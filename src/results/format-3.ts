@@ -27,5 +27,10 @@ function phaseOf(phase: unknown): unknown {
 
 function sampleOf({ measured, ...rest }: Record<string, unknown>): unknown {
   if (measured === undefined) return { ...rest, attempt: 1 };
-  return { ...rest, attempt: 1, disturbed: false, measured: { ...objectOf(measured), othersShare: null } };
+  return {
+    ...rest,
+    attempt: 1,
+    disturbed: false,
+    measured: { ...objectOf(measured), othersShare: null },
+  };
 }

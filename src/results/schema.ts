@@ -243,6 +243,8 @@ const okSample = z.strictObject({
   channels: channels.nullable(),
   /** System calls of the server's processes over the window; null where they were not counted. */
   systemCalls: count.nullable(),
+  /** Wake-ups of the server's threads by another CPU than the one they wait on, over the window; null where they were not counted. */
+  remoteWakeUps: count.nullable().default(null),
 });
 
 const failedSample = z.strictObject({ ...sampleHead, status: z.literal('failed'), reason: z.string() });

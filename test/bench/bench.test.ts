@@ -1,6 +1,7 @@
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
+import { allowedCpus } from '../../src/base/cpus.js';
 import { whyNoTracing } from '../../src/bench/trace.js';
 import { describePriority } from '../../src/host/priority.js';
 import { whyNoTopology } from '../../src/host/topology.js';
@@ -128,6 +129,9 @@ describe('a run', () => {
     const [timed, traced] = runOf(file).samples;
     expect(timed).toMatchObject({ kind: 'timed', status: 'ok', systemCalls: null });
     if (traced?.status !== 'ok') throw new Error('the traced sample failed');
+    // Who accepts on one CPU hands connections to the thread of another, and wakes it.
+    if (allowedCpus().length > 1) expect(traced.remoteWakeUps).toBeGreaterThan(0);
+    else expect(traced.remoteWakeUps).toBe(0);
     // memcached reads and answers each request with calls of its own.
     expect((traced.systemCalls as number) / traced.measured.requests).toBeGreaterThan(1.5);
   });

@@ -168,6 +168,7 @@ export function okSample(change: Partial<OkSample>, requests = 10_000, serverCpu
     },
     channels: null,
     systemCalls: null,
+    remoteWakeUps: null,
     ...change,
   };
 }
@@ -179,6 +180,7 @@ export function failedSample(reason: string, variant: Variant = baseline): Faile
     disturbed: _disturbed,
     channels: _channels,
     systemCalls: _systemCalls,
+    remoteWakeUps: _remoteWakeUps,
     ...head
   } = okSample({});
   return { ...head, status: 'failed', variant, round: 5, reason };
@@ -217,6 +219,7 @@ export function recordsOf(shape: Shape): ResultRecord[] {
       round: shape.rounds,
       kind: 'traced',
       systemCalls: variant.engine ? 2_500 : 70_000,
+      remoteWakeUps: variant.engine ? 2 : 300,
     }),
   );
   const end: ResultRecord = { type: 'end', endedAt: '2026-01-02T03:14:05.000Z', outcome: 'complete' };

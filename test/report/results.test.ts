@@ -36,6 +36,7 @@ test('failed samples and skips are read back with their reasons', () => {
     disturbed: _disturbed,
     channels: _channels,
     systemCalls: _systemCalls,
+    remoteWakeUps: _remoteWakeUps,
     ...head
   } = okSample({});
   const failed = { ...head, status: 'failed' as const, reason: 'the server was killed by SIGSEGV' };
@@ -88,7 +89,13 @@ function machineOf3() {
 }
 
 function sampleOf3() {
-  const { attempt: _attempt, disturbed: _disturbed, measured, ...rest } = okSample({ topology: 'netns' });
+  const {
+    attempt: _attempt,
+    disturbed: _disturbed,
+    remoteWakeUps: _wakeUps,
+    measured,
+    ...rest
+  } = okSample({ topology: 'netns' });
   const { othersShare: _share, ...oldMeasured } = measured;
   return { ...rest, measured: oldMeasured };
 }

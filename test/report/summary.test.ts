@@ -1,6 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import { accumulated, baseline, parseVariant } from '../../src/bench/application/variant.js';
-import { crossingsPerRequest, metricsOf, systemCallsPerRequest } from '../../src/metrics/metrics.js';
+import {
+  crossingsPerRequest,
+  metricsOf,
+  remoteWakeUpsPer1000,
+  systemCallsPerRequest,
+} from '../../src/metrics/metrics.js';
 import { findings } from '../../src/report/findings.js';
 import { summarize } from '../../src/report/summary.js';
 import { accumulations, gainAt } from '../../src/report/techniques.js';
@@ -44,6 +49,8 @@ describe('one sample', () => {
   test('gives crossings and system calls a request where they were counted', () => {
     expect(systemCallsPerRequest(okSample({ systemCalls: 25_000 }))).toBeCloseTo(2.5);
     expect(systemCallsPerRequest(okSample({}))).toBeNull();
+    expect(remoteWakeUpsPer1000(okSample({ remoteWakeUps: 500 }))).toBeCloseTo(50);
+    expect(remoteWakeUpsPer1000(okSample({}))).toBeNull();
     expect(crossingsPerRequest(okSample({}))).toBeNull();
   });
 });
@@ -109,6 +116,7 @@ describe('a failed sample', () => {
     measured: _m,
     channels: _c,
     systemCalls: _s,
+    remoteWakeUps: _w,
     ...head
   } = records[index] as never as FailedSample & Record<string, unknown>;
   records[index] = { ...head, status: 'failed', reason: 'killed' } as FailedSample;
