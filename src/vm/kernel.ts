@@ -1,4 +1,13 @@
-import { existsSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { UserError } from '../base/errors.js';
@@ -57,6 +66,7 @@ export function fetchKernel(name: KernelName): Promise<boolean> {
     const folder = folderOf(name);
     rmSync(folder, { recursive: true, force: true });
     await unpackKernel(name, folder);
+    moveModules(folder);
     const kernel = findKernel(name);
     makeMovable(kernel, join(folder, 'lib/modules', kernel.release));
     await listModules(kernel, folder);
@@ -125,6 +135,14 @@ async function dependencies(name: string, lists: string[]): Promise<string[]> {
   const command = [...lists, 'depends', ...kinds, name];
   const { stdout } = await execa('apt-cache', command, { reject: false });
   return [...stdout.matchAll(/^ *\|?Depends: (\S+)$/gm)].map(([, found]) => found ?? '');
+}
+
+/** Since Debian 13 packages have in usr/lib what was in lib, as it is where they are installed. */
+function moveModules(folder: string): void {
+  const newer = join(folder, 'usr/lib/modules');
+  if (!existsSync(newer)) return;
+  mkdirSync(join(folder, 'lib'), { recursive: true });
+  renameSync(newer, join(folder, 'lib/modules'));
 }
 
 /** The headers expect to be installed: make them find their other half beside them. */
