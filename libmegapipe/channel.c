@@ -30,7 +30,7 @@ static const struct mp__engine *const engines[] = {
  */
 #define END_OF(type, member) \
 	(offsetof(type, member) + sizeof(((type *)0)->member))
-#define UP_TO(size, align) (((size) + (align)-1) / (align) * (align))
+#define UP_TO(size, align) (((size) / (align) + !!((size) % (align))) * (align))
 #define OPTIONS_SIZE_0_2 \
 	UP_TO(END_OF(struct mp_options, accept_peer), _Alignof(void *))
 #define STATS_SIZE_0_2 offsetof(struct mp_stats, accepts_stolen)

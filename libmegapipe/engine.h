@@ -43,7 +43,7 @@
 
 /* The object of which *pointer is that member. */
 #define MP__CONTAINER(pointer, type, member) \
-	((type *)((char *)(pointer)-offsetof(type, member)))
+	((type *)((char *)&(pointer)[0] - offsetof(type, member)))
 
 /*
  * Objects that engine uring names to the kernel by address: what alignment
