@@ -8,8 +8,10 @@
  * channel: files of all kinds are
  * registered, their other ends are written, read, shut down, reset and closed
  * (by another thread, too), connections accepted, commands asked for by the
- * batch. Some members are wrong, some memory isn't there, children and dying
- * processes are in between. Every second process is strict: it leaves out what
+ * batch. Some members are wrong, some memory isn't there or goes meanwhile, the
+ * limit of files comes and goes; children that use the same files and dying
+ * processes are in between. Some are another user, some in a network that goes
+ * with them. Every second process is strict: it leaves out what
  * makes completions get lost, and counts that each operation has one, and none
  * comes after its handle's end. The last lines tell how far it got.
  *
@@ -19,6 +21,7 @@
  *		--time-limit 3600 -- build/test/kernel/fuzz kernel 1:500000
  */
 #include <fcntl.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
@@ -29,7 +32,9 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <sys/timerfd.h>
 #include <sys/wait.h>
 
@@ -176,6 +181,30 @@ static uint64_t any_address(void)
 	if (one_in(30))
 		return nowhere[below(NOWHERES)];
 	return ADDRESS(arena + below(PIECES * PIECE));
+}
+
+/*
+ * Another thread does so at any time, also in the midst of an operation. What
+ * goes keeps its place, lest somebody else's memory gets there.
+ */
+static void take_memory_away(uint64_t *state)
+{
+	char *piece = piece_at(next_random(state) % PIECES);
+	int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
+
+	switch (next_random(state) % 4) {
+	case 0:
+		madvise(piece, PIECE, MADV_DONTNEED);
+		break;
+	case 1:
+		mprotect(piece, PIECE, PROT_READ);
+		break;
+	case 2:
+		mmap(piece, PIECE, PROT_NONE, flags, -1, 0);
+		break;
+	default:
+		mmap(piece, PIECE, PROT_READ | PROT_WRITE, flags, -1, 0);
+	}
 }
 
 /* Structures that are to be read: there, if they are to be there at all. */
@@ -470,6 +499,8 @@ static void *disturb_peers(void *arg)
 			     MSG_DONTWAIT | MSG_NOSIGNAL);
 		else
 			recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT);
+		if (next_random(&state) % 4 == 0)
+			take_memory_away(&state);
 		if (next_random(&state) % 8 == 0)
 			poll(NULL, 0, 1);
 	}
@@ -868,9 +899,25 @@ static void random_ioctl(void)
 			  one_in(4) ? (void *)(uintptr_t)any_address() : end));
 }
 
+/* The limit comes and goes; what is open stays open. */
+static void limit_files(bool is_low)
+{
+	static struct rlimit limit;
+
+	if (!limit.rlim_max)
+		SYS(getrlimit(RLIMIT_NOFILE, &limit));
+	SYS(setrlimit(RLIMIT_NOFILE,
+		      &(struct rlimit){ is_low ? below(64) : limit.rlim_cur,
+					limit.rlim_max }));
+}
+
 static void any_ioctl(void)
 {
+	bool is_low = one_in(4);
+
 	seen->ioctls++;
+	if (is_low)
+		limit_files(true);
 	switch (below(4)) {
 	case 0:
 		call_socket();
@@ -884,11 +931,34 @@ static void any_ioctl(void)
 	default:
 		random_ioctl();
 	}
+	if (is_low)
+		limit_files(false);
 }
 
 /* -------------------------------------------------------------- processes */
 
 static int children;
+
+/* Whoever has the same files uses them, too: the channel is none of his. */
+static void share(void *arg)
+{
+	uint64_t state = chance;
+
+	(void)arg;
+	for (int i = 0; i < 200; i++) {
+		struct thing *t = &things[next_random(&state) % MOST_THINGS];
+
+		if (is_pair(t->kind) || t->kind == LISTENER)
+			use_peer(t->fd, &state);
+		if (t->kind == LISTENER && t->fd >= 0) {
+			fcntl(t->fd, F_SETFL, O_NONBLOCK);
+			close(accept(t->fd, NULL, NULL));
+		}
+		saw_error(try_ioctl(ch, MEGAPIPE_IOC_STATS, places));
+	}
+	if (one_in(2))
+		raise(SIGKILL);
+}
 
 static void misuse(void *arg)
 {
@@ -918,7 +988,7 @@ static void have_child(void)
 	reap(WNOHANG);
 	if (children == MOST_CHILDREN)
 		return;
-	start(misuse, NULL);
+	start(one_in(2) ? misuse : share, NULL);
 	children++;
 	seen->children++;
 }
@@ -1033,6 +1103,28 @@ static void settle(void)
 	}
 }
 
+/* In a network of its own, which goes with the process. */
+static void leave_network(void)
+{
+	struct ifreq lo = { .ifr_name = "lo", .ifr_flags = IFF_UP };
+	int fd;
+
+	if (unshare(CLONE_NEWNET))
+		return;
+	fd = SYS(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+	SYS(ioctl(fd, SIOCSIFFLAGS, &lo));
+	SYS(close(fd));
+}
+
+/* One of several users, in one of several networks. */
+static void be_somebody(void)
+{
+	if (one_in(3))
+		leave_network();
+	if (geteuid() == 0 && one_in(3))
+		become(NOBODY - below(2));
+}
+
 static void be_process(void *arg)
 {
 	pthread_t other;
@@ -1040,6 +1132,7 @@ static void be_process(void *arg)
 
 	chance = seed * 0x9e3779b97f4a7c15;
 	is_strict = seed % 2;
+	be_somebody();
 	for (int i = 0; i < MOST_THINGS; i++)
 		things[i] = (struct thing){ .fd = -1, .peer = -1 };
 	arena = memory_of(PIECES * PIECE);
@@ -1093,6 +1186,8 @@ void test(void)
 
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGUSR1, SIG_IGN);
+	if (geteuid() == 0)
+		SYS(chmod(MEGAPIPE_DEVICE, 0666));
 	seen = mmap(NULL, sizeof(*seen), PROT_READ | PROT_WRITE,
 		    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	CHECK(seen != MAP_FAILED);

@@ -9,6 +9,8 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 
+#include <sys/socket.h>
+
 #include "channel.h"
 #include "processes.h"
 
@@ -126,6 +128,19 @@ static void check_shown(int local, int remote, long user)
 	CHECK_IS(s.user, user);
 }
 
+/* Closed, an ordinary connection is the machine's own or still its user's. */
+static void check_shown_closed(int listener, int client)
+{
+	int other = connect_to(listener), local = port_of(listener);
+
+	SYS(close(SYS(accept(listener, NULL, NULL))));
+	CHECK_IS(in_proc(local, port_of(client)).user,
+		 in_proc(local, port_of(other)).user);
+	CHECK_IS(in_netlink(local, port_of(client)).user,
+		 in_netlink(local, port_of(other)).user);
+	SYS(close(other));
+}
+
 static void check_user(void *arg)
 {
 	int ch = open_device(), listener = *(int *)arg, client;
@@ -137,9 +152,7 @@ static void check_user(void *arg)
 	check_shown(port_of(listener), port_of(client), USER);
 	check_shown(port_of(client), port_of(listener), USER);
 	drop(ch, h);
-	/* closed, it is the machine's own for a while */
-	CHECK(in_proc(port_of(listener), port_of(client)).user != USER);
-	CHECK(in_netlink(port_of(listener), port_of(client)).user != USER);
+	check_shown_closed(listener, client);
 	SYS(close(ch));
 }
 
