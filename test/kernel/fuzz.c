@@ -5,15 +5,15 @@
  *	fuzz kernel SEED[:STEPS]
  *
  * Processes, one after another, the next one with the next seed, each with a
- * channel: files of all kinds are
- * registered, their other ends are written, read, shut down, reset and closed
- * (by another thread, too), connections accepted, commands asked for by the
- * batch. Some members are wrong, some memory isn't there or goes meanwhile, the
- * limit of files comes and goes; children that use the same files and dying
- * processes are in between. Some are another user, some in a network that goes
- * with them. Every second process is strict: it leaves out what
- * makes completions get lost, and counts that each operation has one, and none
- * comes after its handle's end. The last lines tell how far it got.
+ * channel: files of all kinds are registered, their other ends are written,
+ * read, shut down, reset and closed (by another thread, too), connections
+ * accepted, commands asked for by the batch. Some members are wrong, some
+ *memory isn't there or goes meanwhile, the limit of files comes and goes;
+ *children that use the same files and dying processes are in between. Some are
+ *another user, some in a network that goes with them. Every second process is
+ *strict: it leaves out what makes completions get lost, and counts that each
+ *operation has one, and none comes after its handle's end. The last lines tell
+ *how far it got.
  *
  * A long run, of hundreds of thousands of steps:
  *
