@@ -50,7 +50,9 @@ describe('rounds', () => {
 
   test('have samples taken again that others disturbed, and all attempts on record', async () => {
     for (const cpu of allowedCpus()) {
-      const spinner = spawn('taskset', ['-c', String(cpu), 'perl', '-e', '1 while 1'], { detached: true });
+      const spinner = spawn('taskset', ['-c', String(cpu), 'perl', '-e', 'alarm 120; 1 while 1'], {
+        detached: true,
+      });
       onTestFinished(() => void spinner.kill('SIGKILL'));
     }
     const results = await measure(['--no-priority', '--variants', 'baseline', '--samples', '1']);

@@ -140,7 +140,7 @@ describe('bench and serve of a port of others', () => {
     expect(timed.map(({ variant, point, status }) => [variant.id, point.cores, status])).toEqual(
       ['baseline', ...working].map((id) => [id, 1, 'ok']),
     );
-    expect(stdout).toContain('workloads');
+    expect(stdout).toContain('lighttpd');
     expect(stdout).toContain('specweb');
     expect(readFileSync(out.replace('.ndjson', '.html'), 'utf8')).toContain('lighttpd');
     rmSync(join(out, '..'), { recursive: true });
