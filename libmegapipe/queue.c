@@ -566,15 +566,44 @@ static void fail(struct mp__queue *q, int error)
 	}
 }
 
+/* ----------------------------------------------------------- passing on */
+
+static bool has_connections(const struct mp__queue *q)
+{
+	struct pollfd pfd = { .fd = q->fd, .events = POLLIN };
+
+	q->handle->ch->stats.crossings++;
+	return poll(&pfd, 1, 0) == 1 && pfd.revents == POLLIN;
+}
+
+/*
+ * Of those who wait at a shared queue the kernel may have woken this one only,
+ * whose accepts have ended without taking what it was woken for. To end the
+ * writing side of a listening socket changes nothing (of UNIX sockets a flag
+ * that nothing asks for), and wakes all who wait, in other processes, too: the
+ * next worker may have a queue already that is this one's alone. Clones are in
+ * no other process.
+ */
+static void pass_on(struct mp__queue *q)
+{
+	struct mp_channel *ch = q->handle->ch;
+
+	if (!ch->engine->wakes_one || q->is_clone || !has_connections(q))
+		return;
+	ch->stats.crossings++;
+	shutdown(q->fd, SHUT_WR);
+}
+
 /* ------------------------------------------------------------- draining */
 
 /*
- * What waits in a clone is reset when the clone is closed: it is accepted
- * before. The socket itself may have other owners, who go on accepting.
+ * What waits in a queue of our own is reset when it is closed, now or perhaps
+ * by another process that has it, too: it is accepted before. A shared socket
+ * has other owners, who go on accepting.
  */
 static bool can_drain(const struct mp__queue *q)
 {
-	return q->is_clone && listener_of(q)->was_asked &&
+	return q->is_own && listener_of(q)->was_asked &&
 	       q->handle->state == MP__CLOSING && can_reserve(q, false);
 }
 
@@ -592,10 +621,12 @@ static void drain(struct mp__queue *q)
 /* Until there is nothing left (-EAGAIN, -ECANCELED), or it fails. */
 static void go_on_draining(struct mp__queue *q)
 {
-	if (q->result < 0 || !can_drain(q))
-		become(q, MP__QUEUE_DRAINED);
-	else
+	if (q->result >= 0 && can_drain(q)) {
 		drain(q);
+		return;
+	}
+	become(q, MP__QUEUE_DRAINED);
+	pass_on(q);
 }
 
 /* True: there may be connections, so closing has to wait. */
@@ -608,32 +639,6 @@ bool mp__queues_drain(struct mp_handle *handle)
 		    can_drain(l->queues[i]))
 			drain(l->queues[i]);
 	return l && l->requests;
-}
-
-/* ----------------------------------------------------------- passing on */
-
-static bool has_connections(const struct mp__queue *q)
-{
-	struct pollfd pfd = { .fd = q->fd, .events = POLLIN };
-
-	q->handle->ch->stats.crossings++;
-	return poll(&pfd, 1, 0) == 1 && pfd.revents == POLLIN;
-}
-
-/*
- * Of those who wait at a shared queue the kernel may have woken this one only,
- * whose accepts have ended without taking what it was woken for. To end the
- * writing side of a listening socket changes nothing (of UNIX sockets a flag
- * that nothing asks for), and wakes all who wait, in other processes, too.
- */
-static void pass_on(struct mp__queue *q)
-{
-	struct mp_channel *ch = q->handle->ch;
-
-	if (!ch->engine->wakes_one || q->is_own || !has_connections(q))
-		return;
-	ch->stats.crossings++;
-	shutdown(q->fd, SHUT_WR);
 }
 
 /* ------------------------------------------------ what the engine reports */

@@ -4,6 +4,8 @@
  * other is made, one request accepts from it for good, and it outlives the
  * handle with all that waits in it.
  */
+#include <poll.h>
+
 #include "servers.h"
 
 #define EACH 100
@@ -78,6 +80,72 @@ static void check_outlived(int cpu)
 	SYS(close(listener));
 }
 
+static void tell(int pipe[2])
+{
+	send_all(pipe[1], "", 1);
+}
+
+static void hear(int pipe[2])
+{
+	char byte;
+
+	receive_all(pipe[0], &byte, 1);
+}
+
+/* It is the first in line, and is woken when connections come. */
+_Noreturn static void accept_and_leave(int listener, const cpu_set_t *mask,
+				       int ready[2], int go[2])
+{
+	struct mp_channel *ch = make_channel();
+	struct mp_handle *h = accepting(ch, listener, mask);
+
+	tell(ready);
+	hear(go);
+	CHECK_IS(mp_unregister(h), 0);
+	mp_destroy(ch);
+	_exit(0);
+}
+
+static bool is_any_waiting(int listener)
+{
+	struct pollfd p = { .fd = listener, .events = POLLIN };
+
+	return SYS(poll(&p, 1, 0)) == 1;
+}
+
+/* The next process has the queue already when the one before leaves. */
+static void check_handed_over(int cpu)
+{
+	cpu_set_t mask = cpu_mask_of(cpu);
+	int listener, ready[2], go[2], clients[WAITING];
+	struct mp_channel *ch;
+	pid_t child;
+
+	listen_group(&listener, &cpu, 1);
+	unix_pair(ready, SOCK_STREAM);
+	unix_pair(go, SOCK_STREAM);
+	child = SYS(fork());
+	if (child == 0)
+		accept_and_leave(listener, &mask, ready, go);
+	hear(ready);
+	ch = make_channel();
+	accepting(ch, listener, &mask);
+	connect_some(listener, clients);
+	wait_queued(listener, WAITING);
+	tell(go);
+	child_passes(child);
+	while (is_any_waiting(listener))
+		SYS(close(NEXT(ch).result));
+	for (int i = 0; i < WAITING; i++)
+		SYS(close(clients[i]));
+	mp_destroy(ch);
+	for (int i = 0; i < 2; i++) {
+		SYS(close(ready[i]));
+		SYS(close(go[i]));
+	}
+	SYS(close(listener));
+}
+
 /* Other CPUs of the mask get a queue each, as ever. */
 static void check_wider_mask(const int *cpus)
 {
@@ -129,6 +197,7 @@ void test(void)
 
 	check_affinity(cpus, count);
 	check_outlived(cpus[0]);
+	check_handed_over(cpus[0]);
 	check_wider_mask(cpus);
 	check_claim(cpus[0]);
 }
