@@ -1,7 +1,5 @@
-import { mkdtempSync, renameSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { renameSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Certificate, makeCertificate } from '../../nginx/certificate.js';
 import { isRunning } from '../../nginx/processes.js';
 import { pause } from '../../waiting.js';
 import { runClient } from '../client.js';
@@ -15,7 +13,7 @@ import { accessFacts, errorFacts } from './logs.js';
 import { type Origin, startOrigin } from './origin.js';
 import type { Client, LifeStep, NginxScenario, Request } from './scenario.js';
 import { portOf, scriptOf, target } from './script.js';
-import { type RunningNginx, startNginx } from './server.js';
+import { type CertificateText, newCertificate, type RunningNginx, startNginx } from './server.js';
 
 /** No wait for the server to be as before takes longer. */
 const settleMs = 4_000;
@@ -149,11 +147,11 @@ async function observeRunning(
   return new Map([...seen, ...settled, ...left, ...ended, ...logs]);
 }
 
-let certificate: Promise<Certificate> | undefined;
+let certificate: Promise<CertificateText> | undefined;
 
 /** Run a scenario with nginx. */
 export async function observeNginx(side: Side, scenario: NginxScenario): Promise<Observation> {
-  certificate ??= makeCertificate(mkdtempSync(join(tmpdir(), 'megapipe-differential-')));
+  certificate ??= newCertificate();
   const origin = await startOrigin();
   try {
     const nginx = await startNginx(side, scenario, origin.port, await certificate);

@@ -13,7 +13,7 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 import { freePort } from '../../../src/host/free-port.js';
 import { loadPort, serverBinary } from '../../../src/port/port.js';
-import type { Certificate } from '../../nginx/certificate.js';
+import { makeCertificate } from '../../nginx/certificate.js';
 import { nginxConfig } from '../../nginx/config.js';
 import type { Kind } from '../../nginx/kinds.js';
 import { isRunning, processTree, titleOf } from '../../nginx/processes.js';
@@ -49,7 +49,21 @@ function kindOf(side: Side): Kind {
 
 const someTime = new Date('2026-01-01T00:00:00Z');
 
-function makeFolder(certificate: Certificate): string {
+/** What is in the files of a certificate. */
+export type CertificateText = { cert: Buffer; key: Buffer };
+
+/** Make a certificate, and leave no file. */
+export async function newCertificate(): Promise<CertificateText> {
+  const folder = mkdtempSync(join(tmpdir(), 'megapipe-differential-'));
+  try {
+    const { cert, key } = await makeCertificate(folder);
+    return { cert: readFileSync(cert), key: readFileSync(key) };
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function makeFolder(certificate: CertificateText): string {
   const directory = mkdtempSync(join(tmpdir(), 'megapipe-differential-'));
   const html = join(directory, 'html');
   mkdirSync(html);
@@ -59,8 +73,8 @@ function makeFolder(certificate: Certificate): string {
     writeFileSync(join(html, name), content(size));
     utimesSync(join(html, name), someTime, someTime);
   }
-  writeFileSync(join(directory, 'cert.pem'), readFileSync(certificate.cert));
-  writeFileSync(join(directory, 'key.pem'), readFileSync(certificate.key));
+  writeFileSync(join(directory, 'cert.pem'), certificate.cert);
+  writeFileSync(join(directory, 'key.pem'), certificate.key);
   return directory;
 }
 
@@ -127,7 +141,7 @@ export async function startNginx(
   side: Side,
   scenario: NginxScenario,
   origin: number,
-  certificate: Certificate,
+  certificate: CertificateText,
 ): Promise<RunningNginx> {
   for (let tries = 1; ; tries += 1) {
     const directory = makeFolder(certificate);
