@@ -73,10 +73,7 @@ function scheduleOf(parts: CommonResult[]): Pick<CommonResult, 'schedule'> {
 }
 
 /** What is known of a load whatever its protocol; a protocol adds what it counts. */
-export function mergeCommon(
-  parts: (CommonResult & Counted)[],
-  { names, ...together }: Together,
-): CommonResult {
+function mergeCommon(parts: (CommonResult & Counted)[], { names, ...together }: Together): CommonResult {
   const total = parts.reduce((sum, { requests }) => sum + requests.total, 0);
   const { seconds } = together.window;
   const first = (text: (part: CommonResult) => string | null) => parts.map(text).find((one) => one !== null);

@@ -51,7 +51,7 @@ export function parseAllowed(text: string): Allowed | undefined {
 }
 
 /** What every agent may load. */
-export const loopback = ['127.0.0.0/8', '::1'].map((text) => parseAllowed(text) as Allowed);
+const loopback = ['127.0.0.0/8', '::1'].map((text) => parseAllowed(text) as Allowed);
 
 /** The same in words. */
 export function limitsInWords({ allow, maxRate }: Limits): string {

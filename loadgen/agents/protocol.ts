@@ -48,10 +48,10 @@ export const hello = z.object({
 });
 
 /** The agent's wall clock. */
-export const clock = z.strictObject({ wallMs: ms });
+const clock = z.strictObject({ wallMs: ms });
 
 /** As much as one machine may send another to be held in memory. */
-export const largestContent = 256 << 20;
+const largestContent = 256 << 20;
 
 const contentSize = z.int().min(0).max(largestContent);
 const contentName = z.enum(['body', 'trace']);
@@ -74,22 +74,22 @@ export const order = z.strictObject({
 });
 
 /** Bytes of an order's content, from a place on. */
-export const piece = z.strictObject({ run: id, of: contentName, at: count, base64: z.base64() });
+const piece = z.strictObject({ run: id, of: contentName, at: count, base64: z.base64() });
 
 /** Why an order, or a piece of it, is not taken; null: it is. */
-export const taken = z.strictObject({ refused: words.nullable() });
+const taken = z.strictObject({ refused: words.nullable() });
 
 /** Load from this instant of the agent's own clock. */
-export const start = z.strictObject({ run: id, wallMs: ms });
+const start = z.strictObject({ run: id, wallMs: ms });
 
-export const stop = z.strictObject({ run: id });
+const stop = z.strictObject({ run: id });
 
-export const ping = z.strictObject({ run: id });
+const ping = z.strictObject({ run: id });
 
 /** What the agent works at. */
-export const pong = z.strictObject({ run: id.nullable() });
+const pong = z.strictObject({ run: id.nullable() });
 
-export const done = z.strictObject({});
+const done = z.strictObject({});
 
 const interval = z.strictObject({
   atS: z.number(),

@@ -127,7 +127,7 @@ export async function says({ output }: MadePort, variant: string): Promise<strin
 }
 
 /** Write files below a folder, which need not be there. */
-export function write(folder: string, files: Record<string, string>): void {
+function write(folder: string, files: Record<string, string>): void {
   mkdirSync(folder, { recursive: true });
   for (const [name, content] of Object.entries(files)) {
     mkdirSync(dirname(join(folder, name)), { recursive: true });

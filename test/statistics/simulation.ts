@@ -59,7 +59,7 @@ export function autocorrelated(random: () => number, spread: number, mean = 0): 
 }
 
 /** Each family is looked at after every round: the verdicts that any of its looks gave, a comparison each. */
-export function lookAtAll(sources: Source[], rounds: number): Set<Verdict>[] {
+function lookAtAll(sources: Source[], rounds: number): Set<Verdict>[] {
   const family: (Comparison & { logRatios: number[] })[] = sources.map((_source, index) => ({
     key: String(index),
     better: 'lower',

@@ -26,7 +26,7 @@ type GuestCell = {
 const total = ({ user, kernel }: { user: number; kernel: number }) => user + kernel;
 
 /** Instructions outside the client's process: what servers are compared by. */
-export function outside({ tasks, transactions }: CountedSample): number {
+function outside({ tasks, transactions }: CountedSample): number {
   return (total(tasks.server) + total(tasks.kernelThreads)) / transactions;
 }
 

@@ -22,7 +22,7 @@ export type RunningMemcached = {
 };
 
 /** UDP is beside plain TCP only. */
-export const hasUdp = ({ udp, transport }: MemcachedScenario) => udp && transport === 'tcp';
+const hasUdp = ({ udp, transport }: MemcachedScenario) => udp && transport === 'tcp';
 
 /** What is asked of MegaPipe; nothing of stock. */
 function megapipeOptions(side: Side, { lwsocket, partition }: MemcachedScenario): string[] {
