@@ -257,6 +257,11 @@ static int answer(uint32_t h, struct megapipe_command command)
 	};
 	int r = try_run(ch, &run);
 
+	/* an io_uring that was closed interrupts its thread once */
+	while (r == -EINTR) {
+		run.ncommands = 0;
+		r = try_run(ch, &run);
+	}
 	if (r < 0)
 		return r;
 	CHECK_IS(run.stored, 1);
@@ -327,6 +332,5 @@ void test(void)
 	pool = give_buffers(ch, 1, 128);
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++)
 		check_kind(&kinds[i]);
-	check_usable(ch);
 	SYS(close(ch));
 }
