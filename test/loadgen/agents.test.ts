@@ -10,6 +10,7 @@ import { makePlan } from '../../loadgen/memcached.js';
 import { memcachedProtocol } from '../../loadgen/memcached-load.js';
 import { type LoadResult, loadResultSchema } from '../../loadgen/memcached-result.js';
 import { memcachedOptions } from '../../loadgen/options.js';
+import { parseRate } from '../../loadgen/rate.js';
 import { startAgents } from '../../src/host/agents.js';
 import { isAlive } from '../../src/host/alive.js';
 import { megapipe } from '../megapipe.js';
@@ -421,7 +422,7 @@ describe('parts', () => {
   };
 
   test('share what is of all, and one of them sets the keys', () => {
-    const options = { concurrency: 8, threads: undefined, requests: 100, rate: 90 } as never;
+    const options = { concurrency: 8, threads: undefined, requests: 100, rate: { constant: 90 } } as never;
     const parts = splitOptions(memcachedProtocol, { given, content: {} }, options, 3);
     expect(
       parts.map(({ given: { concurrency, requests, rate, prefill, part } }) => [
@@ -432,12 +433,18 @@ describe('parts', () => {
         part,
       ]),
     ).toEqual([
-      [3, 34, 30, true, 0],
-      [3, 33, 30, false, 1],
-      [2, 33, 30, false, 2],
+      [3, 34, '30', true, 0],
+      [3, 33, '30', false, 1],
+      [2, 33, '30', false, 2],
     ]);
     expect(parts[0]?.given).not.toHaveProperty('nats');
     expect(parts[0]?.given).not.toHaveProperty('threads');
+  });
+
+  test('share each step of a rate', () => {
+    const options = { concurrency: 3, rate: parseRate('90:1s,0..30:2s') } as never;
+    const parts = splitOptions(memcachedProtocol, { given, content: {} }, options, 3);
+    expect(parts.map((one) => one.given.rate)).toEqual(Array(3).fill('30:1s,0..10:2s'));
   });
 
   test('have the same keys and values, and ask for them in orders of their own', async () => {
