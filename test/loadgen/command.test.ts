@@ -155,7 +155,7 @@ describe('the command', () => {
     ['--popularity zipf:0', '--popularity must be uniform, or zipf:ALPHA'],
     ['--multiget 5 --get-set 0:1', '--multiget needs gets'],
     ['--protocol meta', '--protocol must be ascii or binary'],
-    ['--rate fast', '--rate must be a number of requests a second above 0'],
+    ['--rate fast', '--rate must be requests a second above 0, or steps'],
     ['--engine kqueue', '--engine must be auto, kernel, uring or epoll'],
     ['--batch 0', '--batch must be a whole number from 1 to 4096'],
     ['--timeout 0', '--timeout must be a number of seconds above 0'],
