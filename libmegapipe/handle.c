@@ -98,13 +98,19 @@ int mp__make_nonblocking(struct mp_channel *ch, int fd)
 
 /*
  * Some kernels call a pidfd a regular file (6.9 to 6.15): it can be waited for,
- * and never be read. No point of cancellation, as mp__fd_close().
+ * and never be read (-EINVAL). To an address that no process has a file that
+ * can is not read either (-EFAULT): the kernel looks at the address before it
+ * asks the file system, which may never answer, and pread() doesn't wait for
+ * others who move the position. No point of cancellation, as mp__fd_close().
  */
 static bool is_on_disk(int fd, mode_t mode)
 {
+	const long nowhere = -1;
+
 	return S_ISBLK(mode) ||
 	       (S_ISREG(mode) &&
-		!(syscall(SYS_read, fd, NULL, 0) && errno == EINVAL));
+		!(syscall(SYS_pread64, fd, nowhere, 1L, 0L, 0L, 0L) &&
+		  errno == EINVAL));
 }
 
 /* Most are TCP: one call tells. */
